@@ -1,0 +1,33 @@
+"""How long and how large things may be: written once, for schemas, columns and docs.
+
+The numbers are the contract's; a comment stands where the reason is not plain.
+"""
+
+USERNAME_MIN = 3
+USERNAME_MAX = 30
+# RFC 5321, section 4.5.3.1.3, less the angle brackets.
+EMAIL_MAX = 254
+PASSWORD_MIN = 8
+PASSWORD_MAX = 256
+# At login any stored password must be accepted, also an older and longer one.
+LOGIN_FIELD_MAX = 4096
+NAME_MAX = 150
+BIO_MAX = 1000
+AVATAR_MAX = 2048
+TOKEN_MAX = 4096
+SEARCH_TERM_MAX = 150
+
+# The largest number a column of type BIGINT holds.
+ID_MAX = 2**63 - 1
+# Numbers in a query string: more digits than any real batch has, few enough that the
+# product of two still fits the database's integers.
+QUERY_DIGITS_MAX = 9
+BATCH_SIZE_MAX = 100
+USERS_BATCH_SIZE = 10
+# The document shows these lists whole.
+FOLLOWS_BATCH_SIZE = 100
+CURSOR_MAX = 64
+
+USER_AGENT_MAX = 255
+# The longest form of an IPv6 address (with an embedded IPv4 one).
+ADDRESS_MAX = 45

@@ -1,0 +1,23 @@
+"""The configurations an application can be made with; see careers_users/settings.py."""
+
+from dataclasses import dataclass
+
+from careers_users.settings import Settings
+
+
+class Config(Settings):
+    """The settings as the environment gives them: `Config.from_env()`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestConfig(Settings):
+    """Settings for tests: give a `database_url` and a `jwt_secret_key`.
+
+    Hashing is as weak as Argon2 allows, since a test suite signs in thousands of times.
+    """
+
+    # The name looks like a test case to pytest.
+    __test__ = False
+
+    argon2_memory_kib: int = 8
+    argon2_time_cost: int = 1
