@@ -1,0 +1,208 @@
+"""The engine: what each connection is told, how reads are made, what errors mean."""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, current_app
+from sqlalchemy import DateTime, Dialect, Engine, Executable, event
+from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.types import TypeDecorator
+
+from careers_users.extensions import db
+from careers_users.settings import Settings
+
+# A PostgreSQL connection that has lain idle this long is asked whether it still lives
+# before it is used. Busy connections never wait that long, so the question costs
+# nothing under load, and a server restarted at night goes unnoticed.
+IDLE_SECONDS = 1.0
+# SQLSTATE classes that mean trouble with the database, not with the statement:
+# connection, transaction state (read-only), rollback, resources, intervention, system.
+_TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
+# ... and the codes of a missing table or column: the database is not migrated.
+_NOT_MIGRATED = ("42P01", "42703")
+_READER = "careers_users.reader"
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in UTC on both databases; SQLite alone would drop the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        """Return what the driver stores; a naive `value` is a ValueError."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A time without a zone can't be stored.")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        """Return the stored moment in UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            return value.replace(tzinfo=UTC)
+        return value.astimezone(UTC)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Bind the database of `settings` to `app`; nothing is connected yet."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)
+    db.init_app(app)
+    with app.app_context():
+        engine = db.engine
+    if settings.is_sqlite:
+        _prepare_sqlite(engine)
+    else:
+        _prepare_postgresql(engine, settings)
+    # Single reads need no transaction: without BEGIN and ROLLBACK around each, a read
+    # is one round trip instead of three.
+    app.extensions[_READER] = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _engine_options(settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "hide_parameters": True,  # Logged errors must not show hashes or e-mails.
+        "pool_size": settings.db_pool_size,
+        "max_overflow": 0,
+        "pool_timeout": settings.db_pool_timeout,
+        "pool_use_lifo": True,
+    }
+    if settings.is_sqlite:
+        options["connect_args"] = {"timeout": settings.db_lock_timeout}
+    else:
+        options["connect_args"] = {"connect_timeout": settings.db_connect_timeout}
+        if settings.db_pgbouncer:
+            # In transaction mode PgBouncer hands each transaction another server
+            # connection, which does not know the statements prepared on the last.
+            options["connect_args"]["prepare_threshold"] = None
+    return options
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -16384")
+        # The driver would begin transactions by itself, and too late: see `begin`.
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that writes takes the write lock at once. Taking it half way
+        # fails at once, without waiting, when another writer came in between.
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
+    timeouts = (
+        f"SET lock_timeout = '{settings.db_lock_timeout}s';"
+        f"SET statement_timeout = '{settings.db_statement_timeout}s';"
+        f"SET idle_in_transaction_session_timeout = '{settings.db_statement_timeout}s'"
+    )
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        connection.autocommit = True
+        connection.execute(timeouts)
+        connection.autocommit = False
+
+    @event.listens_for(engine, "checkin")
+    def checkin(_connection: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def checkout(connection: Any, record: Any, _proxy: object) -> None:
+        since = record.info.get("idle_since")
+        if since is None or time.monotonic() - since < IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            # The pool throws its connections away and hands out a new one.
+            raise InvalidatePoolError("The connection was lost while idle.") from error
+
+
+def fetch_all(
+    statement: Executable, parameters: dict[str, Any] | None = None
+) -> Sequence[RowMapping]:
+    """Return all rows of a read as mappings.
+
+    A connection found dead is replaced and the read made once more: it changes nothing,
+    so it can be repeated, and the viewer need not hear of it.
+    """
+    try:
+        return _read(statement, parameters)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    return _read(statement, parameters)
+
+
+def fetch_one(
+    statement: Executable, parameters: dict[str, Any] | None = None
+) -> RowMapping | None:
+    """Return the first row of a read, or None; otherwise as `fetch_all`."""
+    rows = fetch_all(statement, parameters)
+    return rows[0] if rows else None
+
+
+def reader() -> Engine:
+    """Return the engine of the current application as reads use it: autocommitting."""
+    engine: Engine = current_app.extensions[_READER]
+    return engine
+
+
+def _read(
+    statement: Executable, parameters: dict[str, Any] | None
+) -> Sequence[RowMapping]:
+    with reader().connect() as connection:
+        return connection.execute(statement, parameters).mappings().all()
+
+
+def is_violated(error: IntegrityError, constraint: str) -> bool:
+    """Tell whether `error` is the violation of the constraint of that name.
+
+    SQLite names a unique constraint by its columns, PostgreSQL by its name, to which a
+    sharding extension may add a number.
+    """
+    diagnosis = getattr(error.orig, "diag", None)
+    if diagnosis is not None:
+        return (diagnosis.constraint_name or "").startswith(constraint)
+    _, _, columns = str(error.orig).partition("UNIQUE constraint failed: ")
+    if not columns:
+        return False
+    table = columns.partition(".")[0]
+    names = (column.rpartition(".")[2] for column in columns.split(", "))
+    return f"uq_{table}_{'_'.join(names)}" == constraint
+
+
+def is_trouble(error: Exception) -> bool:
+    """Tell whether the database is away, locked, full, read-only or not migrated."""
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    return sqlstate.startswith(_TROUBLE_CLASSES) or sqlstate in _NOT_MIGRATED

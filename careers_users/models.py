@@ -1,0 +1,160 @@
+"""The tables in one view: columns, constraints, indexes. No queries and no rules."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from careers_users.database import UTCDateTime
+from careers_users.extensions import Base
+from careers_users.limits import (
+    ADDRESS_MAX,
+    AVATAR_MAX,
+    BIO_MAX,
+    EMAIL_MAX,
+    NAME_MAX,
+    USER_AGENT_MAX,
+    USERNAME_MAX,
+)
+
+# SQLite numbers rows by itself only in a column of type INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+# Folded text sorts by code point on both databases, whatever the server's locale. It
+# has no length: folding can make a text up to three times longer.
+Folded = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+class User(Base):
+    """A person: what they show, and the folded forms by which they are found."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        UniqueConstraint("username_key"),
+        UniqueConstraint("email_key"),
+        Index(None, "created_at", "id"),
+        Index(None, "first_name_key", "id"),
+        Index(None, "last_name_key", "id"),
+        # A number is never given twice: tokens and follow rows name users by it.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    username: Mapped[str] = mapped_column(String(USERNAME_MAX))
+    username_key: Mapped[str] = mapped_column(Folded)
+    email: Mapped[str] = mapped_column(String(EMAIL_MAX))
+    email_key: Mapped[str] = mapped_column(Folded)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    first_name: Mapped[str] = mapped_column(String(NAME_MAX), default="")
+    first_name_key: Mapped[str] = mapped_column(Folded, default="")
+    last_name: Mapped[str] = mapped_column(String(NAME_MAX), default="")
+    last_name_key: Mapped[str] = mapped_column(Folded, default="")
+    bio: Mapped[str] = mapped_column(String(BIO_MAX), default="")
+    avatar: Mapped[str | None] = mapped_column(String(AVATAR_MAX))
+    search_text: Mapped[str] = mapped_column(Folded)
+    is_active: Mapped[bool] = mapped_column(default=True)
+    token_version: Mapped[int] = mapped_column(Integer, default=1)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class UserCounters(Base):
+    """The numbers shown on a profile, kept with every change.
+
+    A table of its own: a popular user's counters change all the time, and the wide row
+    with its indexes and search text should not be written again for it.
+    """
+
+    __tablename__ = "user_counters"
+    __table_args__ = (
+        CheckConstraint("followers_count >= 0", name="followers_count"),
+        CheckConstraint("following_count >= 0", name="following_count"),
+        CheckConstraint("posts_count >= 0", name="posts_count"),
+        CheckConstraint("likes_received >= 0", name="likes_received"),
+        CheckConstraint("comments_received >= 0", name="comments_received"),
+    )
+
+    user_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    followers_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    following_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    posts_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    likes_received: Mapped[int] = mapped_column(BigInteger, default=0)
+    comments_received: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Total(Base):
+    """The number of rows of a table, by its name, so that a list need not count."""
+
+    __tablename__ = "totals"
+    __table_args__ = (CheckConstraint("value >= 0", name="value"),)
+
+    name: Mapped[str] = mapped_column(String(30), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
+
+
+class Follow(Base):
+    """An edge: `follower_id` follows `following_id`."""
+
+    __tablename__ = "follows"
+    __table_args__ = (
+        UniqueConstraint("follower_id", "following_id"),
+        CheckConstraint("follower_id <> following_id", name="not_oneself"),
+        Index(None, "follower_id", "id"),
+        Index(None, "following_id", "id"),
+        # Cursors name edges by number; a number given twice would confuse them.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    follower_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("users.id", ondelete="CASCADE")
+    )
+    following_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("users.id", ondelete="CASCADE")
+    )
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class RefreshToken(Base):
+    """A session: one row for each login, as long as its refresh token is good.
+
+    The token itself is not stored; it carries this row's id and generation.
+    """
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        Index(None, "user_id", "created_at"),
+        Index(None, "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    generation: Mapped[int] = mapped_column(Integer, default=1)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    revoked_reason: Mapped[str | None] = mapped_column(String(30))
+    user_agent: Mapped[str] = mapped_column(String(USER_AGENT_MAX), default="")
+    address: Mapped[str] = mapped_column(String(ADDRESS_MAX), default="")
+
+
+class RevokedToken(Base):
+    """The id of a session or token that is over, until it would have expired anyway."""
+
+    __tablename__ = "revoked_tokens"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    revoked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -1,0 +1,88 @@
+"""What makes a signed token valid: algorithm, issuer, audience, claims and expiry.
+
+Flask-JWT-Extended issues the tokens and guards the views. Its own check, though, takes
+any audience, tokens without an expiry and costs several times what PyJWT needs, so the
+manager here replaces that one step for access and refresh tokens alike.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import jwt
+from flask import current_app
+from flask_jwt_extended import JWTManager
+
+from careers_users import clock
+
+ALGORITHM = "HS256"
+# Verified tokens remembered per process: their signature need not be checked again.
+# Expiry and revocation are checked on every request all the same.
+CACHE_SIZE = 4096
+REQUIRED_CLAIMS = ["sub", "sid", "ver", "jti", "type", "iat", "exp", "iss", "aud"]
+_USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+class TokenManager(JWTManager):
+    """Flask-JWT-Extended's manager, with a stricter and faster check of a token."""
+
+    def _decode_jwt_from_config(
+        self, encoded_token: str, csrf_value: Any = None, allow_expired: bool = False
+    ) -> dict[str, Any]:
+        """Return the claims of a valid token.
+
+        Raises jwt.ExpiredSignatureError if only its time is over (and `allow_expired`
+        is false), jwt.InvalidTokenError for everything else that is wrong with it.
+        """
+        config = current_app.config
+        claims = _verified_claims(
+            encoded_token,
+            config["JWT_SECRET_KEY"],
+            config["JWT_DECODE_ISSUER"],
+            config["JWT_DECODE_AUDIENCE"],
+        ).copy()
+        if claims["exp"] <= clock.utcnow().timestamp() and not allow_expired:
+            error = jwt.ExpiredSignatureError("Signature has expired")
+            # Flask-JWT-Extended's error handler reads these two.
+            error.jwt_header, error.jwt_data = {}, claims  # type: ignore[attr-defined]
+            raise error
+        return claims
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def _verified_claims(
+    token: str, key: str, issuer: str, audience: str
+) -> dict[str, Any]:
+    """Return the claims of a token signed by us for us; whether expired is not asked.
+
+    A time of issue ahead of our clock is no fault: instances' clocks differ a little.
+    """
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            issuer=issuer,
+            audience=audience,
+            options={
+                "require": REQUIRED_CLAIMS,
+                "verify_exp": False,
+                "verify_iat": False,
+                "strict_aud": True,
+            },
+        )
+    except (RecursionError, TypeError, ValueError) as error:
+        # The header is parsed before the signature is checked, so anybody can make it
+        # nest a thousand deep or hold values of types the library does not expect.
+        raise jwt.InvalidTokenError("Not a token of ours") from error
+    if not (
+        claims["type"] in ("access", "refresh")
+        and _USER_ID.fullmatch(claims["sub"])
+        and isinstance(claims["sid"], str)
+        and _SESSION_ID.fullmatch(claims["sid"])
+        and type(claims["ver"]) is int
+        and type(claims["exp"]) is int
+    ):
+        raise jwt.InvalidTokenError("A claim is not of its form")
+    return claims
