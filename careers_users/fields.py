@@ -1,0 +1,213 @@
+"""The kinds of value that clients send: what is accepted, and in what form it is kept.
+
+One class for each row of the contract's validation table, used by all schemas.
+"""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from email_validator import EmailNotValidError, validate_email
+from flask import current_app
+from flask_marshmallow.schema import Schema
+from marshmallow import RAISE, ValidationError, fields
+from marshmallow.validate import Length, OneOf
+
+from careers_users import text
+from careers_users.http import reserved_names
+from careers_users.limits import (
+    AVATAR_MAX,
+    BATCH_SIZE_MAX,
+    BIO_MAX,
+    EMAIL_MAX,
+    ID_MAX,
+    NAME_MAX,
+    PASSWORD_MAX,
+    PASSWORD_MIN,
+    QUERY_DIGITS_MAX,
+    SEARCH_TERM_MAX,
+    USERNAME_MAX,
+    USERNAME_MIN,
+)
+
+_USERNAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
+_URL = re.compile(r"https?://[!-~]+", re.ASCII | re.IGNORECASE)
+_URL_REFUSED = re.compile(r"[\"'`<>\\{}|^]")
+_HOST = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]+\]", re.ASCII
+)
+
+
+class BodySchema(Schema):
+    """The base of all schemas for what comes in: an unknown field is an error."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class Text(fields.String):
+    """A string that both databases can hold."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        result: str = super()._deserialize(value, attr, data, **kwargs)
+        if not text.is_storable(result):
+            raise ValidationError("NUL and lone surrogate characters are not allowed.")
+        return result
+
+
+def is_username(value: str) -> bool:
+    """Tell whether `value` has the form of a username; so nobody else is looked up."""
+    return (
+        USERNAME_MIN <= len(value) <= USERNAME_MAX
+        and _USERNAME.fullmatch(value) is not None
+        and ".." not in value
+        and "--" not in value
+    )
+
+
+class Username(Text):
+    """A name for a new account, kept as typed."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        result = super()._deserialize(value, attr, data, **kwargs)
+        if not is_username(result):
+            raise ValidationError(
+                f"Use {USERNAME_MIN} to {USERNAME_MAX} letters, digits, '_', '.' and "
+                "'-'; start and end with a letter, a digit or '_'; no '..' and no '--'."
+            )
+        if result.lower() in reserved_names(current_app):
+            raise ValidationError("This name is reserved.")
+        return result
+
+
+class Email(Text):
+    """An e-mail address, kept as typed; whether it receives mail is not asked."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        result = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            if len(result) > EMAIL_MAX or not result.isascii():
+                raise EmailNotValidError
+            validate_email(result, check_deliverability=False)
+        except EmailNotValidError:
+            raise ValidationError("Not a valid email address.") from None
+        return result
+
+
+class NewPassword(Text):
+    """A password to be set, in normal form C and otherwise as typed.
+
+    Any characters, no composition rules (NIST SP 800-63B, section 5.1.1.2).
+    """
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        result = text.nfc(super()._deserialize(value, attr, data, **kwargs))
+        Length(PASSWORD_MIN, PASSWORD_MAX)(result)
+        return result
+
+
+class PersonName(Text):
+    """A first or last name: one trimmed line, without characters that deceive."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        result = text.nfc(super()._deserialize(value, attr, data, **kwargs)).strip()
+        if not text.is_clean_line(result):
+            raise ValidationError("Control and invisible characters are not allowed.")
+        Length(max=NAME_MAX)(result)
+        return result
+
+
+class Bio(Text):
+    """What people say of themselves: the same, in several lines."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        result = text.nfc(super()._deserialize(value, attr, data, **kwargs)).strip()
+        result = result.replace("\r\n", "\n")  # As Windows clients end their lines.
+        if not text.is_clean_text(result):
+            raise ValidationError("Control and invisible characters are not allowed.")
+        Length(max=BIO_MAX)(result)
+        return result
+
+
+class AvatarUrl(fields.Field[str | None]):
+    """The address of a picture, never fetched; `null` or `""` means none."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_none=True, **kwargs)
+        self._text = Text()
+
+    def _deserialize(
+        self, value: Any, attr: Any, data: Any, **kwargs: Any
+    ) -> str | None:
+        result: str = self._text.deserialize(value)
+        if result == "":
+            return None
+        if len(result) > AVATAR_MAX:
+            raise ValidationError(f"Longer than {AVATAR_MAX} characters.")
+        if not _is_web_address(result):
+            raise ValidationError("Not a valid http or https URL.")
+        return result
+
+
+def _is_web_address(value: str) -> bool:
+    if not _URL.fullmatch(value) or _URL_REFUSED.search(value):
+        return False
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # Raises for a port that is no number, or too large.
+    except ValueError:
+        return False
+    host = parts.netloc.removesuffix(f":{parts.port}").removesuffix(":")
+    return "@" not in parts.netloc and _HOST.fullmatch(host) is not None
+
+
+class UserId(fields.Field[int]):
+    """The number of a user: a JSON integer, not a truth value, a float or a string."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise ValidationError("Not a valid integer.")
+        if not 1 <= value <= ID_MAX:
+            raise ValidationError(f"Must be from 1 to {ID_MAX}.")
+        return value
+
+
+class QueryNumber(fields.Field[int]):
+    """A number in a query string: a few ASCII digits and nothing else."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        if not (value.isascii() and value.isdigit() and len(value) <= QUERY_DIGITS_MAX):
+            raise ValidationError(
+                f"Not a whole number of at most {QUERY_DIGITS_MAX} digits."
+            )
+        return int(value)
+
+
+class BatchSize(QueryNumber):
+    """How many rows a batch has; a client that asks for too many gets the most."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        result = super()._deserialize(value, attr, data, **kwargs)
+        if result < 1:
+            raise ValidationError("Must be at least 1.")
+        return min(result, BATCH_SIZE_MAX)
+
+
+class SearchTerm(Text):
+    """A piece of text to be contained, taken literally; empty means any."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        result = super()._deserialize(value, attr, data, **kwargs)
+        Length(max=SEARCH_TERM_MAX)(result)
+        return result
+
+
+class Choice(Text):
+    """One of a few words."""
+
+    def __init__(self, choices: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(validate=OneOf(choices), **kwargs)
+
+
+class Time(fields.AwareDateTime):
+    """A moment in a reply: RFC 3339, UTC, whole seconds."""

@@ -1,0 +1,242 @@
+"""How a request comes in and a reply goes out: body, query, headers, paths.
+
+The decorators also describe the view. `view.operation` says as data what it takes,
+answers and refuses, and who may call it, so that documents can be made from the code.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+import orjson
+from flask import Flask, Response, current_app, request
+from flask.json.provider import JSONProvider
+from flask_marshmallow.schema import Schema
+from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.routing import BaseConverter, ValidationError
+
+from careers_users.errors import MalformedJson, ServiceError, ValidationFailed
+
+BASE_PATH = "/careers/users"
+# More parameters than any call has; parsing them must stay cheap.
+QUERY_PARAMETERS_MAX = 50
+_RESERVED = "careers_users.reserved_names"
+# Names that are not segments of a path today and would mislead people (contract).
+RESERVED_WORDS = frozenset(
+    "admin root system support security api health ready live metrics docs openapi "
+    "static search sessions password email stats update unfollow relationships blocks "
+    "mutes requests suggestions export events null none undefined anonymous".split()
+)
+
+View = Callable[..., Any]
+Auth = Literal["none", "optional", "required"]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a view takes, answers and refuses, and who may call it."""
+
+    auth: Auth = "none"
+    body: Schema | None = None
+    query: Schema | None = None
+    reply: Schema | None = None
+    status: int = 200
+    refusals: tuple[type[ServiceError], ...] = ()
+
+
+def operation_of(view: View) -> Operation:
+    """Return what the decorators said about a view."""
+    operation: Operation = getattr(view, "operation", Operation())
+    return operation
+
+
+def describe(view: View, **parts: Any) -> None:
+    """Add to a view's description; for decorators, on the function they return."""
+    view.operation = replace(operation_of(view), **parts)  # type: ignore[attr-defined]
+
+
+def body(schema: Schema) -> Callable[[View], View]:
+    """Give the view the request's JSON body, validated, as its keyword `payload`."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def with_body(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, payload=schema.load(_json_object()), **kwargs)
+
+        describe(with_body, body=schema)
+        return with_body
+
+    return decorate
+
+
+def query(schema: Schema) -> Callable[[View], View]:
+    """Give the view the parameters after the `?`, validated, as its keyword `query`."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def with_query(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, query=schema.load(_query_parameters()), **kwargs)
+
+        describe(with_query, query=schema)
+        return with_query
+
+    return decorate
+
+
+def reply(schema: Schema, status: int = 200) -> Callable[[View], View]:
+    """Answer with the mapping the view returns, and `status`.
+
+    `schema` documents the reply. It is not run: rows come from the database in the
+    reply's shape, which costs a fraction, and the tests hold every reply to its schema.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def with_status(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, **kwargs), status
+
+        describe(with_status, reply=schema, status=status)
+        return with_status
+
+    return decorate
+
+
+def refuses(*refusals: type[ServiceError]) -> Callable[[View], View]:
+    """Say which named refusals a view may answer with; changes nothing else."""
+
+    def decorate(view: View) -> View:
+        describe(view, refusals=refusals)
+        return view
+
+    return decorate
+
+
+def _json_object() -> dict[str, Any]:
+    """Return the body if it is one strict JSON object (RFC 8259, I-JSON RFC 7493)."""
+    if not request.is_json:
+        raise UnsupportedMediaType
+    raw = request.get_data(cache=False)
+    try:
+        # The first parser refuses what the second lets pass (NaN, lone surrogates, bad
+        # UTF-8, deep nesting), the second sees the duplicate keys.
+        orjson.loads(raw)
+        value = json.loads(raw, object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise MalformedJson(_reason(error)) from None
+    if not isinstance(value, dict):
+        raise MalformedJson("The body must be a JSON object.")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, orjson.JSONDecodeError):
+        return f"{error.msg} (line {error.lineno}, column {error.colno})."
+    return "Nested too deep." if isinstance(error, RecursionError) else str(error)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("A key is there twice.")
+    return members
+
+
+def _query_parameters() -> dict[str, str]:
+    """Return the query's parameters; each at most once, all of them proper UTF-8."""
+    try:
+        pairs = parse_qsl(
+            request.query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=QUERY_PARAMETERS_MAX,
+        )
+    except ValueError:
+        reason = "The query is not proper, percent-encoded UTF-8, or too long."
+        raise ValidationFailed(reason) from None
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValidationFailed(
+            {name: ["Given twice."] for name in parameters if names.count(name) > 1}
+        )
+    return parameters
+
+
+class OrjsonProvider(JSONProvider):
+    """JSON for replies: times as RFC 3339 in UTC, `Z`, whole seconds."""
+
+    OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS
+
+    def dumps(self, obj: Any, **_: Any) -> str:
+        """Return `obj` as JSON text."""
+        return orjson.dumps(obj, option=self.OPTIONS).decode()
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        """Return what the JSON text says; ValueError if it is none."""
+        return orjson.loads(s)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return a response with the arguments as its JSON body."""
+        body = orjson.dumps(
+            self._prepare_response_obj(args, kwargs), option=self.OPTIONS
+        )
+        return current_app.response_class(body, mimetype="application/json")
+
+
+class UsernameConverter(BaseConverter):
+    """A user's name in a path, or `me`; never a word that the paths use themselves.
+
+    So `GET login/` is a wrong method for the login, not the profile of a user "login".
+    """
+
+    def to_python(self, value: str) -> str:
+        """Return the name as it stands in the path."""
+        if value.lower() in _path_segments(current_app) - {"me"}:
+            raise ValidationError
+        return value
+
+
+def init_app(app: Flask) -> None:
+    """Set how `app` reads paths and writes replies; before the routes are added."""
+    app.json = OrjsonProvider(app)
+    # A redirect would be an HTML page, to whatever host the client named.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.url_map.converters["username"] = UsernameConverter
+    app.after_request(_add_headers)
+
+
+def _path_segments(app: Flask) -> frozenset[str]:
+    """Return the literal first segments of all paths, above and below the base path."""
+    if _RESERVED not in app.extensions:
+        rules = [rule.rule for rule in app.url_map.iter_rules()]
+        below = [rule.removeprefix(BASE_PATH) for rule in rules]
+        segments = {path.split("/")[1] for path in (*rules, *below)}
+        app.extensions[_RESERVED] = frozenset(
+            segment for segment in segments if segment and "<" not in segment
+        )
+    reserved: frozenset[str] = app.extensions[_RESERVED]
+    return reserved
+
+
+def reserved_names(app: Flask) -> frozenset[str]:
+    """Return the names, in lower case, that no user may have."""
+    return RESERVED_WORDS | _path_segments(app)
+
+
+def _add_headers(response: Response) -> Response:
+    """Tell browsers and caches what these replies are: data, and often private."""
+    headers = response.headers
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers.setdefault("Content-Security-Policy", "default-src 'none'")
+    headers.add("Vary", "Authorization")
+    if request.method not in ("GET", "HEAD") or response.status_code >= 400:
+        headers["Cache-Control"] = "no-store"
+    elif "Authorization" in request.headers:
+        headers["Cache-Control"] = "private, no-store"
+    else:
+        headers["Cache-Control"] = "no-cache"
+    return response
