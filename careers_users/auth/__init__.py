@@ -1,0 +1,1 @@
+"""Accounts and sessions: registration, login, token refresh, logout."""

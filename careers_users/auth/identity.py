@@ -1,0 +1,112 @@
+"""Who asks: the viewer behind the Authorization header, and what views demand of it."""
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Response, current_app, g, request
+from flask_jwt_extended import verify_jwt_in_request
+from sqlalchemy import RowMapping
+
+from careers_users.auth import queries, tokens
+from careers_users.auth.tokens import Claims
+from careers_users.errors import (
+    NotAuthenticated,
+    ServiceError,
+    TokenExpired,
+    TokenInvalid,
+    TokenRevoked,
+    error_response,
+)
+from careers_users.extensions import jwt
+from careers_users.http import View, describe
+from careers_users.limits import TOKEN_MAX
+
+# RFC 6750, section 2.1, with three parts as a JWT has them (RFC 7515, section 3.1).
+_BEARER = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
+
+# The number of nobody: no user has it, so nobody is followed by the anonymous viewer.
+ANONYMOUS = 0
+
+
+def signed_in(view: View) -> View:
+    """Let only viewers with a good token through; others get the documented 401."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        _authenticate()
+        return view(*args, **kwargs)
+
+    describe(guarded, auth="required")
+    return guarded
+
+
+def anyone(view: View) -> View:
+    """Let everybody through, with a good token or none; a bad one is a 401.
+
+    Where the setting PUBLIC_READS is off, the same as `signed_in`.
+    """
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if "Authorization" in request.headers or not current_app.config["PUBLIC_READS"]:
+            _authenticate()
+        return view(*args, **kwargs)
+
+    describe(guarded, auth="optional")
+    return guarded
+
+
+def viewer() -> RowMapping:
+    """Return id and username of the viewer; NotAuthenticated if there is none."""
+    row: RowMapping | None = g.get("viewer")
+    if row is None:
+        raise NotAuthenticated
+    return row
+
+
+def viewer_id() -> int:
+    """Return the viewer's id, or ANONYMOUS."""
+    row: RowMapping | None = g.get("viewer")
+    return ANONYMOUS if row is None else row["id"]
+
+
+def viewer_claims() -> Claims:
+    """Return what the viewer's access token says."""
+    claims: Claims = g.claims
+    return claims
+
+
+def _authenticate() -> None:
+    header = request.headers.get("Authorization")
+    if header is None:
+        raise NotAuthenticated
+    match = _BEARER.fullmatch(header)
+    if match is None or len(header) > TOKEN_MAX:
+        raise TokenInvalid
+    # Flask-JWT-Extended knows the scheme in one spelling only; RFC 9110, section 11.1
+    # says that its case does not matter.
+    request.environ["HTTP_AUTHORIZATION"] = f"Bearer {match[1]}"
+    verify_jwt_in_request()
+
+
+@jwt.token_in_blocklist_loader
+def _is_over(_header: dict[str, Any], payload: dict[str, Any]) -> bool:
+    """Ask for user and revocation together, in the request's only such statement."""
+    g.claims = tokens.claims_of(payload)
+    g.viewer = queries.viewer(g.claims)
+    return g.viewer is None
+
+
+def _answers(refusal: type[ServiceError]) -> Callable[..., Response]:
+    return lambda *_: error_response(refusal())
+
+
+jwt.unauthorized_loader(_answers(NotAuthenticated))
+jwt.invalid_token_loader(_answers(TokenInvalid))
+jwt.expired_token_loader(_answers(TokenExpired))
+jwt.revoked_token_loader(_answers(TokenRevoked))
+jwt.needs_fresh_token_loader(_answers(TokenInvalid))
+jwt.token_verification_failed_loader(_answers(TokenInvalid))
+jwt.user_lookup_error_loader(_answers(TokenRevoked))

@@ -1,0 +1,109 @@
+"""Passwords: hashed with Argon2id, verified in the same time whoever is asked for."""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import Argon2Error, InvalidHashError
+from flask import Flask, current_app
+
+from careers_users import text
+from careers_users.errors import Unavailable
+from careers_users.settings import Settings
+
+# How long a request waits for its turn to hash before it is told to come back.
+HASH_QUEUE_SECONDS = 10.0
+# Django's format, from the service before this one: pbkdf2_sha256$rounds$salt$hash.
+_DJANGO = re.compile(r"pbkdf2_sha256\$([0-9]{1,8})\$([^$]{1,128})\$([A-Za-z0-9+/=]+)")
+_EXTENSION = "careers_users.passwords"
+
+
+class HashingBusy(Unavailable):
+    """More people are signing in at once than can be verified."""
+
+    code = "overloaded"
+
+
+class Passwords:
+    """Hashes and verifies, at most `concurrency` at a time.
+
+    Argon2 takes memory and a core for tens of milliseconds on purpose (OWASP Password
+    Storage: Argon2id, 19 MiB, 2 passes, 1 lane). Without a cap a flood of logins would
+    take all of both from everybody else.
+    """
+
+    def __init__(self, memory_kib: int, time_cost: int, concurrency: int) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=time_cost, memory_cost=memory_kib, parallelism=1, type=Type.ID
+        )
+        self._turns = BoundedSemaphore(concurrency)
+        # Verified when there is no such user, so that the answer takes as long.
+        self._dummy = self._hasher.hash("nobody's password")
+
+    def hash(self, password: str) -> str:
+        """Return the hash to store for a password; HashingBusy if there is no turn."""
+        with self._turn():
+            return self._hasher.hash(password)
+
+    def verify(self, stored: str | None, password: str) -> bool:
+        """Tell whether the password is the one hashed; `stored` is None for nobody.
+
+        Raises HashingBusy if there is no turn.
+        """
+        with self._turn():
+            if stored is not None and stored.startswith("pbkdf2_sha256$"):
+                return _verify_django(stored, password)
+            try:
+                return self._hasher.verify(
+                    stored or self._dummy, text.nfc(password)
+                ) and (stored is not None)
+            except (Argon2Error, InvalidHashError):
+                return False
+
+    def is_outdated(self, stored: str) -> bool:
+        """Tell whether a hash was made by another scheme or with other parameters."""
+        try:
+            return self._hasher.check_needs_rehash(stored)
+        except InvalidHashError:
+            return True
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._turns.acquire(timeout=HASH_QUEUE_SECONDS):
+            raise HashingBusy
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+
+def _verify_django(stored: str, password: str) -> bool:
+    match = _DJANGO.fullmatch(stored)
+    if match is None:
+        return False
+    rounds, salt, expected = match.groups()
+    # Django hashed what was typed, without a normal form.
+    digest = hashlib.pbkdf2_hmac(
+        "sha256", password.encode(), salt.encode(), max(int(rounds), 1)
+    )
+    return hmac.compare_digest(base64.b64encode(digest).decode(), expected)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Make the hasher of this application, with the parameters of `settings`."""
+    app.extensions[_EXTENSION] = Passwords(
+        settings.argon2_memory_kib,
+        settings.argon2_time_cost,
+        settings.hash_concurrency,
+    )
+
+
+def passwords() -> Passwords:
+    """Return the current application's hasher."""
+    hasher: Passwords = current_app.extensions[_EXTENSION]
+    return hasher
