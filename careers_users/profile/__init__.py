@@ -1,0 +1,1 @@
+"""Profiles: the directory of users, one's own profile, statistics."""

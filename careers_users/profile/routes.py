@@ -1,0 +1,101 @@
+"""The profile calls."""
+
+from math import ceil
+from typing import Any
+
+from flask import Blueprint
+
+from careers_users.auth.identity import anyone, signed_in, viewer, viewer_id
+from careers_users.auth.service import EmailTaken
+from careers_users.http import BASE_PATH, body, query, refuses, reply
+from careers_users.profile import queries, service
+from careers_users.profile.schemas import (
+    DirectoryQuerySchema,
+    DirectorySchema,
+    OwnProfileSchema,
+    ProfileSchema,
+    StatsSchema,
+    UpdatedSchema,
+    UpdateSchema,
+)
+from careers_users.profile.service import UserNotFound
+
+bp = Blueprint("profile", __name__, url_prefix=BASE_PATH)
+
+
+@bp.get("/")
+@anyone
+@query(DirectoryQuerySchema())
+@reply(DirectorySchema())
+def directory(query: dict[str, Any]) -> dict[str, Any]:
+    """List and search users."""
+    cards, total = queries.directory(viewer_id(), query)
+    return {
+        "message": "Users retrieved successfully",
+        "users": [dict(card) for card in cards],
+        "batch_info": {
+            "current_batch": query["batch_number"],
+            "batch_size": query["batch_size"],
+            "total_users": total,
+            "total_batches": ceil(total / query["batch_size"]),
+            "users_in_current_batch": len(cards),
+        },
+    }
+
+
+@bp.get("/<username:username>/")
+@anyone
+@refuses(UserNotFound)
+@reply(ProfileSchema())
+def profile(username: str) -> dict[str, Any]:
+    """Get a user's public profile."""
+    row = queries.profile(username)
+    if row is None:
+        raise UserNotFound
+    return dict(row)
+
+
+@bp.get("/me/")
+@signed_in
+@reply(OwnProfileSchema())
+def own_profile() -> dict[str, Any]:
+    """Get your own profile."""
+    row = queries.own_profile(viewer_id())
+    if row is None:
+        raise UserNotFound
+    return dict(row)
+
+
+@bp.patch("/me/update/")
+@bp.patch("/me/")
+@signed_in
+@body(UpdateSchema())
+@refuses(EmailTaken)
+@reply(UpdatedSchema())
+def update_profile(payload: dict[str, Any]) -> dict[str, Any]:
+    """Change any of your names, bio, avatar and e-mail address."""
+    return dict(service.update_profile(viewer_id(), payload))
+
+
+@bp.get("/me/stats/")
+@signed_in
+@reply(StatsSchema())
+def own_stats() -> dict[str, Any]:
+    """Get your own statistics."""
+    return _stats(viewer()["username"])
+
+
+@bp.get("/<username:username>/stats/")
+@anyone
+@refuses(UserNotFound)
+@reply(StatsSchema())
+def stats(username: str) -> dict[str, Any]:
+    """Get a user's statistics."""
+    return _stats(username)
+
+
+def _stats(username: str) -> dict[str, Any]:
+    row = queries.stats(username)
+    if row is None:
+        raise UserNotFound
+    return dict(row)

@@ -1,0 +1,117 @@
+"""What the profile calls take and answer."""
+
+from flask_marshmallow.schema import Schema
+from marshmallow import fields
+
+from careers_users.fields import (
+    AvatarUrl,
+    BatchSize,
+    Bio,
+    BodySchema,
+    Choice,
+    Email,
+    PersonName,
+    QueryNumber,
+    SearchTerm,
+    Time,
+)
+from careers_users.limits import USERS_BATCH_SIZE
+
+_COLUMNS = ("username", "created_at", "first_name", "last_name")
+ORDERINGS = (*_COLUMNS, *(f"-{column}" for column in _COLUMNS))
+
+
+class DirectoryQuerySchema(BodySchema):
+    """Query of `GET /`."""
+
+    search = SearchTerm(load_default="")
+    q = SearchTerm(load_default="")
+    first_name = SearchTerm(load_default="")
+    last_name = SearchTerm(load_default="")
+    ordering = Choice(ORDERINGS, load_default="username")
+    batch_size = BatchSize(load_default=USERS_BATCH_SIZE)
+    batch_number = QueryNumber(load_default=0)
+
+
+class UpdateSchema(BodySchema):
+    """Body of `PATCH me/update/`: any subset."""
+
+    first_name = PersonName()
+    last_name = PersonName()
+    bio = Bio()
+    avatar = AvatarUrl()
+    email = Email()
+
+
+class CardSchema(Schema):
+    """A user in a list."""
+
+    id = fields.Integer()
+    username = fields.String()
+    first_name = fields.String()
+    last_name = fields.String()
+    avatar = fields.String(allow_none=True)
+    is_following = fields.Boolean()
+
+
+class BatchInfoSchema(Schema):
+    """Where in the whole list a batch stands."""
+
+    current_batch = fields.Integer()
+    batch_size = fields.Integer()
+    total_users = fields.Integer()
+    total_batches = fields.Integer()
+    users_in_current_batch = fields.Integer()
+
+
+class DirectorySchema(Schema):
+    """Reply of `GET /`."""
+
+    message = fields.String()
+    users = fields.List(fields.Nested(CardSchema))
+    batch_info = fields.Nested(BatchInfoSchema)
+
+
+class ProfileSchema(Schema):
+    """A profile as others see it."""
+
+    id = fields.Integer()
+    username = fields.String()
+    first_name = fields.String()
+    last_name = fields.String()
+    bio = fields.String()
+    avatar = fields.String(allow_none=True)
+    created_at = Time()
+    posts_count = fields.Integer()
+    followers_count = fields.Integer()
+    following_count = fields.Integer()
+
+
+class OwnProfileSchema(ProfileSchema):
+    """One's own profile."""
+
+    email = fields.String()
+    updated_at = Time()
+
+
+class UpdatedSchema(Schema):
+    """Reply of `PATCH me/update/`."""
+
+    id = fields.Integer()
+    username = fields.String()
+    email = fields.String()
+    first_name = fields.String()
+    last_name = fields.String()
+    bio = fields.String()
+    avatar = fields.String(allow_none=True)
+    updated_at = Time()
+
+
+class StatsSchema(Schema):
+    """A user's numbers."""
+
+    posts_count = fields.Integer()
+    followers_count = fields.Integer()
+    following_count = fields.Integer()
+    likes_received = fields.Integer()
+    comments_received = fields.Integer()

@@ -1,0 +1,77 @@
+"""What people do with their profile."""
+
+from typing import Any
+
+from sqlalchemy import RowMapping, select, update
+from sqlalchemy.exc import IntegrityError
+
+from careers_users import clock, text
+from careers_users.auth.service import translate_conflict
+from careers_users.errors import ServiceError, TokenRevoked
+from careers_users.extensions import db
+from careers_users.models import User
+
+
+class UserNotFound(ServiceError):
+    """There is no user of that name or number."""
+
+    status = 404
+    code = "user_not_found"
+    error = "There is no such user"
+
+
+def update_profile(user_id: int, changes: dict[str, Any]) -> RowMapping:
+    """Change a profile and return it; `changes` is what UpdateSchema loads.
+
+    Raises EmailTaken, as the database decides.
+    """
+    try:
+        with db.session.begin():
+            return _update(user_id, changes)
+    except IntegrityError as error:
+        raise translate_conflict(error) from error
+
+
+def _update(user_id: int, changes: dict[str, Any]) -> RowMapping:
+    # The searched text is made of several columns: two changes of different columns at
+    # once must not each write it without the other's.
+    row = db.session.execute(
+        select(User.username, User.first_name, User.last_name, User.bio)
+        .where(User.id == user_id)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise TokenRevoked
+    names = row._asdict() | {
+        name: value for name, value in changes.items() if name in row._fields
+    }
+    values = {**changes, "search_text": text.search_text(**names)}
+    for name, key in _FOLDED.items():
+        if name in changes:
+            values[key] = text.fold(changes[name])
+    if changes:
+        values["updated_at"] = clock.utcnow()
+    statement = (
+        update(User)
+        .where(User.id == user_id)
+        .values(**values)
+        .returning(
+            User.id,
+            User.username,
+            User.email,
+            User.first_name,
+            User.last_name,
+            User.bio,
+            User.avatar,
+            User.updated_at,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return db.session.execute(statement).mappings().one()
+
+
+_FOLDED = {
+    "first_name": "first_name_key",
+    "last_name": "last_name_key",
+    "email": "email_key",
+}
