@@ -1,0 +1,26 @@
+"""The commands `flask users ...`."""
+
+import click
+from flask.cli import AppGroup
+
+from careers_users.follow import service
+
+users = AppGroup("users", help="Look after the users' data.")
+
+
+@users.command()
+@click.option("--check", is_flag=True, help="Only report; exit with 1 if any differ.")
+def recount(check: bool) -> None:
+    """Compare the stored counters with the rows they count, and repair them.
+
+    Follows and registrations wait until it is done.
+    """
+    drifts = service.recount(repair=not check)
+    for drift in drifts:
+        click.echo(f"{drift.name} is {drift.stored}, should be {drift.counted}")
+    if not drifts:
+        click.echo("All counters are right.")
+    elif check:
+        raise SystemExit(1)
+    else:
+        click.echo(f"Repaired {len(drifts)} counters.")

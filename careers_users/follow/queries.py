@@ -1,0 +1,169 @@
+"""What is read of the graph: who follows whom, newest first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from sqlalchemy import Executable, RowMapping, Subquery, bindparam, select
+from sqlalchemy.orm import aliased
+
+from careers_users import database, text
+from careers_users.fields import is_username
+from careers_users.follow.cursor import Cursor, Direction
+from careers_users.models import Follow, User, UserCounters
+from careers_users.profile.queries import CARD
+
+Side = Literal["followers", "following"]
+Shape = Literal["cards", "edges"]
+
+_OWNER = select(
+    User.id, UserCounters.followers_count, UserCounters.following_count
+).join(UserCounters, UserCounters.user_id == User.id)
+_OWNER_BY_USERNAME = _OWNER.where(User.username_key == bindparam("key"))
+_OWNER_BY_ID = _OWNER.where(User.id == bindparam("user_id"))
+_USER_BY_USERNAME = select(User.id, User.username).where(
+    User.username_key == bindparam("key")
+)
+_USER_BY_ID = select(User.id, User.username).where(User.id == bindparam("user_id"))
+
+
+@dataclass(frozen=True)
+class Page:
+    """A batch of a list, newest first, and the places before and after it."""
+
+    count: int
+    rows: list[dict[str, Any]]
+    newer: Cursor | None
+    older: Cursor | None
+
+
+def user_by_id(user_id: int) -> RowMapping | None:
+    """Return id and username of a user."""
+    return database.fetch_one(_USER_BY_ID, {"user_id": user_id})
+
+
+def user_by_username(username: str) -> RowMapping | None:
+    """Return id and username of a user, whatever the name's case."""
+    if not is_username(username):
+        return None
+    return database.fetch_one(_USER_BY_USERNAME, {"key": text.fold(username)})
+
+
+def edges(user_id: int, side: Side, query: Mapping[str, Any]) -> Page | None:
+    """Return a batch of a user's edges; None if there is no such user.
+
+    `query` is what FollowsQuerySchema loads.
+    """
+    owner = database.fetch_one(_OWNER_BY_ID, {"user_id": user_id})
+    return None if owner is None else _page("edges", side, owner, query)
+
+
+def cards(
+    username: str, side: Side, query: Mapping[str, Any], viewer_id: int
+) -> Page | None:
+    """Return a batch of cards of a user's followers, or of whom the user follows.
+
+    None if there is no such user.
+    """
+    if not is_username(username):
+        return None
+    owner = database.fetch_one(_OWNER_BY_USERNAME, {"key": text.fold(username)})
+    if owner is None:
+        return None
+    return _page("cards", side, owner, query, viewer_id=viewer_id)
+
+
+def _page(
+    shape: Shape,
+    side: Side,
+    owner: RowMapping,
+    query: Mapping[str, Any],
+    **parameters: int,
+) -> Page:
+    cursor: Cursor | None = query["cursor"]
+    size = query["batch_size"]
+    # One row more than the batch tells whether there is a batch after it.
+    parameters |= {"owner_id": owner["id"], "size": size + 1}
+    if cursor is None:
+        parameters["skipped"] = query["batch_number"] * size
+    else:
+        parameters["edge_id"] = cursor.edge_id
+    statement = _statement(shape, side, cursor.direction if cursor else None)
+    found = database.fetch_all(statement, parameters)
+    rows = [dict(row) for row in found[:size]]
+    has_more = len(found) > size
+    if cursor is not None and cursor.direction == "newer":
+        rows.reverse()
+        newer, older = has_more, True
+    else:
+        newer, older = cursor is not None or query["batch_number"] > 0, has_more
+    places = [row.pop("edge_id") for row in rows]
+    first, last = _ends(places, cursor)
+    return Page(
+        count=owner[f"{side}_count"],
+        rows=rows,
+        newer=Cursor("newer", first) if newer else None,
+        older=Cursor("older", last) if older else None,
+    )
+
+
+def _ends(places: Sequence[int], cursor: Cursor | None) -> tuple[int, int]:
+    """Return the numbers of the first and last edge of a batch.
+
+    Of an empty one, the gap in which it lies: whoever turns round there must meet the
+    edge of the cursor itself again.
+    """
+    if places:
+        return places[0], places[-1]
+    if cursor is None:
+        return 0, 0
+    return cursor.edge_id - 1, cursor.edge_id + 1
+
+
+@cache
+def _statement(shape: Shape, side: Side, direction: Direction | None) -> Executable:
+    """Return the SELECT of a page; made once, so that it is compiled once."""
+    batch = _batch(side, direction)
+    newest_last = direction == "newer"
+    order = batch.c.id if newest_last else batch.c.id.desc()
+    if shape == "cards":
+        other = batch.c.follower_id if side == "followers" else batch.c.following_id
+        return (
+            select(*CARD, batch.c.id.label("edge_id"))
+            .join(batch, User.id == other)
+            .order_by(order)
+        )
+    follower = aliased(User)
+    following = aliased(User)
+    return (
+        select(
+            batch.c.id.label("id"),
+            batch.c.follower_id.label("follower"),
+            batch.c.following_id.label("following"),
+            follower.username.label("follower_username"),
+            following.username.label("following_username"),
+            batch.c.created_at.label("created_at"),
+            batch.c.id.label("edge_id"),
+        )
+        .join(follower, follower.id == batch.c.follower_id)
+        .join(following, following.id == batch.c.following_id)
+        .order_by(order)
+    )
+
+
+def _batch(side: Side, direction: Direction | None) -> Subquery:
+    """Return the edges of a page: a walk in one index, before any wide row is read."""
+    mine = Follow.following_id if side == "followers" else Follow.follower_id
+    batch = (
+        select(Follow.id, Follow.follower_id, Follow.following_id, Follow.created_at)
+        .where(mine == bindparam("owner_id"))
+        .limit(bindparam("size"))
+    )
+    if direction == "newer":
+        batch = batch.where(Follow.id > bindparam("edge_id")).order_by(Follow.id)
+    elif direction == "older":
+        batch = batch.where(Follow.id < bindparam("edge_id")).order_by(Follow.id.desc())
+    else:
+        batch = batch.order_by(Follow.id.desc()).offset(bindparam("skipped"))
+    return batch.subquery("batch")

@@ -1,0 +1,114 @@
+"""The calls of the social graph."""
+
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, request
+
+from careers_users.auth.identity import anyone, signed_in, viewer, viewer_id
+from careers_users.auth.schemas import MessageSchema
+from careers_users.follow import queries, service
+from careers_users.follow.cursor import Cursor, encode
+from careers_users.follow.queries import Page
+from careers_users.follow.schemas import (
+    CardsSchema,
+    FollowRowSchema,
+    FollowRowsSchema,
+    FollowSchema,
+    FollowsQuerySchema,
+)
+from careers_users.http import BASE_PATH, body, query, refuses, reply
+from careers_users.profile.service import UserNotFound
+
+bp = Blueprint("follow", __name__, url_prefix=BASE_PATH)
+
+
+@bp.post("/follow/")
+@signed_in
+@body(FollowSchema())
+@refuses(UserNotFound, service.CannotFollowSelf, service.AlreadyFollowing)
+@reply(FollowRowSchema(), 201)
+def follow(payload: dict[str, Any]) -> dict[str, Any]:
+    """Follow a user, named by id or by username."""
+    if "username" in payload:
+        return asdict(service.follow_name(viewer(), payload["username"]))
+    return asdict(service.follow_id(viewer(), payload["following"]))
+
+
+@bp.delete("/<username:username>/unfollow/")
+@signed_in
+@refuses(UserNotFound, service.CannotFollowSelf, service.NotFollowing)
+@reply(MessageSchema())
+def unfollow(username: str) -> dict[str, Any]:
+    """Stop following a user."""
+    name = service.unfollow(viewer(), _name(username))
+    return {"message": f"Stopped following {name}"}
+
+
+@bp.get("/following/")
+@signed_in
+@query(FollowsQuerySchema())
+@reply(FollowRowsSchema())
+def own_following(query: dict[str, Any]) -> dict[str, Any]:
+    """List whom you follow, newest first."""
+    return _list(queries.edges(viewer_id(), "following", query), query)
+
+
+@bp.get("/followers/")
+@signed_in
+@query(FollowsQuerySchema())
+@reply(FollowRowsSchema())
+def own_followers(query: dict[str, Any]) -> dict[str, Any]:
+    """List who follows you, newest first."""
+    return _list(queries.edges(viewer_id(), "followers", query), query)
+
+
+@bp.get("/<username:username>/followers/")
+@anyone
+@query(FollowsQuerySchema())
+@refuses(UserNotFound)
+@reply(CardsSchema())
+def followers(username: str, query: dict[str, Any]) -> dict[str, Any]:
+    """List a user's followers, newest first; `me` is yourself."""
+    page = queries.cards(_name(username), "followers", query, viewer_id())
+    return _list(page, query)
+
+
+@bp.get("/<username:username>/following/")
+@anyone
+@query(FollowsQuerySchema())
+@refuses(UserNotFound)
+@reply(CardsSchema())
+def following(username: str, query: dict[str, Any]) -> dict[str, Any]:
+    """List whom a user follows, newest first; `me` is yourself."""
+    page = queries.cards(_name(username), "following", query, viewer_id())
+    return _list(page, query)
+
+
+def _name(username: str) -> str:
+    """Return the name that a path means; `me` needs a token."""
+    return viewer()["username"] if username.lower() == "me" else username
+
+
+def _list(page: Page | None, query: dict[str, Any]) -> dict[str, Any]:
+    if page is None:
+        raise UserNotFound
+    return {
+        "count": page.count,
+        "next": _link(page.older, query),
+        "previous": _link(page.newer, query),
+        "results": page.rows,
+    }
+
+
+def _link(cursor: Cursor | None, query: dict[str, Any]) -> str | None:
+    """Return the address of another batch, relative to this host (RFC 3986, 4.2).
+
+    Without scheme and host, which behind a proxy would be whatever the client, or
+    nobody, told us.
+    """
+    if cursor is None:
+        return None
+    parameters = {"batch_size": query["batch_size"], "cursor": encode(cursor)}
+    return f"{request.path}?{urlencode(parameters)}"

@@ -1,0 +1,89 @@
+"""What the follow calls take and answer."""
+
+from typing import Any
+
+from flask_marshmallow.schema import Schema
+from marshmallow import ValidationError, fields, validates_schema
+from marshmallow.validate import Length
+
+from careers_users.fields import (
+    BatchSize,
+    BodySchema,
+    QueryNumber,
+    Text,
+    Time,
+    UserId,
+)
+from careers_users.follow.cursor import Cursor, decode
+from careers_users.limits import CURSOR_MAX, FOLLOWS_BATCH_SIZE, USERNAME_MAX
+from careers_users.profile.schemas import CardSchema
+
+
+class FollowSchema(BodySchema):
+    """Body of `POST follow/`: whom, by number or by name."""
+
+    following = UserId()
+    username = Text(validate=Length(1, USERNAME_MAX))
+
+    @validates_schema
+    def check_one(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a body that names nobody, or two."""
+        if not data:
+            raise ValidationError("Missing data for required field.", "following")
+        if len(data) > 1:
+            raise ValidationError("Give either following or username.", "username")
+
+
+class CursorField(Text):
+    """A place in a list, as `next` and `previous` carry it."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        result = super()._deserialize(value, attr, data, **kwargs)
+        Length(1, CURSOR_MAX)(result)
+        cursor = decode(result)
+        if cursor is None:
+            raise ValidationError("Not a cursor of this service.")
+        return cursor
+
+
+class FollowsQuerySchema(BodySchema):
+    """Query of the lists of followers and followed."""
+
+    batch_size = BatchSize(load_default=FOLLOWS_BATCH_SIZE)
+    batch_number = QueryNumber(load_default=0)
+    cursor = CursorField(load_default=None)
+
+    @validates_schema
+    def check_one(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse two places at once."""
+        if isinstance(data["cursor"], Cursor) and data["batch_number"]:
+            raise ValidationError("Give either cursor or batch_number.", "cursor")
+
+
+class FollowRowSchema(Schema):
+    """An edge."""
+
+    id = fields.Integer()
+    follower = fields.Integer()
+    following = fields.Integer()
+    follower_username = fields.String()
+    following_username = fields.String()
+    created_at = Time()
+
+
+class _ListSchema(Schema):
+    count = fields.Integer()
+    next = fields.String(allow_none=True)
+    previous = fields.String(allow_none=True)
+
+
+class FollowRowsSchema(_ListSchema):
+    """One's own lists: edges."""
+
+    results = fields.List(fields.Nested(FollowRowSchema))
+
+
+class CardsSchema(_ListSchema):
+    """Anybody's lists: cards."""
+
+    results = fields.List(fields.Nested(CardSchema))

@@ -1,0 +1,214 @@
+"""What people do to each other in the graph: follow and unfollow."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import CursorResult, RowMapping, delete, func, insert, select, update
+from sqlalchemy import text as sql
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
+
+from careers_users import clock
+from careers_users.database import is_violated
+from careers_users.errors import ServiceError
+from careers_users.extensions import db
+from careers_users.follow import queries
+from careers_users.models import Follow, Total, User, UserCounters
+from careers_users.profile.service import UserNotFound
+
+
+class CannotFollowSelf(ServiceError):
+    """Nobody follows, or unfollows, themselves."""
+
+    status = 400
+    code = "cannot_follow_self"
+    error = "You can't follow yourself"
+
+
+class AlreadyFollowing(ServiceError):
+    """The edge is there already."""
+
+    status = 409
+    code = "already_following"
+    error = "You already follow this user"
+
+
+class NotFollowing(ServiceError):
+    """There is no such edge."""
+
+    status = 404
+    code = "not_following"
+    error = "You don't follow this user"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A new edge, with the names at its ends."""
+
+    id: int
+    follower: int
+    following: int
+    follower_username: str
+    following_username: str
+    created_at: datetime
+
+
+def follow_id(viewer: RowMapping, user_id: int) -> Edge:
+    """Make the viewer follow the user of that number; otherwise as `follow_name`."""
+    return _follow(viewer, queries.user_by_id(user_id))
+
+
+def follow_name(viewer: RowMapping, username: str) -> Edge:
+    """Make the viewer follow the user of that name.
+
+    Raises UserNotFound, CannotFollowSelf or AlreadyFollowing.
+    """
+    return _follow(viewer, queries.user_by_username(username))
+
+
+def _follow(viewer: RowMapping, user: RowMapping | None) -> Edge:
+    user = _other(viewer, user)
+    created_at = clock.utcnow()
+    try:
+        with db.session.begin():
+            edge_id = db.session.execute(
+                insert(Follow)
+                .values(
+                    follower_id=viewer["id"],
+                    following_id=user["id"],
+                    created_at=created_at,
+                )
+                .returning(Follow.id)
+            ).scalar_one()
+            _count(viewer["id"], user["id"], 1)
+    except IntegrityError as error:
+        if is_violated(error, "uq_follows_follower_id_following_id"):
+            raise AlreadyFollowing from error
+        # What else can fail is the reference to a user deleted meanwhile.
+        raise UserNotFound from error
+    return Edge(
+        id=edge_id,
+        follower=viewer["id"],
+        following=user["id"],
+        follower_username=viewer["username"],
+        following_username=user["username"],
+        created_at=created_at,
+    )
+
+
+def unfollow(viewer: RowMapping, username: str) -> str:
+    """Make the viewer stop following a user; return the user's name as typed.
+
+    Raises UserNotFound, CannotFollowSelf or NotFollowing.
+    """
+    user = _other(viewer, queries.user_by_username(username))
+    with db.session.begin():
+        result = db.session.execute(
+            delete(Follow)
+            .where(Follow.follower_id == viewer["id"])
+            .where(Follow.following_id == user["id"])
+            .execution_options(synchronize_session=False)
+        )
+        assert isinstance(result, CursorResult)
+        if result.rowcount == 0:
+            raise NotFollowing
+        _count(viewer["id"], user["id"], -1)
+    name: str = user["username"]
+    return name
+
+
+def _other(viewer: RowMapping, user: RowMapping | None) -> RowMapping:
+    if user is None:
+        raise UserNotFound
+    if user["id"] == viewer["id"]:
+        raise CannotFollowSelf
+    return user
+
+
+def _count(follower_id: int, following_id: int, by: int) -> None:
+    """Add to the counters of both ends of an edge.
+
+    In ascending user id: two people who follow each other at once would otherwise each
+    hold the row that the other waits for.
+    """
+    changes: list[tuple[int, InstrumentedAttribute[int]]] = [
+        (follower_id, UserCounters.following_count),
+        (following_id, UserCounters.followers_count),
+    ]
+    for user_id, counter in sorted(changes, key=lambda change: change[0]):
+        db.session.execute(
+            update(UserCounters)
+            .where(UserCounters.user_id == user_id)
+            .values({counter: counter + by})
+            .execution_options(synchronize_session=False)
+        )
+
+
+# ----------------------------------------------------------------------------- recount
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A counter that does not equal the rows it counts."""
+
+    name: str
+    stored: int
+    counted: int
+
+
+def recount(*, repair: bool) -> list[Drift]:
+    """Compare all counters with their rows; return those that differ.
+
+    With `repair` they are set right in the same transaction. Follows and unfollows wait
+    meanwhile, so that no change is counted twice or not at all.
+    """
+    with db.session.begin():
+        if db.engine.dialect.name == "postgresql":
+            db.session.execute(sql("SET LOCAL statement_timeout = 0"))
+            db.session.execute(sql("LOCK TABLE users, follows IN SHARE MODE"))
+        return [
+            *_recount(UserCounters.followers_count, Follow.following_id, repair),
+            *_recount(UserCounters.following_count, Follow.follower_id, repair),
+            *_recount_users(repair),
+        ]
+
+
+def _recount(
+    counter: InstrumentedAttribute[int], end: InstrumentedAttribute[int], repair: bool
+) -> list[Drift]:
+    counted = (
+        select(end.label("user_id"), func.count().label("counted"))
+        .group_by(end)
+        .subquery()
+    )
+    number = func.coalesce(counted.c.counted, 0)
+    rows = db.session.execute(
+        select(UserCounters.user_id, User.username, counter, number)
+        .join(User, User.id == UserCounters.user_id)
+        .outerjoin(counted, counted.c.user_id == UserCounters.user_id)
+        .where(counter != number)
+        .order_by(UserCounters.user_id)
+    ).all()
+    if repair:
+        for user_id, _, _, right in rows:
+            db.session.execute(
+                update(UserCounters)
+                .where(UserCounters.user_id == user_id)
+                .values({counter: right})
+                .execution_options(synchronize_session=False)
+            )
+    return [
+        Drift(f"{username}: {counter.key}", stored, right)
+        for _, username, stored, right in rows
+    ]
+
+
+def _recount_users(repair: bool) -> list[Drift]:
+    right = db.session.execute(select(func.count()).select_from(User)).scalar_one()
+    total = Total.name == "users"
+    stored = db.session.execute(select(Total.value).where(total)).scalar_one()
+    if stored == right:
+        return []
+    if repair:
+        db.session.execute(update(Total).where(total).values(value=right))
+    return [Drift("users in all", stored, right)]
