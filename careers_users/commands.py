@@ -1,0 +1,89 @@
+"""The command `careers-users`: serve, migrate, look after the data."""
+
+import logging
+import sys
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import click
+from flask import Flask
+from flask.cli import FlaskGroup
+
+from careers_users import create_app, server
+from careers_users.settings import Settings, SettingsError
+from careers_users.startup import NotReady, prepare
+
+# sysexits.h: wrong configuration, and a service that is not available.
+EXIT_CONFIG = 78
+EXIT_UNAVAILABLE = 69
+
+
+def _make_app() -> Flask:
+    return create_app(_settings())
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.from_env()
+    except SettingsError as error:
+        _stop(str(error), EXIT_CONFIG)
+
+
+@click.group(
+    "careers-users",
+    cls=FlaskGroup,
+    create_app=_make_app,
+    add_default_commands=False,
+    add_version_option=False,
+    help="Serve and look after the users service. Settings come from the environment; "
+    "see docs/configuration.md.",
+)
+@click.version_option(package_name="careers_users")
+def main() -> None:
+    """Run a command."""
+
+
+@main.command()
+@click.option("--host", help="Address to listen on (HOST, default 127.0.0.1).")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on (PORT, default 8000); 0 is any that is free.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="Requests that one process works on at once (CAREERS_USERS_THREADS).",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    help="Processes that share the port (CAREERS_USERS_PROCESSES).",
+)
+def serve(**options: Any) -> None:
+    """Serve the API until SIGTERM or Ctrl-C, then finish what has been begun."""
+    given = {name: value for name, value in options.items() if value is not None}
+    raise SystemExit(run(replace(_settings(), **given)))
+
+
+def run(settings: Settings) -> int:
+    """Serve with these settings; return the exit code when it is over.
+
+    Exits with a sentence on stderr if it can't be served like this.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        prepare(create_app(settings), settings)
+        return server.run(settings, lambda: create_app(settings))
+    except NotReady as error:
+        _stop(str(error), EXIT_UNAVAILABLE)
+    except server.ServerError as error:
+        _stop(str(error), EXIT_UNAVAILABLE)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    click.echo(f"careers-users: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,20 @@
+"""The application for WSGI servers and the flask command; run it to serve."""
+
+import os
+
+from careers_users import create_app
+from careers_users.commands import run
+from careers_users.settings import SettingsError
+from careers_users.startup import NotReady, prepare
+from config import Config
+
+try:
+    settings = Config.from_env()
+    if __name__ == "__main__":
+        raise SystemExit(run(settings))
+    app = create_app(settings)
+    # A server imports this to serve; `flask db upgrade` does so to get there.
+    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+        prepare(app, settings)
+except (SettingsError, NotReady) as error:
+    raise SystemExit(f"careers-users: {error}") from error
