@@ -75,6 +75,9 @@ def run(settings: Settings) -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # A thread without a connection of its own to use would only wait for the others.
+    pool_size = max(settings.db_pool_size, settings.threads)
+    settings = replace(settings, db_pool_size=pool_size)
     try:
         prepare(create_app(settings), settings)
         return server.run(settings, lambda: create_app(settings))

@@ -186,6 +186,12 @@ class OrjsonProvider(JSONProvider):
         return current_app.response_class(body, mimetype="application/json")
 
 
+class JsonResponse(Response):
+    """A response that is JSON unless it says otherwise, also when it is empty."""
+
+    default_mimetype = "application/json"
+
+
 class UsernameConverter(BaseConverter):
     """A user's name in a path, or `me`; never a word that the paths use themselves.
 
@@ -202,6 +208,7 @@ class UsernameConverter(BaseConverter):
 def init_app(app: Flask) -> None:
     """Set how `app` reads paths and writes replies; before the routes are added."""
     app.json = OrjsonProvider(app)
+    app.response_class = JsonResponse
     # A redirect would be an HTML page, to whatever host the client named.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

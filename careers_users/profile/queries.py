@@ -52,25 +52,37 @@ CARD = (
     _IS_FOLLOWING,
 )
 
-_PROFILE_COLUMNS = (
-    User.id,
-    User.username,
-    User.first_name,
-    User.last_name,
-    User.bio,
-    User.avatar,
-    User.created_at,
-    UserCounters.posts_count,
-    UserCounters.followers_count,
-    UserCounters.following_count,
-)
 _PROFILE = (
-    select(*_PROFILE_COLUMNS)
+    select(
+        User.id,
+        User.username,
+        User.first_name,
+        User.last_name,
+        User.bio,
+        User.avatar,
+        User.created_at,
+        UserCounters.posts_count,
+        UserCounters.followers_count,
+        UserCounters.following_count,
+    )
     .join(UserCounters, UserCounters.user_id == User.id)
     .where(User.username_key == bindparam("key"))
 )
 _OWN_PROFILE = (
-    select(*_PROFILE_COLUMNS, User.email, User.updated_at)
+    select(
+        User.id,
+        User.username,
+        User.email,
+        User.first_name,
+        User.last_name,
+        User.bio,
+        User.avatar,
+        User.created_at,
+        User.updated_at,
+        UserCounters.posts_count,
+        UserCounters.followers_count,
+        UserCounters.following_count,
+    )
     .join(UserCounters, UserCounters.user_id == User.id)
     .where(User.id == bindparam("user_id"))
 )
