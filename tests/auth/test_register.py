@@ -1,0 +1,341 @@
+"""POST register/
+
+The tables of good and bad values also hold for PATCH me/update/, which shares the code.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask
+
+from tests.api import Api
+from tests.auth.backstage import at_once, sessions
+
+BODY = {
+    "username": "alice",
+    "email": "alice@example.com",
+    "password": "password123",
+    "password_confirm": "password123",
+}
+NOT_STRINGS: tuple[Any, ...] = (None, True, 7, 1.5, [], ["text"], {}, {"a": "b"})
+ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+CONTROLS = "\x00\x01\x08\x0b\x0c\x1b\x1f\x7f\x80\x85\x9f"
+DECEPTIVE = [f"a{character}b" for character in ZERO_WIDTH + BIDI + CONTROLS]
+LABEL = "d" * 63
+LONGEST_EMAIL = f"{'m' * 64}@{LABEL}.{LABEL}.{'d' * 57}.com"
+LONGEST_URL = "https://example.com/" + "a" * (2048 - 20)
+# A letter that normal form C takes apart: one code point sent, two kept.
+EXPANDS = "\u0958"
+
+KEPT: dict[str, list[Any]] = {  # a pair: what is sent, and what is kept of it
+    "username": [
+        *"abc Alice2 ALICE3 a_b a.b a-b a.-_b __a a__ 1ab 123 ___ a.b-c_d me_".split(),
+        *("u" * 30, "admin1"),
+    ],
+    "email": [
+        *("bob@example.com", "Carol.Jones@Example.COM", "1@example.co"),
+        *("d.a.v.e+news@mail.example.com", "o'hara@example.com"),
+        *("erin@xn--bcher-kva.example.com", LONGEST_EMAIL),
+    ],
+    "first_name": [
+        *("", "Alice", "O'Neil-%_\\\"<b>", "\u674e\u5c0f\u9f99", "\U0001f600"),
+        *(
+            (" \t Anne  Marie\n ", "Anne  Marie"),
+            ("   ", ""),
+            ("Zoe\u0308", "Zo\u00eb"),
+        ),
+        *(
+            "\u00e9" * 150,
+            ("e\u0301" * 150, "\u00e9" * 150),
+            (f" {'x' * 150} ", "x" * 150),
+        ),
+    ],
+    "bio": [
+        *("", "one\n\ttwo", "\U0001f600" * 1000, ("one\r\ntwo", "one\ntwo")),
+        *((" \n trimmed \n ", "trimmed"), ("Zoe\u0308", "Zo\u00eb")),
+    ],
+    "avatar": [
+        *(None, ("", None), "https://example.com/avatar.jpg", "http://example.com"),
+        *("HTTPS://Example.com/A", "https://example.com:8443/a?b=c&d=%20,(1)#e"),
+        *("http://192.0.2.1/a.png", "https://[2001:db8::1]:80/a.png", LONGEST_URL),
+        "https://xn--bcher-kva.example.com/",
+    ],
+}
+KEPT["last_name"] = KEPT["first_name"]
+
+REFUSED: dict[str, list[Any]] = {
+    "username": [
+        *("", "ab", "u" * 31, ".ab", "ab.", "-ab", "ab-", "a..b", "a--b"),
+        *("a b", " abc", "abc ", "abc\n", "a\tb", "a@b", "a+b", "a/b", "a%b", "a\\b"),
+        *("\u00e4lice", "\u0430lice", "\uff41lice", "a\u0301bc", "\u0661\u0662\u0663"),
+        *("ali\U0001f600", "\u212aate", *DECEPTIVE, *NOT_STRINGS),
+    ],
+    "email": [
+        *("", "alice", "@example.com", "alice@", "alice@localhost", "alice@com"),
+        *("alice@[127.0.0.1]", "alice@127.0.0.1", "alice@[IPv6:::1]", "a@@example.com"),
+        *("a b@example.com", " a@example.com", "a@example.com ", "a@example.com\n"),
+        *("a@exam ple.com", "a@-example.com", "a@example-.com", "a@example..com"),
+        *("a@.example.com", "a@example.com.", "a@exam_ple.com", "a@exa\x00mple.com"),
+        *("a..b@example.com", ".a@example.com", "a.@example.com", "a@example.com\x00"),
+        *('"a b"@example.com', "A <a@example.com>", "a@example.com, b@example.com"),
+        *("\u00e4@example.com", "a@ex\u00e4mple.com", "a@example.com\u200b"),
+        *(f"a@{'d' * 64}.com", "m" + LONGEST_EMAIL, *NOT_STRINGS),
+    ],
+    "password": [
+        *(
+            "",
+            "seven77",
+            "p" * 257,
+            "pass\x00word",
+            "\U0001f511" * 7,
+            "Alice@Example.com",
+        ),
+        # Eight code points as typed, seven in normal form C.
+        *("passwre\u0301", EXPANDS * 129, "alice@example.com", *NOT_STRINGS),
+    ],
+    "password_confirm": [
+        "",
+        "password124",
+        "Password123",
+        " password123",
+        *NOT_STRINGS,
+    ],
+    "first_name": [
+        *("x" * 151, EXPANDS * 76, "a\nb", "a\tb", "a\rb", *DECEPTIVE, *NOT_STRINGS),
+    ],
+    "bio": ["x" * 1001, EXPANDS * 501, "a\rb", *DECEPTIVE, *NOT_STRINGS],
+    "avatar": [
+        *("example.com/a.png", "//example.com/a.png", "/a.png", "https:example.com"),
+        *("ftp://example.com/a", "javascript:alert(1)", "data:image/png;base64,AAAA"),
+        *("https://", "https:///a.png", "https://:80/", "https://?a", "https://#a"),
+        *(
+            "https://me@example.com/",
+            "https://me:pw@example.com/",
+            "https://@example.com",
+        ),
+        *("https://example.com/a b", " https://example.com/", "https://example.com/ "),
+        *(
+            "https://example.com/\n",
+            "https://exam\tple.com/",
+            "https://example.com/\x00",
+        ),
+        *("https://example.com/'", 'https://example.com/"', "https://example.com/<b>"),
+        *(
+            "https://ex\u00e4mple.com/",
+            "https://example.com/\u00e4",
+            "https://exam\\ple.com",
+        ),
+        *("https://example.com:99999/", "https://example.com:port/", "https://[::1"),
+        *("https://[example.com]/", "https://-example.com/", "https://..", " "),
+        LONGEST_URL + "a",
+        *(value for value in NOT_STRINGS if value is not None),
+    ],
+}
+REFUSED["last_name"] = REFUSED["first_name"]
+
+# The contract's words. The literal segments of the paths are reserved as well.
+RESERVED = (
+    "admin root system support security api health ready live metrics docs openapi "
+    "static search sessions password email stats update unfollow relationships blocks "
+    "mutes requests suggestions export events null none undefined anonymous"
+).split()
+
+
+def test_replies_as_documented(api: Api) -> None:
+    body = {
+        **BODY,
+        "first_name": "Alice",
+        "last_name": "Smith",
+        "bio": "Software developer passionate about APIs",
+    }
+
+    response = api.post("register/", body)
+
+    assert response.status_code == 201
+    assert response.headers["Cache-Control"] == "no-store"
+    user = response.json["user"]
+    assert user.pop("created_at")
+    shown = {key: body[key] for key in body if not key.startswith("password")}
+    assert user == {"id": 1, "avatar": None, **shown}
+    for token in (response.json["access"], response.json["refresh"]):
+        assert token.count(".") == 2
+
+
+def test_fills_in_what_is_unset_and_signs_in(api: Api) -> None:
+    reply = api.post("register/", BODY).json
+
+    user = reply["user"]
+    assert (user["first_name"], user["last_name"], user["bio"]) == ("", "", "")
+    assert user["avatar"] is None
+    assert api.get("me/", token=reply["access"]).json["id"] == user["id"]
+    refresh = {"refresh": reply["refresh"]}
+    assert api.post("token/refresh/", refresh).status_code == 200
+
+
+def test_keeps_good_values_in_their_normal_form(api: Api) -> None:
+    wrong = []
+    for number, (field, pair) in enumerate(_each(KEPT)):
+        sent, kept = pair if isinstance(pair, tuple) else (pair, pair)
+        body = {**BODY, "username": f"u-{number}", "email": f"u{number}@example.com"}
+        response = api.post("register/", {**body, field: sent})
+        if response.status_code != 201 or response.json["user"][field] != kept:
+            wrong.append((field, sent, response.json))
+            continue
+        own = api.get("me/", token=response.json["access"]).json
+        if own[field] != kept:
+            wrong.append((field, sent, own))
+
+    assert wrong == []
+
+
+def test_refuses_bad_values_and_names_the_field(api: Api, app: Flask) -> None:
+    wrong = []
+    for field, value in _each(REFUSED):
+        body = {**BODY, field: value}
+        if field == "password":
+            body["password_confirm"] = value
+        response = api.post("register/", body)
+        named = set(response.json.get("details", ()))
+        # The confirmation of a password that is no string is none either.
+        if field == "password" and not isinstance(value, str):
+            named.discard("password_confirm")
+        if response.status_code != 400 or named != {field}:
+            wrong.append((field, value, response.json))
+
+    assert wrong == []
+    assert sessions(app) == {}
+
+
+def _each(table: dict[str, list[Any]]) -> Iterator[tuple[str, Any]]:
+    return ((field, value) for field, values in table.items() for value in values)
+
+
+def test_refuses_a_lone_surrogate_anywhere(api: Api) -> None:
+    for field in (*KEPT, "password"):
+        body = f'{{"{field}": "a\\ud800b"}}'
+        response = api.post("register/", data=body, content_type="application/json")
+
+        assert response.status_code == 400, field
+        assert response.json["code"] == "malformed_json", field
+
+
+def test_refuses_what_is_missing_and_names_it_all(api: Api) -> None:
+    response = api.post("register/", {})
+
+    assert response.status_code == 400
+    assert response.json["code"] == "validation_failed"
+    assert set(response.json["details"]) == set(BODY)
+    for field in BODY:
+        rest = {key: value for key, value in BODY.items() if key != field}
+        response = api.post("register/", rest)
+        assert response.status_code == 400, field
+        assert set(response.json["details"]) == {field}
+
+
+def test_refuses_unknown_fields_and_names_them(api: Api) -> None:
+    unknown = {"id": 7, "is_admin": True, "posts_count": 9, "Username": "x", "": ""}
+
+    response = api.post("register/", {**BODY, **unknown})
+
+    assert response.status_code == 400
+    assert set(response.json["details"]) == set(unknown)
+
+
+def test_refuses_reserved_names_in_any_case(api: Api) -> None:
+    for name in RESERVED:
+        for spelling in (name, name.upper(), name.title()):
+            response = api.post("register/", {**BODY, "username": spelling})
+            assert response.status_code == 400, spelling
+            assert set(response.json["details"]) == {"username"}, spelling
+
+
+def test_refuses_every_first_segment_of_the_paths_as_a_name(
+    api: Api, app: Flask
+) -> None:
+    segments = set()
+    for rule in app.url_map.iter_rules():
+        for path in (rule.rule, rule.rule.removeprefix("/careers/users")):
+            first = path.split("/")[1]
+            segments |= {first} if first and not first.startswith("<") else set()
+
+    assert {"login", "register", "me", "follow", "token", "careers"} <= segments
+    for name in segments:
+        response = api.post("register/", {**BODY, "username": name})
+        assert response.status_code == 400, name
+        assert set(response.json["details"]) == {"username"}, name
+
+
+def test_takes_any_password_of_the_right_length(api: Api) -> None:
+    passwords = [
+        *("password123", "aaaaaaaa", "        ", "p" * 256, "\U0001f511" * 8),
+        *("pass word\t\n", "\u00e4" * 256, "null\u200bwidth", "12345678"),
+    ]
+    for number, password in enumerate(passwords):
+        account = api.register(f"user{number}", password=password)
+        body = {"username": account.username, "password": password}
+        assert api.post("login/", body).status_code == 200, password
+
+
+def test_refuses_a_password_that_is_the_username_or_the_email(api: Api) -> None:
+    body = {**BODY, "username": "Alice.Smith"}
+    for password in ("Alice.Smith", "alice.smith", "ALICE@example.com"):
+        both = {"password": password, "password_confirm": password}
+        response = api.post("register/", {**body, **both})
+
+        assert response.status_code == 400, password
+        assert set(response.json["details"]) == {"password"}, password
+
+
+def test_refuses_a_username_or_email_taken_in_any_case(api: Api, app: Flask) -> None:
+    api.register("Alice", email="Alice@Example.com")
+    rows = sessions(app)
+
+    for name, email, code, field in (
+        ("Alice", "other@example.com", "username_taken", "username"),
+        ("aLICE", "other@example.com", "username_taken", "username"),
+        ("other", "Alice@Example.com", "email_taken", "email"),
+        ("other", "aLICE@eXAMPLE.COM", "email_taken", "email"),
+    ):
+        response = api.post("register/", {**BODY, "username": name, "email": email})
+        assert response.status_code == 409, name
+        assert response.json["code"] == code
+        assert set(response.json["details"]) == {field}
+    assert api.get("").json["batch_info"]["total_users"] == 1
+    assert sessions(app) == rows
+
+
+def test_a_taken_username_is_told_before_a_taken_email(api: Api) -> None:
+    api.register("alice")
+    api.register("bob")
+
+    for email in ("alice@example.com", "bob@example.com"):
+        response = api.post("register/", {**BODY, "email": email})
+        assert response.status_code == 409
+        assert response.json["code"] == "username_taken", email
+
+
+def test_the_database_decides_a_race_for_a_name(api: Api) -> None:
+    bodies = [
+        {**BODY, "username": name, "email": f"{number}@example.com"}
+        for number, name in enumerate(["alice", "Alice", "ALICE", "aLiCe"])
+    ]
+
+    replies = at_once(*(lambda b=body: api.post("register/", b) for body in bodies))
+
+    assert sorted(reply.status_code for reply in replies) == [201, 409, 409, 409]
+    codes = {reply.json["code"] for reply in replies if reply.status_code == 409}
+    assert codes == {"username_taken"}
+    assert api.get("").json["batch_info"]["total_users"] == 1
+
+
+def test_does_not_fold_dots_and_plusses_of_an_email(api: Api) -> None:
+    addresses = ["ab@example.com", "a.b@example.com", "ab+c@example.com"]
+    accounts = [
+        api.register(f"user{number}", email=address)
+        for number, address in enumerate(addresses)
+    ]
+
+    for account in accounts:
+        body = {"username": account.email, "password": account.password}
+        assert api.post("login/", body).json["user"]["id"] == account.id
