@@ -1,0 +1,230 @@
+"""The real product in processes of its own: started, spoken to, stopped and killed."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from careers_users.http import BASE_PATH
+
+ROOT = Path(__file__).resolve().parents[1]
+KEY = "a signing key for served tests, nothing else"
+PASSWORD = "password123"
+# Seconds until a test gives up, on a machine that is busy with other things.
+PATIENCE = 60
+# The console command, whether or not it is installed.
+COMMAND = [sys.executable, "-c", "from careers_users.commands import main; main()"]
+LISTENING = re.compile(r"Listening on http://127\.0\.0\.1:(\d+)")
+# As cheap as the settings allow: it is not what these tests are about.
+CHEAP = {
+    "CAREERS_USERS_ARGON2_MEMORY_KIB": "7168",
+    "CAREERS_USERS_ARGON2_TIME_COST": "1",
+}
+PROCESSES = "2" if hasattr(os, "fork") else "1"
+
+T = TypeVar("T")
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Return this process's environment with these settings of ours, and no others."""
+    ours = re.compile(r"(CAREERS_USERS_|FLASK_|(DATABASE_URL|HOST|PORT)(_FILE)?$)")
+    rest = {name: text for name, text in os.environ.items() if not ours.match(name)}
+    return {**rest, "PYTHONPATH": str(ROOT), **settings}
+
+
+def run(
+    folder: Path, *words: str, command: Sequence[str] = COMMAND, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; by default the console command."""
+    return subprocess.run(
+        [*command, *words],
+        cwd=folder,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class Server:
+    """A running server on a free port, with all its processes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *words: str,
+        command: Sequence[str] = (*COMMAND, "serve"),
+        **settings: str,
+    ) -> None:
+        windows = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+        self._process = subprocess.Popen(
+            [*command, *words],
+            cwd=folder,
+            env=environment(**{"PORT": "0", **CHEAP, **settings}),
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **windows,
+        )
+        self._lines: list[str] = []
+        self._port = 0
+        self._decided = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as lines:
+            for line in lines:
+                self._lines.append(line)
+                if match := LISTENING.search(line):
+                    self._port = int(match[1])
+                    self._decided.set()
+        self._decided.set()  # It is gone: waiting longer would not help.
+
+    @property
+    def port(self) -> int:
+        """Where it listens; waits until it does."""
+        assert self._decided.wait(PATIENCE), "it neither listens nor ends"
+        assert self._port, self.log
+        return self._port
+
+    @property
+    def log(self) -> str:
+        """What it has written to stderr until now."""
+        return "".join(self._lines)
+
+    def stop(self) -> int:
+        """Ask it to stop, as a service manager does; return its exit code."""
+        graceful = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
+        self._process.send_signal(graceful)
+        return self._end()
+
+    def kill(self) -> None:
+        """End all its processes at once, without a chance to do anything."""
+        if sys.platform == "win32":
+            self._process.kill()
+        else:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._end()
+
+    def _end(self) -> int:
+        code = self._process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self.kill()
+
+
+class Reply(NamedTuple):
+    """A reply: its status and what its JSON says."""
+
+    status: int
+    body: Any
+
+
+class Client:
+    """A connection that is kept alive, and speaks JSON.
+
+    A reply of 500 or more is an error here: nothing these tests do excuses one.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, PATIENCE)
+
+    def call(
+        self, method: str, path: str, body: Any = None, token: str | None = None
+    ) -> Reply:
+        """Make a call; `path` is relative to the base path, or begins with a slash."""
+        headers = {"Content-Type": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        url = path if path.startswith("/") else f"{BASE_PATH}/{path}"
+        data = None if body is None else json.dumps(body)
+        self._connection.request(method, url, data, headers)
+        response = self._connection.getresponse()
+        reply = Reply(response.status, json.loads(response.read()))
+        assert reply.status < 500, reply
+        return reply
+
+    def register(self, username: str) -> Reply:
+        """Register a user of that name."""
+        email = f"{username}@example.com"
+        body = {"username": username, "email": email, "password": PASSWORD}
+        return self.call("POST", "register/", {**body, "password_confirm": PASSWORD})
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Make all calls at the same moment, each in a thread; return what they return."""
+    barrier = threading.Barrier(len(calls))
+
+    def start(call: Callable[[], T]) -> T:
+        barrier.wait(PATIENCE)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(start, calls))
+
+
+def ask(url: str, statement: str) -> list[Any]:
+    """Return what a database answers to a statement, past all of the product's code."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        result = connection.exec_driver_sql(statement)
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+
+def wrong_counters(url: str) -> list[Any]:
+    """Return the stored counters that don't equal the rows they count."""
+    followers = "(SELECT count(*) FROM follows WHERE following_id = users.id)"
+    following = "(SELECT count(*) FROM follows WHERE follower_id = users.id)"
+    counters = "user_counters ON user_counters.user_id = users.id"
+    return [
+        *ask(
+            url,
+            f"SELECT username, followers_count, {followers}, following_count, "
+            f"{following} FROM users LEFT JOIN {counters} "
+            f"WHERE coalesce(followers_count, -1) <> {followers} "
+            f"OR coalesce(following_count, -1) <> {following}",
+        ),
+        *ask(
+            url,
+            "SELECT name, value, (SELECT count(*) FROM users) FROM totals "
+            "WHERE value <> (SELECT count(*) FROM users)",
+        ),
+    ]

@@ -1,0 +1,173 @@
+"""The documents name every setting, route, command and error there is, and no other."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import click
+import pytest
+from flask import Flask
+
+from careers_users import errors, http, limits, settings
+from careers_users.commands import main
+from careers_users.errors import ServiceError
+from careers_users.http import BASE_PATH
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+_SETTING = re.compile(r"\b(?:CAREERS_USERS_[A-Z0-9_]+|DATABASE_URL|HOST|PORT)\b")
+# Read by the test suite alone.
+_TEST_ONLY = re.compile(r"CAREERS_USERS_TEST_|_FILE$")
+
+
+def text_of(path: str) -> str:
+    """A file of the repository."""
+    return (ROOT / path).read_text("utf-8")
+
+
+def settings_read() -> set[str]:
+    """The variables that the code reads."""
+    return set(
+        re.findall(
+            r'(?:env\.\w+\(|_int\()\s*(?:env, )?\s*"([A-Z_0-9]+)"',
+            text_of("careers_users/settings.py"),
+        )
+    )
+
+
+def test_every_setting_has_its_row_and_every_row_its_setting() -> None:
+    rows = re.findall(
+        r"^\| `([A-Z_0-9]+)` \| (.*?) \|",
+        text_of("docs/configuration.md"),
+        re.MULTILINE,
+    )
+    assert {name for name, _ in rows} == settings_read()
+    assert len(settings_read()) >= len(dataclasses.fields(settings.Settings)) - 1
+
+
+def test_documented_defaults_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/careers")
+    values = settings.Settings.from_env()
+    rows = re.findall(
+        r"^\| `(?:CAREERS_USERS_)?([A-Z_0-9]+)` \| `(.*?)` \|",
+        text_of("docs/configuration.md"),
+        re.MULTILINE,
+    )
+    checked = 0
+    for name, shown in rows:
+        if not hasattr(values, name.lower()):
+            assert name == "DATA_DIR"
+            continue
+        value = getattr(values, name.lower())
+        if isinstance(value, bool):
+            value = str(value).lower()
+        elif isinstance(value, frozenset):
+            value = " ".join(sorted(value))
+        assert str(value) == shown, name
+        checked += 1
+    assert checked > 15
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_settings_named_anywhere_exist(path: Path) -> None:
+    named = set(_SETTING.findall(path.read_text("utf-8")))
+    named = {name.removesuffix("_FILE") for name in named}
+    unknown = {name for name in named if not _TEST_ONLY.search(name)}
+    assert unknown - settings_read() <= {"CAREERS_USERS_"}
+
+
+def test_every_route_has_its_row_and_every_row_its_route(app: Flask) -> None:
+    served = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    text = text_of("docs/api.md")
+    rows = re.findall(r"^\| `([A-Z]+) (\S+)` \|", text, re.MULTILINE)
+    named = {f"{method} {BASE_PATH}/{path.lstrip('/')}" for method, path in rows}
+    named |= {f"GET {path}" for path in re.findall(r"`GET (/health\S+)`", text)}
+    assert {row.replace("{username}", "<username:username>") for row in named} == served
+
+
+def test_routes_of_the_readme_exist(app: Flask) -> None:
+    named = re.findall(
+        r"127\.0\.0\.1:8000(/careers/users/[^\s\"']*)", text_of("README.md")
+    )
+    assert len(named) > 10
+    adapter = app.url_map.bind("localhost")
+    with app.app_context():
+        for path in named:
+            assert adapter.allowed_methods(path.partition("?")[0]), path
+
+
+def test_commands_named_anywhere_exist_and_all_are_named() -> None:
+    named = set()
+    for path in DOCUMENTS:
+        text = path.read_text("utf-8")
+        named |= set(re.findall(r"careers-users ((?:[a-z-]+ ?)+)", text))
+    context = click.Context(main)
+    for words in named:
+        command: click.Command | None = main
+        for word in words.split():
+            if not isinstance(command, click.Group):
+                break
+            command = command.get_command(context, word)
+            assert command is not None, f"careers-users {words}"
+    readme = set(
+        re.findall(r"^\| `careers-users (.+?)` \|", text_of("README.md"), re.MULTILINE)
+    )
+    ours = {"serve", "db upgrade", "auth prune-tokens", "users recount"}
+    assert readme == ours
+    listed = {"serve", "db", "auth", "users"}
+    assert set(main.list_commands(context)) == listed
+
+
+def refusals(base: type[ServiceError] = ServiceError) -> set[str]:
+    """The codes of all refusals in the code."""
+    found = {base.code}
+    for refusal in base.__subclasses__():
+        found |= refusals(refusal)
+    return found
+
+
+def test_every_error_code_has_its_row_and_every_row_its_code() -> None:
+    errors_part = text_of("docs/api.md").partition("## Errors")[2]
+    rows = re.findall(r"^\| \d+ \| (.+?) \|", errors_part, re.MULTILINE)
+    shown = set(re.findall(r"`([a-z_]+)`", " ".join(rows)))
+    server = set(re.findall(r'"([a-z]+_[a-z_]+)"', text_of("careers_users/server.py")))
+    known = refusals() | {code for code, _ in errors._HTTP_ERRORS.values()} | server
+    assert shown <= known | {"conflict"}
+    assert refusals() - {"bad_request"} <= shown
+    assert {code for code, _ in errors._HTTP_ERRORS.values()} <= shown
+
+
+def test_limits_in_the_documents_are_the_limits() -> None:
+    text = text_of("docs/api.md")
+    for sentence in (
+        f"{limits.USERNAME_MIN} to {limits.USERNAME_MAX} of ASCII",
+        f"at most {limits.EMAIL_MAX} ASCII",
+        f"{limits.PASSWORD_MIN} to {limits.PASSWORD_MAX} characters",
+        f"at most {limits.NAME_MAX} characters, trimmed",
+        f"at most {limits.BIO_MAX}, the same",
+        f"at most {limits.AVATAR_MAX} ASCII",
+        f"from 1 to {limits.BATCH_SIZE_MAX} ({limits.USERS_BATCH_SIZE} if",
+        f"each has at most {limits.SEARCH_TERM_MAX} characters",
+    ):
+        assert sentence in text, sentence
+
+
+def test_no_word_of_the_paths_is_free_for_a_user(app: Flask) -> None:
+    segments = set()
+    for rule in app.url_map.iter_rules():
+        for start in ("/", f"{BASE_PATH}/"):
+            if rule.rule.startswith(start):
+                segments.add(rule.rule.removeprefix(start).split("/")[0])
+    literal = {segment for segment in segments if segment and "<" not in segment}
+    assert {"login", "me", "follow", "health", "token"} <= literal
+    assert literal <= http.reserved_names(app)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8")):
+        assert (path.parent / target).exists(), target
