@@ -43,7 +43,7 @@ def main() -> None:
     """Run a command."""
 
 
-@main.command()
+@main.command(with_appcontext=False)
 @click.option("--host", help="Address to listen on (HOST, default 127.0.0.1).")
 @click.option(
     "--port",
