@@ -12,74 +12,62 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from careers_users.http import BASE_PATH
+from careers_users.settings import normalise_database_url
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "a signing key for served tests, nothing else"
-PASSWORD = "password123"
+PASSWORDS = {"password": "password123", "password_confirm": "password123"}
 # Seconds until a test gives up, on a machine that is busy with other things.
 PATIENCE = 60
 # The console command, whether or not it is installed.
-COMMAND = [sys.executable, "-c", "from careers_users.commands import main; main()"]
+COMMAND = (sys.executable, "-c", "from careers_users.commands import main; main()")
+SERVE = (*COMMAND, "serve")
 LISTENING = re.compile(r"Listening on http://127\.0\.0\.1:(\d+)")
-# As cheap as the settings allow: it is not what these tests are about.
-CHEAP = {
+OURS = re.compile(r"(CAREERS_USERS_|FLASK_|(DATABASE_URL|HOST|PORT)(_FILE)?$)")
+SERVING = {  # Any free port; hashes are not what these tests are about.
+    "PORT": "0",
     "CAREERS_USERS_ARGON2_MEMORY_KIB": "7168",
     "CAREERS_USERS_ARGON2_TIME_COST": "1",
 }
-PROCESSES = "2" if hasattr(os, "fork") else "1"
+# So that signals reach the server and its children, and nobody else.
+OWN_GROUP: dict[str, Any] = {"start_new_session": True}
+if sys.platform == "win32":
+    OWN_GROUP = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-def environment(**settings: str) -> dict[str, str]:
+def environment(settings: dict[str, str]) -> dict[str, str]:
     """Return this process's environment with these settings of ours, and no others."""
-    ours = re.compile(r"(CAREERS_USERS_|FLASK_|(DATABASE_URL|HOST|PORT)(_FILE)?$)")
-    rest = {name: text for name, text in os.environ.items() if not ours.match(name)}
+    rest = {name: os.environ[name] for name in os.environ if not OURS.match(name)}
     return {**rest, "PYTHONPATH": str(ROOT), **settings}
 
 
 def run(
     folder: Path, *words: str, command: Sequence[str] = COMMAND, **settings: str
-) -> subprocess.CompletedProcess[str]:
+) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end; by default the console command."""
-    return subprocess.run(
-        [*command, *words],
-        cwd=folder,
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    options: dict[str, Any] = {"capture_output": True, "text": True}
+    options |= {"cwd": folder, "env": environment(settings), "timeout": PATIENCE}
+    return subprocess.run([*command, *words], check=False, **options)
 
 
 class Server:
-    """A running server on a free port, with all its processes."""
+    """A running server with all its processes."""
 
     def __init__(
-        self,
-        folder: Path,
-        *words: str,
-        command: Sequence[str] = (*COMMAND, "serve"),
-        **settings: str,
+        self, folder: Path, *words: str, command: Sequence[str] = SERVE, **settings: str
     ) -> None:
-        windows = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-        self._process = subprocess.Popen(
-            [*command, *words],
-            cwd=folder,
-            env=environment(**{"PORT": "0", **CHEAP, **settings}),
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            **windows,
-        )
+        env = environment(SERVING | settings)
+        options = {"cwd": folder, "env": env, "stderr": subprocess.PIPE, **OWN_GROUP}
+        self._process = subprocess.Popen([*command, *words], text=True, **options)
         self._lines: list[str] = []
         self._port = 0
         self._decided = threading.Event()
@@ -110,8 +98,7 @@ class Server:
 
     def stop(self) -> int:
         """Ask it to stop, as a service manager does; return its exit code."""
-        graceful = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
-        self._process.send_signal(graceful)
+        self._process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
         return self._end()
 
     def kill(self) -> None:
@@ -131,12 +118,7 @@ class Server:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
             self.kill()
 
@@ -174,57 +156,44 @@ class Client:
 
     def register(self, username: str) -> Reply:
         """Register a user of that name."""
-        email = f"{username}@example.com"
-        body = {"username": username, "email": email, "password": PASSWORD}
-        return self.call("POST", "register/", {**body, "password_confirm": PASSWORD})
-
-    def close(self) -> None:
-        """Hang up."""
-        self._connection.close()
+        body = {"username": username, "email": f"{username}@example.com", **PASSWORDS}
+        return self.call("POST", "register/", body)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._connection.close()
 
 
-def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Make all calls at the same moment, each in a thread; return what they return."""
-    barrier = threading.Barrier(len(calls))
+def at_once(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
+    """Do the work on all items at the same moment; return the results in order."""
+    barrier = threading.Barrier(len(items))
 
-    def start(call: Callable[[], T]) -> T:
+    def start(item: S) -> T:
         barrier.wait(PATIENCE)
-        return call()
+        return work(item)
 
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(start, calls))
+    with ThreadPoolExecutor(len(items)) as pool:
+        return list(pool.map(start, items))
 
 
 def ask(url: str, statement: str) -> list[Any]:
-    """Return what a database answers to a statement, past all of the product's code."""
-    engine = create_engine(url, poolclass=NullPool)
+    """Return what a database answers to a statement, past the product's queries."""
+    engine = create_engine(normalise_database_url(url) or "", poolclass=NullPool)
     with engine.begin() as connection:
         result = connection.exec_driver_sql(statement)
         return [tuple(row) for row in result] if result.returns_rows else []
 
 
 def wrong_counters(url: str) -> list[Any]:
-    """Return the stored counters that don't equal the rows they count."""
-    followers = "(SELECT count(*) FROM follows WHERE following_id = users.id)"
-    following = "(SELECT count(*) FROM follows WHERE follower_id = users.id)"
-    counters = "user_counters ON user_counters.user_id = users.id"
-    return [
-        *ask(
-            url,
-            f"SELECT username, followers_count, {followers}, following_count, "
-            f"{following} FROM users LEFT JOIN {counters} "
-            f"WHERE coalesce(followers_count, -1) <> {followers} "
-            f"OR coalesce(following_count, -1) <> {following}",
-        ),
-        *ask(
-            url,
-            "SELECT name, value, (SELECT count(*) FROM users) FROM totals "
-            "WHERE value <> (SELECT count(*) FROM users)",
-        ),
-    ]
+    """Return the stored numbers that don't equal what they count: should be none."""
+    users = (
+        "SELECT username, followers_count, following_count FROM users"
+        " LEFT JOIN user_counters ON user_id = users.id WHERE coalesce(followers_count,"
+        " -1) <> (SELECT count(*) FROM follows WHERE following_id = users.id)"
+        " OR coalesce(following_count, -1)"
+        " <> (SELECT count(*) FROM follows WHERE follower_id = users.id)"
+    )
+    total = "SELECT * FROM totals WHERE value <> (SELECT count(*) FROM users)"
+    return ask(url, users) + ask(url, total)
