@@ -19,6 +19,8 @@ SEARCH_TERM_MAX = 150
 
 # The largest number a column of type BIGINT holds.
 ID_MAX = 2**63 - 1
+# ... and one of type INTEGER.
+INTEGER_MAX = 2**31 - 1
 # Numbers in a query string: more digits than any real batch has, few enough that the
 # product of two still fits the database's integers.
 QUERY_DIGITS_MAX = 9

@@ -14,13 +14,17 @@ from flask import current_app
 from flask_jwt_extended import JWTManager
 
 from careers_users import clock
+from careers_users.limits import ID_MAX, INTEGER_MAX
 
 ALGORITHM = "HS256"
 # Verified tokens remembered per process: their signature need not be checked again.
 # Expiry and revocation are checked on every request all the same.
 CACHE_SIZE = 4096
 REQUIRED_CLAIMS = ["sub", "sid", "ver", "jti", "type", "iat", "exp", "iss", "aud"]
+# The last second of the year 9999, where `datetime` ends.
+LAST_SECOND = 253_402_300_799
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_TOKEN_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 _SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -76,13 +80,29 @@ def _verified_claims(
         # The header is parsed before the signature is checked, so anybody can make it
         # nest a thousand deep or hold values of types the library does not expect.
         raise jwt.InvalidTokenError("Not a token of ours") from error
-    if not (
-        claims["type"] in ("access", "refresh")
-        and _USER_ID.fullmatch(claims["sub"])
-        and isinstance(claims["sid"], str)
-        and _SESSION_ID.fullmatch(claims["sid"])
-        and type(claims["ver"]) is int
-        and type(claims["exp"]) is int
-    ):
+    if not _has_our_form(claims):
         raise jwt.InvalidTokenError("A claim is not of its form")
     return claims
+
+
+def _has_our_form(claims: dict[str, Any]) -> bool:
+    """Tell whether each claim has the form in which we issue it.
+
+    Those forms are also all that the database can hold, and `datetime` reckon with.
+    """
+    is_refresh = claims["type"] == "refresh"
+    return (
+        (is_refresh or claims["type"] == "access")
+        and _USER_ID.fullmatch(claims["sub"]) is not None
+        and int(claims["sub"]) <= ID_MAX
+        and isinstance(claims["sid"], str)
+        and _SESSION_ID.fullmatch(claims["sid"]) is not None
+        and _TOKEN_ID.fullmatch(claims["jti"]) is not None
+        and _is_number(claims["ver"], INTEGER_MAX)
+        and _is_number(claims["exp"], LAST_SECOND)
+        and (not is_refresh or _is_number(claims.get("gen"), INTEGER_MAX))
+    )
+
+
+def _is_number(value: Any, most: int) -> bool:
+    return type(value) is int and 0 < value <= most

@@ -32,10 +32,10 @@ ROWS = [
     "http",
     "errors",
     "models schema_version",
-    "database limits",
+    "database",
     "extensions",
     "settings signing",
-    "clock draining secret_file text",
+    "clock draining limits secret_file text",
 ]
 
 

@@ -72,6 +72,12 @@ def viewer_id() -> int:
     return ANONYMOUS if row is None else row["id"]
 
 
+def name_in_path(username: str) -> str:
+    """Return the name that a path means: `me` is the viewer's, and needs a token."""
+    name: str = viewer()["username"] if username.lower() == "me" else username
+    return name
+
+
 def viewer_claims() -> Claims:
     """Return what the viewer's access token says."""
     claims: Claims = g.claims

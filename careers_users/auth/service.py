@@ -74,7 +74,11 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
             user = _add_user(account, password_hash)
             return user, tokens.open_session(user["id"], user["token_version"], device)
     except IntegrityError as error:
-        raise translate_conflict(error) from error
+        refusal = translate_conflict(error)
+        # If both are taken, each database notices another first; clients get the same.
+        if isinstance(refusal, EmailTaken) and queries.account(account["username"]):
+            refusal = UsernameTaken()
+        raise refusal from error
 
 
 def _add_user(account: dict[str, Any], password_hash: str) -> RowMapping:

@@ -6,7 +6,13 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, request
 
-from careers_users.auth.identity import anyone, signed_in, viewer, viewer_id
+from careers_users.auth.identity import (
+    anyone,
+    name_in_path,
+    signed_in,
+    viewer,
+    viewer_id,
+)
 from careers_users.auth.schemas import MessageSchema
 from careers_users.follow import queries, service
 from careers_users.follow.cursor import Cursor, encode
@@ -42,7 +48,7 @@ def follow(payload: dict[str, Any]) -> dict[str, Any]:
 @reply(MessageSchema())
 def unfollow(username: str) -> dict[str, Any]:
     """Stop following a user."""
-    name = service.unfollow(viewer(), _name(username))
+    name = service.unfollow(viewer(), name_in_path(username))
     return {"message": f"Stopped following {name}"}
 
 
@@ -71,7 +77,7 @@ def own_followers(query: dict[str, Any]) -> dict[str, Any]:
 @reply(CardsSchema())
 def followers(username: str, query: dict[str, Any]) -> dict[str, Any]:
     """List a user's followers, newest first; `me` is yourself."""
-    page = queries.cards(_name(username), "followers", query, viewer_id())
+    page = queries.cards(name_in_path(username), "followers", query, viewer_id())
     return _list(page, query)
 
 
@@ -82,13 +88,8 @@ def followers(username: str, query: dict[str, Any]) -> dict[str, Any]:
 @reply(CardsSchema())
 def following(username: str, query: dict[str, Any]) -> dict[str, Any]:
     """List whom a user follows, newest first; `me` is yourself."""
-    page = queries.cards(_name(username), "following", query, viewer_id())
+    page = queries.cards(name_in_path(username), "following", query, viewer_id())
     return _list(page, query)
-
-
-def _name(username: str) -> str:
-    """Return the name that a path means; `me` needs a token."""
-    return viewer()["username"] if username.lower() == "me" else username
 
 
 def _list(page: Page | None, query: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What is read of users: profiles, numbers, the directory and its search."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,10 @@ from careers_users.models import Follow, Total, User, UserCounters
 
 # SQLite's trigram index, made by the migration; its rowid is the user's id.
 _INDEX = table("users_search", column("rowid"), column("users_search"))
-# A trigram index has nothing to say about terms shorter than this.
+# A trigram index has nothing to say about terms shorter than this,
 _TRIGRAM = 3
+# and SQLite's takes these noncharacters for the replacement character.
+_CONFUSED = re.compile("[\ufffd-\uffff]")
 
 _KEYS: Mapping[str, InstrumentedAttribute[Any]] = {
     "username": User.username_key,
@@ -176,9 +179,8 @@ def _conditions(query: Mapping[str, Any]) -> list[ColumnElement[bool]]:
         return [false()]
     # Names are part of the indexed text, so the index narrows those filters down too.
     conditions = _indexed([*search, *(term for _, term in named)])
-    conditions += [
-        _contains(User.search_text, term) for term in search if _is_short(term)
-    ]
+    unsure = [term for term in search if _is_short(term) or _CONFUSED.search(term)]
+    conditions += [_contains(User.search_text, term) for term in unsure]
     conditions += [_contains(key, term) for key, term in named]
     return conditions
 

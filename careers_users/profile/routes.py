@@ -5,7 +5,13 @@ from typing import Any
 
 from flask import Blueprint
 
-from careers_users.auth.identity import anyone, signed_in, viewer, viewer_id
+from careers_users.auth.identity import (
+    anyone,
+    name_in_path,
+    signed_in,
+    viewer,
+    viewer_id,
+)
 from careers_users.auth.service import EmailTaken
 from careers_users.http import BASE_PATH, body, query, refuses, reply
 from careers_users.profile import queries, service
@@ -49,7 +55,7 @@ def directory(query: dict[str, Any]) -> dict[str, Any]:
 @reply(ProfileSchema())
 def profile(username: str) -> dict[str, Any]:
     """Get a user's public profile."""
-    row = queries.profile(username)
+    row = queries.profile(name_in_path(username))
     if row is None:
         raise UserNotFound
     return dict(row)
@@ -91,7 +97,7 @@ def own_stats() -> dict[str, Any]:
 @reply(StatsSchema())
 def stats(username: str) -> dict[str, Any]:
     """Get a user's statistics."""
-    return _stats(username)
+    return _stats(name_in_path(username))
 
 
 def _stats(username: str) -> dict[str, Any]:
