@@ -105,4 +105,4 @@ def _has_our_form(claims: dict[str, Any]) -> bool:
 
 
 def _is_number(value: Any, most: int) -> bool:
-    return type(value) is int and 0 < value <= most
+    return type(value) is int and 0 <= value <= most
