@@ -21,7 +21,7 @@ def create_app(settings: Settings) -> Flask:
 
     Nothing is connected or checked yet: `startup.prepare()` does that before serving.
     """
-    app = Flask("careers_users", static_folder=None)
+    app = http.Service("careers_users", static_folder=None)
     _configure(app, settings)
     database.init_app(app, settings)
     migrate.init_app(app, db, str(schema_version.migrations_directory()))

@@ -128,7 +128,7 @@ def init_app(app: Flask) -> None:
     """Register the four doors: refusals, validation, HTTP errors, everything else."""
     app.register_error_handler(ServiceError, error_response)
     app.register_error_handler(ValidationError, _validation_failed)
-    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(SQLAlchemyError, _database_error)
 
 
@@ -137,7 +137,8 @@ def _validation_failed(error: ValidationError) -> Response:
     return error_response(ValidationFailed(messages))
 
 
-def _http_error(error: HTTPException) -> Response:
+def http_error(error: HTTPException) -> Response:
+    """Return the documented reply for what Flask or Werkzeug refuse."""
     # Werkzeug's own reply carries what the status requires, like Allow for a 405.
     original = error.get_response()
     status = original.status_code

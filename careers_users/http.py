@@ -12,17 +12,23 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 import orjson
-from flask import Flask, Response, current_app, request
+from flask import Flask, Request, Response, current_app, request
 from flask.json.provider import JSONProvider
 from flask_marshmallow.schema import Schema
-from werkzeug.exceptions import UnsupportedMediaType
-from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.exceptions import MethodNotAllowed, NotFound, UnsupportedMediaType
+from werkzeug.routing import BaseConverter, MapAdapter, ValidationError
 
-from careers_users.errors import MalformedJson, ServiceError, ValidationFailed
+from careers_users.errors import (
+    MalformedJson,
+    ServiceError,
+    ValidationFailed,
+    http_error,
+)
 
 BASE_PATH = "/careers/users"
 # More parameters than any call has; parsing them must stay cheap.
 QUERY_PARAMETERS_MAX = 50
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _RESERVED = "careers_users.reserved_names"
 # Names that are not segments of a path today and would mislead people (contract).
 RESERVED_WORDS = frozenset(
@@ -205,14 +211,48 @@ class UsernameConverter(BaseConverter):
         return value
 
 
+class Service(Flask):
+    """A Flask application that answers JSON, and with or without the slash alike."""
+
+    json_provider_class = OrjsonProvider
+    response_class = JsonResponse
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Match paths without their slash as those with it, whatever the method."""
+        adapter = super().create_url_adapter(request)
+        if adapter is not None and adapter.path_info.startswith(BASE_PATH):
+            adapter.path_info = adapter.path_info.rstrip("/") + "/"
+        return adapter
+
+    def make_default_options_response(self) -> Response:
+        """Answer OPTIONS with the methods there are."""
+        response: Response = self.response_class()
+        response.allow.update(_allowed_methods())
+        return response
+
+
+def _allowed_methods() -> list[str]:
+    """Return the methods that the current request's path takes.
+
+    Werkzeug would offer those of every rule of this shape, also of the rules for
+    usernames where the name is a word of the paths; so we ask for each method.
+    """
+    adapter = current_app.create_url_adapter(request)
+    return [method for method in METHODS if adapter and adapter.test(method=method)]
+
+
+def _wrong_method(_error: MethodNotAllowed) -> Response:
+    methods = _allowed_methods()
+    return http_error(MethodNotAllowed(methods) if methods else NotFound())
+
+
 def init_app(app: Flask) -> None:
     """Set how `app` reads paths and writes replies; before the routes are added."""
-    app.json = OrjsonProvider(app)
-    app.response_class = JsonResponse
     # A redirect would be an HTML page, to whatever host the client named.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["username"] = UsernameConverter
+    app.register_error_handler(MethodNotAllowed, _wrong_method)
     app.after_request(_add_headers)
 
 
