@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from careers_users import database, text
 from careers_users.fields import is_username
 from careers_users.follow.cursor import Cursor, Direction
+from careers_users.limits import ID_MAX
 from careers_users.models import Follow, User, UserCounters
 from careers_users.profile.queries import CARD
 
@@ -118,7 +119,7 @@ def _ends(places: Sequence[int], cursor: Cursor | None) -> tuple[int, int]:
         return places[0], places[-1]
     if cursor is None:
         return 0, 0
-    return cursor.edge_id - 1, cursor.edge_id + 1
+    return max(cursor.edge_id - 1, 0), min(cursor.edge_id + 1, ID_MAX)
 
 
 @cache
