@@ -5,7 +5,6 @@ more connections, answers what it already has, and returns. What waitress refuse
 itself gets the same JSON as every other error.
 """
 
-import ctypes
 import errno
 import json
 import logging
@@ -17,6 +16,7 @@ import struct
 import sys
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from http import HTTPStatus
@@ -130,7 +130,9 @@ def _adjustments(settings: ServerSettings) -> Any:
         adjustments = Adjustments(
             threads=settings.threads,
             backlog=BACKLOG,
-            connection_limit=limit if hasattr(select, "poll") else SELECT_LIMIT,
+            connection_limit=limit
+            if hasattr(select, "poll")
+            else min(limit, SELECT_LIMIT),
             max_request_body_size=FRAMING * settings.max_request_body_size,
             max_request_header_size=settings.max_request_header_size,
             channel_timeout=settings.channel_timeout,
@@ -158,13 +160,14 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _ignore_newcomers(listener: socket.socket) -> None:
-    """Let handshakes go unanswered: who tries again finds the port closed.
+    """Leave handshakes unanswered, where the system can: the next try finds us gone.
 
-    Otherwise closing cuts off whoever came in since we last looked.
+    Otherwise closing cuts off whoever came in since the last look at who waits.
     """
     if sys.platform == "linux":
-        nothing = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
-        program = struct.pack("HP", 1, ctypes.addressof(nothing))
+        # SO_ATTACH_FILTER with one instruction, "keep 0 bytes" (BPF_RET); socket(7).
+        keep_nothing = array("B", struct.pack("HBBI", 6, 0, 0, 0))
+        program = struct.pack("HP", 1, keep_nothing.buffer_info()[0])
         with suppress(OSError):
             listener.setsockopt(socket.SOL_SOCKET, 26, program)
 
@@ -320,7 +323,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     """The listener and the loop of one process."""
 
     channel_class = _Channel
-    stopping = False
+    alone = stopping = False
 
     def __init__(self, app: WSGIApplication, adj: Any, listener: socket.socket) -> None:
         where = (listener.family, listener.type, listener.proto, None)
@@ -336,7 +339,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     def maintenance(self, now: float) -> None:
         """Close what is idle, and also what takes for ever to send one request."""
         super().maintenance(now)
-        for channel in self.active_channels.values():
+        for channel in list(self.active_channels.values()):
             late = now - self.adj.channel_timeout
             if channel.request and not channel.requests:
                 channel.will_close |= channel.request.started < late
@@ -346,12 +349,13 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     ) -> None:
         """Serve until one of `signals` comes; then answer what is asked, in time.
 
-        A second signal ends the process at once if SIGINT is among them; else somebody
-        else is in charge of that.
+        A process that does not listen to SIGINT has a supervisor. Any other is alone:
+        a second signal ends it at once.
         """
+        self.alone = signal.SIGINT in signals
 
         def stop(number: int, _frame: FrameType | None) -> None:
-            if self.stopping and signal.SIGINT in signals:
+            if self.stopping and self.alone:
                 os._exit(128 + number)
             if not self.stopping:
                 self.stopping = True
@@ -368,10 +372,14 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
         wasyncore.loop(timeout, use_poll=True, map=self._map, count=1)
 
     def _unfinished(self) -> int:
-        return sum(channel.unfinished() for channel in self.active_channels.values())
+        # A copy: a thread may find its client gone, and drop a channel meanwhile.
+        return sum(
+            channel.unfinished() for channel in list(self.active_channels.values())
+        )
 
     def _close_listener(self) -> None:
-        _ignore_newcomers(self.socket)
+        if self.alone:  # Other processes may listen at the same door.
+            _ignore_newcomers(self.socket)
         known = -1
         while known < len(self.active_channels):
             known = len(self.active_channels)
@@ -423,6 +431,8 @@ class _Supervisor:
         """Return 0 after a stop that was asked for, 1 if the workers don't work."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
+        # A launcher may have it ignored; then there would be no exit codes to collect.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
             while not (self.stopping or self.failed):
                 missing = self.settings.processes - len(self.children)
@@ -497,7 +507,7 @@ class _Supervisor:
         now = time.monotonic()
         quick = now - started < QUICK_DEATH
         self.quick_deaths = self.quick_deaths + 1 if quick else 0
-        self.next_start = now + 0.1 * 2**self.quick_deaths
+        self.next_start = now + 0.05 * 2**self.quick_deaths
         log.error("Worker process %d has ended by itself (%d)", pid, code)
         if self.ready < self.settings.processes or self.quick_deaths == QUICK_DEATHS:
             log.error("The workers don't stay alive: read above why, then start again.")
@@ -505,6 +515,7 @@ class _Supervisor:
 
     def _end(self) -> None:
         self.stopping = True
+        _ignore_newcomers(self.listener)
         self.listener.close()
         self._send(signal.SIGTERM)
         deadline = time.monotonic() + self.settings.drain_timeout + MERCY
