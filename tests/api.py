@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask
 from marshmallow import Schema, fields
@@ -27,31 +27,37 @@ class Account:
     password: str = PASSWORD
 
 
+class Reply(TestResponse):
+    """A reply of the test client; what its JSON says is for the test to know."""
+
+    json: Any
+
+
 class Api:
     """Calls the API by paths below its base path; `token` goes into the header."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
 
-    def get(self, path: str, **options: Any) -> TestResponse:
+    def get(self, path: str, **options: Any) -> Reply:
         """GET; see `call`."""
         return self.call("GET", path, **options)
 
-    def post(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+    def post(self, path: str, json: Any = None, **options: Any) -> Reply:
         """POST a JSON body; see `call`."""
         return self.call("POST", path, json=json, **options)
 
-    def patch(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+    def patch(self, path: str, json: Any = None, **options: Any) -> Reply:
         """PATCH with a JSON body; see `call`."""
         return self.call("PATCH", path, json=json, **options)
 
-    def delete(self, path: str, **options: Any) -> TestResponse:
+    def delete(self, path: str, **options: Any) -> Reply:
         """DELETE; see `call`."""
         return self.call("DELETE", path, **options)
 
     def call(
         self, method: str, path: str, *, token: str | None = None, **options: Any
-    ) -> TestResponse:
+    ) -> Reply:
         """Make a call and check that its reply is of the documented form.
 
         `path` is relative to the base path, or begins with a slash (as `next` does).
@@ -61,11 +67,11 @@ class Api:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         url = path if path.startswith("/") else f"{BASE_PATH}/{path}"
-        response = self.app.test_client().open(
-            url, method=method, headers=headers, **options
-        )
-        self._check(response)
-        return response
+        client = self.app.test_client()
+        response = client.open(url, method=method, headers=headers, **options)
+        reply = cast(Reply, response)
+        self._check(reply)
+        return reply
 
     def register(self, username: str, **fields: Any) -> Account:
         """Register a user and return the account; any field may be given."""
@@ -88,7 +94,7 @@ class Api:
             password=body["password"],
         )
 
-    def _check(self, response: TestResponse) -> None:
+    def _check(self, response: Reply) -> None:
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Content-Security-Policy"] == "default-src 'none'"
         assert "Authorization" in response.headers["Vary"]
@@ -102,7 +108,7 @@ class Api:
         else:
             self._check_reply(response)
 
-    def _check_reply(self, response: TestResponse) -> None:
+    def _check_reply(self, response: Reply) -> None:
         adapter = self.app.url_map.bind("localhost")
         with self.app.app_context():
             endpoint, _ = adapter.match(
@@ -114,7 +120,7 @@ class Api:
             check_shape(operation.reply, response.json)
 
 
-def check_error(response: TestResponse) -> None:
+def check_error(response: Reply) -> None:
     """Assert that a refusal has the one documented form, with a body that helps."""
     body = response.json
     assert list(body) == ["error", "code", "details"], body

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import flask_migrate
+import psycopg
 import pytest
 from flask import Flask
 
@@ -71,7 +72,7 @@ def driver_url(url: str) -> str:
 
 def drop_pg_trgm(url: str) -> None:
     """Take the extension away, and with it the index that needs it."""
-    with postgres.psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP EXTENSION IF EXISTS pg_trgm CASCADE")
 
 
