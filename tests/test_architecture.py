@@ -22,6 +22,9 @@ ROWS = [
     "commands",
     "__init__",
     "startup server",
+    "supervisor",
+    "worker",
+    "connections",
     "routes cli health",
     "identity",
     "service",
@@ -35,7 +38,7 @@ ROWS = [
     "database",
     "extensions",
     "settings signing",
-    "clock draining limits secret_file text",
+    "clock draining limits secret_file security_log text",
 ]
 
 

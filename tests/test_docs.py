@@ -134,7 +134,9 @@ def test_every_error_code_has_its_row_and_every_row_its_code() -> None:
     errors_part = text_of("docs/api.md").partition("## Errors")[2]
     rows = re.findall(r"^\| \d+ \| (.+?) \|", errors_part, re.MULTILINE)
     shown = set(re.findall(r"`([a-z_]+)`", " ".join(rows)))
-    server = set(re.findall(r'"([a-z]+_[a-z_]+)"', text_of("careers_users/server.py")))
+    server = set(
+        re.findall(r'"([a-z]+_[a-z_]+)"', text_of("careers_users/connections.py"))
+    )
     known = refusals() | {code for code, _ in errors._HTTP_ERRORS.values()} | server
     assert shown <= known | {"conflict"}
     assert refusals() - {"bad_request"} <= shown

@@ -7,7 +7,7 @@ import jwt
 from sqlalchemy import RowMapping, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import clock, text
+from careers_users import clock, security_log, text
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import passwords
 from careers_users.auth.tokens import Claims, Device, Tokens
@@ -72,13 +72,15 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
     try:
         with db.session.begin():
             user = _add_user(account, password_hash)
-            return user, tokens.open_session(user["id"], user["token_version"], device)
+            opened = tokens.open_session(user["id"], user["token_version"], device)
     except IntegrityError as error:
         refusal = translate_conflict(error)
         # If both are taken, each database notices another first; clients get the same.
         if isinstance(refusal, EmailTaken) and queries.account(account["username"]):
             refusal = UsernameTaken()
         raise refusal from error
+    security_log.record("registered", user["id"])
+    return user, opened
 
 
 def _add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
@@ -141,6 +143,8 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, 
     stored = None if account is None else account["password_hash"]
     is_right = passwords().verify(stored, password)
     if account is None or not is_right or not account["is_active"]:
+        user_id = None if account is None else account["id"]
+        security_log.record("login_failed", user_id)
         raise InvalidCredentials
     new_hash = None
     if passwords().is_outdated(account["password_hash"]):
@@ -148,9 +152,9 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, 
     with db.session.begin():
         if new_hash is not None:
             _replace_hash(account["id"], account["password_hash"], new_hash)
-        return account, tokens.open_session(
-            account["id"], account["token_version"], device
-        )
+        opened = tokens.open_session(account["id"], account["token_version"], device)
+    security_log.record("login_succeeded", account["id"])
+    return account, opened
 
 
 def _replace_hash(user_id: int, old_hash: str, new_hash: str) -> None:
@@ -205,6 +209,7 @@ def log_out(viewer: Claims, refresh_token: str) -> None:
         for session_id in sorted({claims.session_id, viewer.session_id}):
             tokens.end_session(session_id, "logout")
         tokens.revoke(viewer.token_id, viewer.expires_at)
+    security_log.record("logged_out", viewer.user_id)
     if tokens.is_time_to_prune():
         with db.session.begin():
             tokens.prune_batch()

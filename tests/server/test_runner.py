@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import pytest
 
 from careers_users import server as runner
+from careers_users.worker import SETTLE
 
 PACKAGE = Path(runner.__file__).parent
 PATIENCE = 20  # Seconds until a test gives up; nothing here should take a tenth of it.
@@ -44,11 +45,11 @@ from flask import Flask, jsonify, request
 package = sys.modules["careers_users"] = ModuleType("careers_users")
 package.__path__ = [sys.argv[2]]
 
-from careers_users import server
+from careers_users import server, worker
 from careers_users.draining import draining
 
 options = json.loads(sys.argv[1])
-server.SETTLE = options.pop("settle")
+worker.SETTLE = options.pop("settle")
 options["trusted_proxy_headers"] = frozenset(options["trusted_proxy_headers"])
 folder = Path(__file__).parent
 say = logging.getLogger("test").warning
@@ -248,7 +249,7 @@ def options(**changes: Any) -> dict[str, Any]:
         "trusted_proxy_count": 1,
         "trusted_proxy_headers": ["x-forwarded-for", "x-forwarded-proto"],
         "drain_timeout": 15,
-        "settle": runner.SETTLE,
+        "settle": SETTLE,
         **changes,
     }
 

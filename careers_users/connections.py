@@ -1,0 +1,171 @@
+"""Connections as waitress has them, mended: our refusals, our limits, trusted proxies.
+
+What waitress refuses by itself gets the same JSON as every other error.
+"""
+
+import json
+import logging
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from waitress import proxy_headers  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
+from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
+from waitress.utilities import (  # type: ignore[import-untyped]
+    BadRequest,
+    RequestEntityTooLarge,
+)
+
+from careers_users import clock
+from careers_users.draining import draining
+
+log = logging.getLogger(__name__)
+
+SWALLOW = 2.0  # Seconds for a refused sender to notice, before we hang up.
+STALLED = 2.0  # A half-sent request that is silent for longer doesn't delay a stop.
+
+REFUSALS = {
+    400: ("malformed_request", "The request can't be understood"),
+    413: ("payload_too_large", "The request body is too large"),
+    431: ("headers_too_large", "The request headers are too large"),
+    500: ("internal_error", "Something went wrong on our side"),
+    501: ("not_implemented", "This transfer encoding is not supported"),
+}
+
+
+def _now() -> float:
+    """Return seconds since the epoch, in which waitress reckons too."""
+    return clock.utcnow().timestamp()
+
+
+def refusal(status: int) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return status line, headers and body of a refusal that the application missed."""
+    code, sentence = REFUSALS[status]
+    body = json.dumps({"error": sentence, "code": code, "details": f"{sentence}."})
+    headers = {
+        "Content-Type": "application/json",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'",
+    }
+    return f"{status} {HTTPStatus(status).phrase}", list(headers.items()), body.encode()
+
+
+def behind_proxy(app: WSGIApplication, adjustments: Any) -> WSGIApplication:
+    """Let the trusted proxy say who the client is; drop everybody else's claims."""
+    trusted, names = adjustments.trusted_proxy, adjustments.trusted_proxy_headers
+
+    def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        peer, untrusted = environ["REMOTE_ADDR"], proxy_headers.PROXY_HEADERS
+        try:
+            if trusted in ("*", peer):
+                untrusted = proxy_headers.parse_proxy_headers(
+                    environ, adjustments.trusted_proxy_count, names
+                )
+                ip_address(environ["REMOTE_ADDR"])
+        except (proxy_headers.MalformedProxyHeader, IndexError, ValueError):
+            log.warning("The proxy %s sent forwarding headers that make no sense", peer)
+            status, headers, body = refusal(400)
+            start(status, headers)
+            return [body]
+        proxy_headers.clear_untrusted_headers(environ, untrusted)
+        return app(environ, start)
+
+    return application
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Measures bodies as decoded, and answers where waitress hangs up or hangs."""
+
+    completed = expect_continue = False
+
+    def __init__(self, adjustments: Any) -> None:
+        super().__init__(adjustments)
+        self.started = _now()
+
+    def received(self, data: bytes) -> int:
+        """Take `data`; return how much of it belongs to this request."""
+        consumed = len(data)
+        try:
+            consumed = super().received(data)
+        except ValueError:  # An address or a length that can't be read.
+            self.error = BadRequest("")
+        size = max(self.content_length, len(self.body_rcv or b""))
+        if size > self.adj.body_limit:
+            self.error = self.error or RequestEntityTooLarge("")
+        elif "TRANSFER_ENCODING" in self.headers:  # HTTP/1.0 can't have one.
+            self.error = self.error or BadRequest("")
+        self.completed = self.completed or self.error is not None
+        # A "100 Continue" would make waitress wait for more of a complete request.
+        self.expect_continue = self.expect_continue and not self.completed
+        return consumed
+
+
+class _Task(WSGITask):  # type: ignore[misc]
+    """Tells the client, while we drain, not to send another request here."""
+
+    def build_response_header(self) -> bytes:
+        if draining.is_set():
+            with self.channel.requests_lock:
+                # Closing would drop what the client has pipelined behind this one.
+                last = len(self.channel.requests) <= 1 and not self.channel.request
+            if last:
+                self.request.headers["CONNECTION"] = "close"
+        header: bytes = super().build_response_header()
+        return header
+
+
+class _Refusal(ErrorTask):  # type: ignore[misc]
+    """Answers what waitress refuses: our JSON, and nothing of what the client sent."""
+
+    def execute(self) -> None:
+        self.status, self.response_headers, body = refusal(self.request.error.code)
+        self.content_length = len(body)
+        self.channel.refused = True
+        self.set_close_on_finish()
+        self.write(body)
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection. After a refusal it swallows what its client still sends.
+
+    Closing at once would reset the connection under a client that is busy sending, and
+    that client would never read why.
+    """
+
+    parser_class, task_class, error_task_class = _Parser, _Task, _Refusal
+    close_when_flushed = will_close = refused = False
+    swallow_until = 0.0
+
+    def unfinished(self) -> int:
+        """How many requests of this connection are still to be answered."""
+        recent = _now() - self.last_activity < STALLED
+        half_done = self.total_outbufs_len or (self.request and recent)
+        return len(self.requests) or int(bool(half_done or self.swallow_until))
+
+    def readable(self) -> bool:
+        return bool(self.swallow_until or super().readable())
+
+    def writable(self) -> bool:
+        return bool(super().writable() or 0 < self.swallow_until < _now())
+
+    def received(self, data: bytes) -> bool:
+        return bool(self.swallow_until or super().received(data))
+
+    def handle_write(self) -> None:
+        self.will_close = self.will_close or self.swallow_until > 0
+        if self.will_close or not (self.refused and self.close_when_flushed):
+            super().handle_write()
+            return
+        self._flush_exception(self._flush_some)
+        if self.connected and not self.total_outbufs_len:
+            self.close_when_flushed = False
+            self.swallow_until = _now() + SWALLOW
+            with suppress(OSError):  # The client has left already; reading will tell.
+                self.socket.shutdown(socket.SHUT_WR)
