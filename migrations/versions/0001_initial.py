@@ -49,7 +49,7 @@ def _create_users() -> None:
         sa.UniqueConstraint("email_key", name=op.f("uq_users_email_key")),
         sqlite_autoincrement=True,
     )
-    for key in ("created_at", "first_name_key", "last_name_key"):
+    for key in ("username_key", "created_at", "first_name_key", "last_name_key"):
         op.create_index(op.f(f"ix_users_{key}_id"), "users", [key, "id"])
 
 
