@@ -21,3 +21,4 @@ class TestConfig(Settings):
 
     argon2_memory_kib: int = 8
     argon2_time_cost: int = 1
+    db_start_timeout: int = 0

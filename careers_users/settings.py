@@ -69,6 +69,7 @@ class Settings:
     db_pool_size: int = 8
     db_pool_timeout: int = 5
     db_connect_timeout: int = 5
+    db_start_timeout: int = 30
     db_lock_timeout: int = 5
     db_statement_timeout: int = 30
     db_pgbouncer: bool = False
@@ -150,6 +151,7 @@ def _read_database(env: _Environment) -> dict[str, Any]:
         "db_pool_size": _int(env, "CAREERS_USERS_DB_POOL_SIZE", 8, 1, 1000),
         "db_pool_timeout": _int(env, "CAREERS_USERS_DB_POOL_TIMEOUT", 5, 1, 60),
         "db_connect_timeout": _int(env, "CAREERS_USERS_DB_CONNECT_TIMEOUT", 5, 1, 60),
+        "db_start_timeout": _int(env, "CAREERS_USERS_DB_START_TIMEOUT", 30, 0, 3600),
         "db_lock_timeout": _int(env, "CAREERS_USERS_DB_LOCK_TIMEOUT", 5, 1, 60),
         "db_statement_timeout": _int(
             env, "CAREERS_USERS_DB_STATEMENT_TIMEOUT", 30, 1, 3600

@@ -1,16 +1,21 @@
 """What must be true before the service takes requests."""
 
 import logging
+import time
 
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from careers_users import database, schema_version
 from careers_users.extensions import db
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.5
+# What a server says that is there and will take connections later.
+_LATER = ("the database system is", "too many", "remaining connection slots")
 
 
 class NotReady(Exception):
@@ -30,7 +35,7 @@ def prepare(app: Flask, settings: Settings) -> None:
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
     try:
-        mistake = schema_version.mistake(app)
+        mistake = _first_look(app, settings)
         if mistake and settings.embedded:
             with app.app_context():
                 upgrade()
@@ -39,13 +44,44 @@ def prepare(app: Flask, settings: Settings) -> None:
             raise NotReady(mistake)
         _report_search(app)
     except SQLAlchemyError as error:
-        url = settings.url.render_as_string(hide_password=True)
-        reason = str(getattr(error, "orig", None) or error).strip()
-        raise NotReady(f"The database {url} can't be used: {reason}") from error
+        raise NotReady(_complaint(settings, error)) from error
     finally:
         with app.app_context():
             # A server forks after this; its processes must not share connections.
             db.engine.dispose()
+
+
+def _first_look(app: Flask, settings: Settings) -> str | None:
+    """Return what is wrong with the schema; wait for a database that is not up yet.
+
+    Machines start their services in any order, and a database may be failing over.
+    """
+    deadline = time.monotonic() + settings.db_start_timeout
+    said = False
+    while True:
+        try:
+            return schema_version.mistake(app)
+        except OperationalError as error:
+            is_late = time.monotonic() >= deadline
+            if is_late or settings.is_sqlite or not _may_come(error):
+                raise
+            if not said:
+                complaint = _complaint(settings, error)
+                log.warning("%s Waiting %d s.", complaint, settings.db_start_timeout)
+                said = True
+        time.sleep(RETRY_SECONDS)
+
+
+def _may_come(error: OperationalError) -> bool:
+    """Tell whether nobody answers yet; a wrong password, say, is not worth a wait."""
+    message = str(error.orig)
+    return "FATAL" not in message or any(words in message for words in _LATER)
+
+
+def _complaint(settings: Settings, error: SQLAlchemyError) -> str:
+    url = settings.url.render_as_string(hide_password=True)
+    reason = str(getattr(error, "orig", None) or error).strip()
+    return f"The database {url} can't be used: {reason}"
 
 
 def _report_search(app: Flask) -> None:

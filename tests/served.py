@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -176,6 +177,14 @@ def at_once(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
 
     with ThreadPoolExecutor(len(items)) as pool:
         return list(pool.map(start, items))
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
 
 
 def ask(url: str, statement: str) -> list[Any]:

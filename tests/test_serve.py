@@ -12,6 +12,7 @@ import pytest
 
 from careers_users import secret_file
 from tests import postgres, served
+from tests.conftest import KINDS
 from tests.served import KEY, ROOT, Client, Server, run
 
 WSGI = [sys.executable, str(ROOT / "wsgi.py")]
@@ -164,13 +165,36 @@ def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         url = f"postgres://alice:sesame-open@{address}/careers"
         key = {"CAREERS_USERS_JWT_SECRET_KEY": KEY}
-        result = run(tmp_path, "serve", DATABASE_URL=url, **key)
+        at_once = {"CAREERS_USERS_DB_START_TIMEOUT": "0"}
+        result = run(tmp_path, "serve", DATABASE_URL=url, **key, **at_once)
     assert_refused(result, address, "alice:***@", "can't be used")
     assert "sesame-open" not in result.stderr
 
     url = f"sqlite:///{tmp_path / 'missing' / 'a.db'}"
     result = run(tmp_path, "serve", DATABASE_URL=url, **key)
     assert_refused(result, "missing", "can't be used", "unable to open database file")
+
+
+def test_a_database_that_comes_late_is_waited_for(tmp_path: Path) -> None:
+    if "postgresql" not in KINDS:
+        return  # The file of SQLite is there or it is not.
+    key = {"CAREERS_USERS_JWT_SECRET_KEY": KEY}
+    (tmp_path / "postgresql").mkdir()
+    with postgres.server(tmp_path / "postgresql") as late:
+        url = late.create("late")
+        assert run(tmp_path, "db", "upgrade", DATABASE_URL=url).returncode == 0
+        no_such_role = url.replace("careers_users@", "nobody@")
+        result = run(tmp_path, "serve", DATABASE_URL=no_such_role, **key)
+        assert_refused(result, "can't be used")
+        assert "Waiting" not in result.stderr
+
+        late.stop()
+        with Server(tmp_path, DATABASE_URL=url, **key) as server:
+            served.until(lambda: "Waiting 30 s" in server.log)
+            late.start()
+            with Client(server.port) as client:
+                assert client.register("alice").status == 201
+            assert server.stop() == 0
 
 
 # -- Wrong settings --------------------------------------------------------------------
