@@ -54,11 +54,31 @@ def test_asks_for_at_most_hundred(api: Api) -> None:
 
 def test_junk_is_refused(api: Api) -> None:
     alice = api.register("alice")
-    junk = ["0", "-1", "+1", "1.0", "01", "1,", ",1", "1,,2", "1, 2", "x", "１", "1_0"]
+    junk = [
+        "0",
+        "-1",
+        "+1",
+        "1.0",
+        "01",
+        "1,",
+        ",1",
+        "1,,2",
+        "1, 2",
+        "x",
+        "%EF%BC%91",
+        "1_0",
+    ]
     for ids in [*junk, str(ID_MAX + 1), "9" * 5000, "%00"]:
         response = api.get(f"relationships/?ids={ids}", token=alice.access)
         assert response.status_code == 400, ids
         assert list(response.json["details"]) == ["ids"], ids
+
+
+def test_other_parameters_are_refused(api: Api) -> None:
+    alice = api.register("alice")
+    for query, name in (("ids=1&ids=1", "ids"), ("ids=1&id=1", "id"), ("IDS=1", "IDS")):
+        response = api.get(f"relationships/?{query}", token=alice.access)
+        assert list(response.json["details"]) == [name], query
 
 
 def test_needs_a_token(api: Api) -> None:
