@@ -37,9 +37,11 @@ from tests import postgres
 RESULTS = Path(__file__).with_name("results") / "activity.json"
 ENOUGH = 5000  # events a second on PostgreSQL
 BATCH = 100
+WARM_UP = 5  # batches of each sender that are not measured
 TOKEN = secrets.token_urlsafe(48)
 START = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 GIVE_UP_SECONDS = 120
+RETRY_SECONDS = 0.1
 
 Sums = Counter[tuple[int, str]]
 
@@ -86,9 +88,13 @@ def send(port: int, bodies: list[bytes], ready: Any, times: Any) -> None:
     taken = []
     for body in bodies:
         started = time.perf_counter()
-        connection.request("POST", f"{BASE_PATH}/events/", body, headers)
-        response = connection.getresponse()
-        content = response.read()
+        while True:
+            connection.request("POST", f"{BASE_PATH}/events/", body, headers)
+            response = connection.getresponse()
+            content = response.read()
+            if response.status != 503:
+                break
+            time.sleep(RETRY_SECONDS)  # As any sender does: the database was locked.
         taken.append(time.perf_counter() - started)
         if response.status != 200 or content.count(b'"applied"') != BATCH:
             raise SystemExit(f"{response.status} {content.decode()[:500]}")
@@ -135,7 +141,9 @@ def run(url: str, options: argparse.Namespace) -> dict[str, Any]:
     fill(url, Size(users=options.users, edges=0))
     before = stored(url)
     made = [
-        batches(options.users, options.batches, options.hot, f"{secrets.token_hex(4)}")
+        batches(
+            options.users, WARM_UP + options.batches, options.hot, secrets.token_hex(4)
+        )
         for _ in range(options.senders)
     ]
     with served(
@@ -143,7 +151,9 @@ def run(url: str, options: argparse.Namespace) -> dict[str, Any]:
         processes=options.processes,
         settings={"CAREERS_USERS_EVENTS_TOKENS": TOKEN},
     ) as port:
-        seconds, taken = storm(port, [bodies for bodies, _ in made])
+        storm(port, [bodies[:WARM_UP] for bodies, _ in made])
+        refresh_statistics(url)
+        seconds, taken = storm(port, [bodies[WARM_UP:] for bodies, _ in made])
     expected = sum((sums for _, sums in made), before)
     number = options.senders * options.batches * BATCH
     return {
@@ -155,6 +165,14 @@ def run(url: str, options: argparse.Namespace) -> dict[str, Any]:
         "batch_p95_ms": round(taken[int(len(taken) * 0.95)] * 1000, 1),
         "exact": stored(url) == expected,
     }
+
+
+def refresh_statistics(url: str) -> None:
+    """Do what PostgreSQL does by itself a minute after a new table gets rows."""
+    if kind_of(url) == "postgresql":
+        plain = url.replace("+psycopg", "", 1)
+        with psycopg.connect(plain, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
 
 
 def durable(url: str) -> bool:

@@ -11,8 +11,8 @@ from marshmallow import EXCLUDE, ValidationError, fields, post_load
 from marshmallow.validate import Length
 
 from careers_users import clock, text
-from careers_users.fields import BodySchema, Choice, Text, UserId
-from careers_users.limits import COUNT_MAX, EVENT_WORD_MAX, USERNAME_MAX
+from careers_users.fields import BodySchema, Choice, Text, UserId, is_username
+from careers_users.limits import COUNT_MAX, EVENT_WORD_MAX, ID_MAX, USERNAME_MAX
 
 COUNTERS = ("posts_count", "likes_received", "comments_received")
 
@@ -34,6 +34,7 @@ _TIME = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
     re.ASCII | re.IGNORECASE,
 )
+_PLAIN = re.compile(rf"[ -~]{{1,{EVENT_WORD_MAX}}}", re.ASCII)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -81,15 +82,19 @@ class EventTime(fields.Field[datetime]):
     """When it happened: RFC 3339, with any offset."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
-        try:
-            if not (isinstance(value, str) and _TIME.fullmatch(value)):
-                raise ValueError
-            result = datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise ValidationError("Not a time as RFC 3339 writes it.") from None
-        if not _BEGINNING <= result <= clock.utcnow() + AHEAD_MAX:
-            raise ValidationError("Before 1970, or more than an hour from now.")
-        return result
+        return _time(value)
+
+
+def _time(value: Any) -> datetime:
+    try:
+        if not (isinstance(value, str) and _TIME.fullmatch(value)):
+            raise ValueError
+        result = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValidationError("Not a time as RFC 3339 writes it.") from None
+    if not _BEGINNING <= result <= clock.utcnow() + AHEAD_MAX:
+        raise ValidationError("Before 1970, or more than an hour from now.")
+    return result
 
 
 class Count(fields.Field[int]):
@@ -179,7 +184,7 @@ _EVENT = EventSchema()
 def read(item: Any) -> Event | Invalid:
     """Return the event that a piece of JSON is, or why it is none."""
     try:
-        event: Event = _EVENT.load(item)
+        event: Event = plain(item) or _EVENT.load(item)
     except ValidationError as error:
         messages = error.normalized_messages()  # type: ignore[no-untyped-call]
         return Invalid(
@@ -188,6 +193,36 @@ def read(item: Any) -> Event | Invalid:
             reason=" ".join(_sentences(messages)),
         )
     return event
+
+
+def plain(item: Any) -> Event | None:
+    """Return the event that the schema would return; None where it is to be asked.
+
+    Nearly all events are as this function knows them, and it takes a tenth of the time
+    that the schema takes, which is most of the time that a batch takes in Python.
+    """
+    if type(item) is not dict or item.get("specversion") != "1.0":
+        return None
+    type_, data = str(item.get("type")), item.get("data")
+    words = (type_, item.get("id"), item.get("source"), item.get("subject", "-"))
+    if not all(type(word) is str and _PLAIN.fullmatch(word) for word in words):
+        return None
+    move = MOVES.get(type_)
+    if move is None or type(data) is not dict or len(data) != 1:
+        return None
+    author = data.get("author_id")
+    if "author_username" in data:
+        author = data["author_username"]
+        if type(author) is not str or not is_username(author):
+            return None
+        author = text.fold(author)
+    elif type(author) is not int or not 1 <= author <= ID_MAX:
+        return None
+    try:
+        time = _time(item.get("time"))
+    except ValidationError:
+        return None
+    return Event(item["source"], item["id"], time, author, False, dict([move]))
 
 
 def _name(item: Any, attribute: str) -> str | None:

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, bindparam, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import CursorResult, delete, select, tuple_
 
 from careers_users import clock
 from careers_users.activity import queries
 from careers_users.activity.schemas import COUNTERS, Event, Invalid
 from careers_users.extensions import db
-from careers_users.models import ActivityEvent, ActivityMark, UserCounters
+from careers_users.models import ActivityEvent
 
 log = logging.getLogger(__name__)
 
@@ -145,64 +144,28 @@ def _is_stale(account: _Account, event: Event) -> bool:
 # --------------------------------------------------------------------------- statements
 
 
-def _insert(model: Any) -> Any:
-    """Return an INSERT that can say what to do about rows that are there."""
-    if db.engine.dialect.name == "postgresql":
-        return postgresql.insert(model)
-    return sqlite.insert(model)
-
-
 def _remember(keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Write the names of events down; return those that were not there yet."""
     now = clock.utcnow()
-    statement = (
-        _insert(ActivityEvent)
-        .on_conflict_do_nothing()
-        .returning(ActivityEvent.source, ActivityEvent.id)
-    )
     rows = [
         {"source": source, "id": id_, "received_at": now}
         for source, id_ in sorted(keys)
     ]
-    result = db.session.connection().execute(statement, rows)
-    return {(source, id_) for source, id_ in result}
-
-
-_COUNTERS = (
-    select(
-        UserCounters.user_id,
-        UserCounters.followers_count,
-        UserCounters.following_count,
-        *(getattr(UserCounters, name) for name in COUNTERS),
-    )
-    .where(UserCounters.user_id.in_(bindparam("ids", expanding=True)))
-    .order_by(UserCounters.user_id)
-    .with_for_update(key_share=True)
-)
-_MARKS = select(
-    ActivityMark.user_id,
-    ActivityMark.counter,
-    ActivityMark.debt,
-    ActivityMark.changed_at,
-    ActivityMark.counted_at,
-).where(ActivityMark.user_id.in_(bindparam("ids", expanding=True)))
+    return queries.add_events(rows)
 
 
 def _hold(user_ids: set[int]) -> dict[int, _Author]:
     """Lock the counters of users and return them; those of no user are left out."""
-    parameters = {"ids": sorted(user_ids)}
-    connection = db.session.connection()
     held = {}
-    for row in connection.execute(_COUNTERS, parameters):
-        accounts = {name: _Account(getattr(row, name)) for name in COUNTERS}
-        held[row.user_id] = _Author(row.followers_count, row.following_count, accounts)
+    for row in queries.locked_counters(sorted(user_ids)):
+        accounts = {name: _Account(row[name]) for name in COUNTERS}
+        followers, following = row["followers_count"], row["following_count"]
+        held[row["user_id"]] = _Author(followers, following, accounts)
     # A statement of its own, after the locks: it must see what others have just done.
-    for user_id, counter, debt, changed_at, counted_at in connection.execute(
-        _MARKS, parameters
-    ):
-        account = held[user_id].accounts[counter]
-        account.value -= debt
-        account.changed_at, account.counted_at = changed_at, counted_at
+    for row in queries.marks(sorted(held)):
+        account = held[row["user_id"]].accounts[row["counter"]]
+        account.value -= row["debt"]
+        account.changed_at, account.counted_at = row["changed_at"], row["counted_at"]
     return held
 
 
@@ -235,24 +198,8 @@ def _write(held: dict[int, _Author]) -> None:
                 }
             )
     if counters:
-        _put(UserCounters, counters, ["user_id"], COUNTERS)
-        values = ("debt", "changed_at", "counted_at")
-        _put(ActivityMark, marks, ["user_id", "counter"], values)
-
-
-def _put(
-    model: Any, rows: list[dict[str, Any]], key: list[str], columns: Sequence[str]
-) -> None:
-    """Insert rows, or set these columns of the rows that have their key."""
-    statement = _insert(model)
-    changes = {name: statement.excluded[name] for name in columns}
-    # With RETURNING the rows go in few statements instead of one for each.
-    db.session.connection().execute(
-        statement.on_conflict_do_update(index_elements=key, set_=changes).returning(
-            model.user_id
-        ),
-        rows,
-    ).all()
+        queries.put_counters(counters)
+        queries.put_marks(marks)
 
 
 # ------------------------------------------------------------------------------- prune
