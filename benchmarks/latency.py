@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -196,17 +196,20 @@ def measure(client: Client, paths: Iterator[str], requests: int) -> Figures:
 
 
 @contextmanager
-def served(url: str) -> Iterator[int]:
-    """Serve the database at `url` with one process; give the port."""
+def served(
+    url: str, processes: int = 1, settings: Mapping[str, str] | None = None
+) -> Iterator[int]:
+    """Serve the database at `url`, with these settings beside it; give the port."""
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("CAREERS_USERS_")
     } | {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": secrets.token_hex(32)}
+    environment |= settings or {}
     command = [sys.executable, "-c", SERVE, "serve", "--host", "127.0.0.1"]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [*command, "--port", "0", "--processes", "1"],
+            [*command, "--port", "0", "--processes", str(processes)],
             cwd=ROOT,
             env=environment,
             stderr=log,

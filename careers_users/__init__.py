@@ -1,8 +1,12 @@
 """The users service of a careers and social web application."""
 
+from datetime import timedelta
+
 from flask import Flask
 
 from careers_users import database, errors, health, http, schema_version
+from careers_users.activity import cli as activity_cli
+from careers_users.activity import routes as activity_routes
 from careers_users.auth import cli as auth_cli
 from careers_users.auth import passwords
 from careers_users.auth import routes as auth_routes
@@ -32,7 +36,8 @@ def create_app(settings: Settings) -> Flask:
     errors.init_app(app)
     for blueprint in (health.bp, auth_routes.bp, profile_routes.bp, follow_routes.bp):
         app.register_blueprint(blueprint)
-    for group in (auth_cli.auth, follow_cli.users):
+    app.register_blueprint(activity_routes.bp)
+    for group in (auth_cli.auth, follow_cli.users, activity_cli.activity):
         app.cli.add_command(group)
     return app
 
@@ -42,6 +47,8 @@ def _configure(app: Flask, settings: Settings) -> None:
     app.config.from_mapping(
         MAX_CONTENT_LENGTH=settings.max_request_body_size,
         PUBLIC_READS=settings.public_reads,
+        EVENTS_TOKENS=settings.events_tokens,
+        EVENTS_RETENTION=timedelta(days=settings.events_retention_days),
         JWT_SECRET_KEY=settings.jwt_secret_key,
         JWT_ALGORITHM=ALGORITHM,
         JWT_ENCODE_ISSUER=settings.jwt_issuer,

@@ -38,7 +38,8 @@ RESERVED_WORDS = frozenset(
 )
 
 View = Callable[..., Any]
-Auth = Literal["none", "optional", "required"]
+# "service" is a credential of another service's, not a user's token.
+Auth = Literal["none", "optional", "required", "service"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ class Operation:
     auth: Auth = "none"
     body: Schema | None = None
     query: Schema | None = None
+    media_types: tuple[str, ...] = ("application/json",)
     reply: Schema | None = None
     status: int = 200
+    other_statuses: tuple[int, ...] = ()
     refusals: tuple[type[ServiceError], ...] = ()
 
 
@@ -92,8 +95,12 @@ def query(schema: Schema) -> Callable[[View], View]:
     return decorate
 
 
-def reply(schema: Schema, status: int = 200) -> Callable[[View], View]:
+def reply(
+    schema: Schema, status: int = 200, *, also: tuple[int, ...] = ()
+) -> Callable[[View], View]:
     """Answer with the mapping the view returns, and `status`.
+
+    A view that has one of the statuses `also` returns it beside the mapping.
 
     `schema` documents the reply. It is not run: rows come from the database in the
     reply's shape, which costs a fraction, and the tests hold every reply to its schema.
@@ -102,9 +109,10 @@ def reply(schema: Schema, status: int = 200) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def with_status(*args: Any, **kwargs: Any) -> Any:
-            return view(*args, **kwargs), status
+            result = view(*args, **kwargs)
+            return result if isinstance(result, tuple) else (result, status)
 
-        describe(with_status, reply=schema, status=status)
+        describe(with_status, reply=schema, status=status, other_statuses=also)
         return with_status
 
     return decorate
@@ -124,17 +132,24 @@ def _json_object() -> dict[str, Any]:
     """Return the body if it is one strict JSON object (RFC 8259, I-JSON RFC 7493)."""
     if not request.is_json:
         raise UnsupportedMediaType
-    raw = request.get_data(cache=False)
+    value = strict_json(request.get_data(cache=False))
+    if not isinstance(value, dict):
+        raise MalformedJson("The body must be a JSON object.")
+    return value
+
+
+def strict_json(raw: bytes) -> Any:
+    """Return what JSON text says, if everybody would read it the same way.
+
+    Raises MalformedJson otherwise (RFC 8259, I-JSON RFC 7493).
+    """
     try:
         # The first parser refuses what the second lets pass (NaN, lone surrogates, bad
         # UTF-8, deep nesting), the second sees the duplicate keys.
         orjson.loads(raw)
-        value = json.loads(raw, object_pairs_hook=_without_duplicates)
+        return json.loads(raw, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise MalformedJson(_reason(error)) from None
-    if not isinstance(value, dict):
-        raise MalformedJson("The body must be a JSON object.")
-    return value
 
 
 def _reason(error: Exception) -> str:

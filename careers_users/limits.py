@@ -33,3 +33,12 @@ CURSOR_MAX = 64
 USER_AGENT_MAX = 255
 # The longest form of an IPv6 address (with an embedded IPv4 one).
 ADDRESS_MAX = 45
+
+# Events in one batch: with names of usual length they fit a body of 64 KiB.
+EVENTS_MAX = 100
+# Of an event's id, source and subject (CloudEvents sets no limit; columns need one).
+EVENT_WORD_MAX = 255
+# What a snapshot may say: more than any real number, far from where columns end.
+COUNT_MAX = 10**12
+# Users in one question about relationships.
+RELATIONSHIPS_MAX = 100

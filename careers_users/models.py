@@ -21,6 +21,7 @@ from careers_users.limits import (
     AVATAR_MAX,
     BIO_MAX,
     EMAIL_MAX,
+    EVENT_WORD_MAX,
     NAME_MAX,
     USER_AGENT_MAX,
     USERNAME_MAX,
@@ -93,6 +94,39 @@ class UserCounters(Base):
     posts_count: Mapped[int] = mapped_column(BigInteger, default=0)
     likes_received: Mapped[int] = mapped_column(BigInteger, default=0)
     comments_received: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class ActivityEvent(Base):
+    """An event that was taken in, so that it counts once however often it is sent."""
+
+    __tablename__ = "activity_events"
+    __table_args__ = (Index(None, "received_at"),)
+
+    source: Mapped[str] = mapped_column(String(EVENT_WORD_MAX), primary_key=True)
+    id: Mapped[str] = mapped_column(String(EVENT_WORD_MAX), primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class ActivityMark(Base):
+    """Where one of a user's counters stands between events and snapshots.
+
+    `debt` is how far the sum of the events lies below zero, because removals came
+    before what they remove. `changed_at` is the time of the newest event that counted,
+    `counted_at` that of the snapshot, which has all events up to it in it.
+    """
+
+    __tablename__ = "activity_marks"
+    __table_args__ = (CheckConstraint("debt >= 0", name="debt"),)
+
+    # Of the counters, not of the users: whoever changes a mark holds that row already,
+    # so the reference never waits for a user who is being deleted.
+    user_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("user_counters.user_id", ondelete="CASCADE"), primary_key=True
+    )
+    counter: Mapped[str] = mapped_column(String(30), primary_key=True)
+    debt: Mapped[int] = mapped_column(BigInteger, default=0)
+    changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    counted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Total(Base):

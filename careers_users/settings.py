@@ -5,6 +5,7 @@
 
 import logging
 import os
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # RFC 7518, section 3.2: an HS256 key has at least as many bits as the hash.
 MINIMUM_KEY_BYTES = 32
+# RFC 6750, section 2.1: what can stand behind "Bearer".
+_SERVICE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 ACCESS_LIFETIME = timedelta(minutes=60)
 REFRESH_LIFETIME = timedelta(days=7)
 PROXY_HEADERS = (
@@ -61,6 +64,8 @@ class Settings:
     jwt_issuer: str = "careers_users"
     jwt_audience: str = "careers"
     public_reads: bool = True
+    events_tokens: tuple[str, ...] = field(default=(), repr=False)
+    events_retention_days: int = 30
 
     argon2_memory_kib: int = 19 * 1024
     argon2_time_cost: int = 2
@@ -111,6 +116,7 @@ class Settings:
         env.add_parser("database_url", normalise_database_url)
         env.add_parser("secret", _check_secret)
         env.add_parser("proxy_headers", _parse_proxy_headers)
+        env.add_parser("service_tokens", _parse_service_tokens)
         values = _read_service(env) | _read_database(env) | _read_server(env)
         data_dir = Path(env.str("CAREERS_USERS_DATA_DIR", "instance")).resolve()
         try:
@@ -136,6 +142,10 @@ def _read_service(env: _Environment) -> dict[str, Any]:
             "CAREERS_USERS_JWT_AUDIENCE", "careers", validate=Length(1, 255)
         ),
         "public_reads": env.bool("CAREERS_USERS_PUBLIC_READS", True),
+        "events_tokens": env.service_tokens("CAREERS_USERS_EVENTS_TOKENS", ""),
+        "events_retention_days": _int(
+            env, "CAREERS_USERS_EVENTS_RETENTION_DAYS", 30, 1, 3650
+        ),
         "argon2_memory_kib": _int(
             env, "CAREERS_USERS_ARGON2_MEMORY_KIB", 19 * 1024, 7 * 1024, 1024**2
         ),
@@ -226,6 +236,17 @@ def _check_secret(value: str) -> str:
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
     return value
+
+
+def _parse_service_tokens(value: str) -> tuple[str, ...]:
+    tokens = value.replace(",", " ").split()
+    for token in tokens:
+        _check_secret(token)
+        if not _SERVICE_TOKEN.fullmatch(token):
+            raise ValidationError(
+                "A token has letters, digits and - . _ ~ + / (RFC 6750, section 2.1)."
+            )
+    return tuple(tokens)
 
 
 def _parse_proxy_headers(value: str) -> frozenset[str]:

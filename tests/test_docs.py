@@ -117,8 +117,9 @@ def test_commands_named_anywhere_exist_and_all_are_named() -> None:
         re.findall(r"^\| `careers-users (.+?)` \|", text_of("README.md"), re.MULTILINE)
     )
     ours = {"serve", "db upgrade", "auth prune-tokens", "users recount"}
+    ours |= {"activity import", "activity prune-events"}
     assert readme == ours
-    listed = {"serve", "db", "auth", "users"}
+    listed = {"serve", "db", "auth", "users", "activity"}
     assert set(main.list_commands(context)) == listed
 
 
@@ -154,6 +155,8 @@ def test_limits_in_the_documents_are_the_limits() -> None:
         f"at most {limits.AVATAR_MAX} ASCII",
         f"from 1 to {limits.BATCH_SIZE_MAX} ({limits.USERS_BATCH_SIZE} if",
         f"each has at most {limits.SEARCH_TERM_MAX} characters",
+        f"at most {limits.RELATIONSHIPS_MAX} numbers of users",
+        f"at most {limits.EVENTS_MAX} events",
     ):
         assert sentence in text, sentence
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Executable, RowMapping, Subquery, bindparam, select
+from sqlalchemy import Executable, RowMapping, Subquery, and_, bindparam, select
 from sqlalchemy.orm import aliased
 
 from careers_users import database, text
@@ -28,6 +28,49 @@ _USER_BY_USERNAME = select(User.id, User.username).where(
 )
 _USER_BY_ID = select(User.id, User.username).where(User.id == bindparam("user_id"))
 
+_FOLLOWER = aliased(User)
+_FOLLOWING = aliased(User)
+_EDGE = (
+    select(
+        Follow.id,
+        Follow.follower_id.label("follower"),
+        Follow.following_id.label("following"),
+        _FOLLOWER.username.label("follower_username"),
+        _FOLLOWING.username.label("following_username"),
+        Follow.created_at,
+    )
+    .join(_FOLLOWER, _FOLLOWER.id == Follow.follower_id)
+    .join(_FOLLOWING, _FOLLOWING.id == Follow.following_id)
+    .where(Follow.follower_id == bindparam("follower_id"))
+    .where(Follow.following_id == bindparam("following_id"))
+)
+
+_THERE = aliased(Follow)
+_BACK = aliased(Follow)
+_RELATIONSHIPS = (
+    select(
+        User.id,
+        _THERE.id.is_not(None).label("following"),
+        _BACK.id.is_not(None).label("followed_by"),
+        _THERE.created_at.label("followed_at"),
+    )
+    .outerjoin(
+        _THERE,
+        and_(
+            _THERE.follower_id == bindparam("viewer_id"),
+            _THERE.following_id == User.id,
+        ),
+    )
+    .outerjoin(
+        _BACK,
+        and_(
+            _BACK.follower_id == User.id,
+            _BACK.following_id == bindparam("viewer_id"),
+        ),
+    )
+    .where(User.id.in_(bindparam("ids", expanding=True)))
+)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -49,6 +92,25 @@ def user_by_username(username: str) -> RowMapping | None:
     if not is_username(username):
         return None
     return database.fetch_one(_USER_BY_USERNAME, {"key": text.fold(username)})
+
+
+def edge(follower_id: int, following_id: int) -> RowMapping | None:
+    """Return the edge between two users, with the names at its ends."""
+    return database.fetch_one(
+        _EDGE, {"follower_id": follower_id, "following_id": following_id}
+    )
+
+
+def relationships(viewer_id: int, user_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Return how the viewer and each of these users stand, in the order of the ids.
+
+    In one statement. Ids of no user are left out.
+    """
+    if not user_ids:
+        return []
+    rows = database.fetch_all(_RELATIONSHIPS, {"viewer_id": viewer_id, "ids": user_ids})
+    found = {row["id"]: row for row in rows}
+    return [dict(found[user_id]) for user_id in user_ids if user_id in found]
 
 
 def edges(user_id: int, side: Side, query: Mapping[str, Any]) -> Page | None:

@@ -23,6 +23,8 @@ from careers_users.follow.schemas import (
     FollowRowsSchema,
     FollowSchema,
     FollowsQuerySchema,
+    RelationshipsQuerySchema,
+    RelationshipsSchema,
 )
 from careers_users.http import BASE_PATH, body, query, refuses, reply
 from careers_users.profile.service import UserNotFound
@@ -50,6 +52,46 @@ def unfollow(username: str) -> dict[str, Any]:
     """Stop following a user."""
     name = service.unfollow(viewer(), name_in_path(username))
     return {"message": f"Stopped following {name}"}
+
+
+@bp.put("/<username:username>/follow/")
+@signed_in
+@refuses(UserNotFound, service.CannotFollowSelf)
+@reply(FollowRowSchema(), 201, also=(200,))
+def ensure_following(username: str) -> tuple[dict[str, Any], int]:
+    """Follow a user; 201 if that is new, 200 if you did already."""
+    edge, is_new = service.ensure_following(viewer(), name_in_path(username))
+    return asdict(edge), 201 if is_new else 200
+
+
+@bp.delete("/<username:username>/follow/")
+@signed_in
+@refuses(UserNotFound, service.CannotFollowSelf)
+@reply(MessageSchema())
+def ensure_not_following(username: str) -> dict[str, Any]:
+    """Stop following a user, if you do."""
+    name, is_new = service.ensure_not_following(viewer(), name_in_path(username))
+    message = f"Stopped following {name}" if is_new else f"You don't follow {name}"
+    return {"message": message}
+
+
+@bp.delete("/me/followers/<username:username>/")
+@signed_in
+@refuses(UserNotFound, service.CannotFollowSelf, service.NotAFollower)
+@reply(MessageSchema())
+def remove_follower(username: str) -> dict[str, Any]:
+    """Make a user stop following you; they may follow you again."""
+    name = service.remove_follower(viewer(), name_in_path(username))
+    return {"message": f"{name} does not follow you any more"}
+
+
+@bp.get("/relationships/")
+@signed_in
+@query(RelationshipsQuerySchema())
+@reply(RelationshipsSchema())
+def relationships(query: dict[str, Any]) -> dict[str, Any]:
+    """Tell of each of these users whether you follow them, and they you."""
+    return {"results": queries.relationships(viewer_id(), query["ids"])}
 
 
 @bp.get("/following/")

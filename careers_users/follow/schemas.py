@@ -1,5 +1,6 @@
 """What the follow calls take and answer."""
 
+import re
 from typing import Any
 
 from flask_marshmallow.schema import Schema
@@ -15,8 +16,16 @@ from careers_users.fields import (
     UserId,
 )
 from careers_users.follow.cursor import Cursor, decode
-from careers_users.limits import CURSOR_MAX, FOLLOWS_BATCH_SIZE, USERNAME_MAX
+from careers_users.limits import (
+    CURSOR_MAX,
+    FOLLOWS_BATCH_SIZE,
+    ID_MAX,
+    RELATIONSHIPS_MAX,
+    USERNAME_MAX,
+)
 from careers_users.profile.schemas import CardSchema
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 
 class FollowSchema(BodySchema):
@@ -58,6 +67,45 @@ class FollowsQuerySchema(BodySchema):
         """Refuse two places at once."""
         if isinstance(data["cursor"], Cursor) and data["batch_number"]:
             raise ValidationError("Give either cursor or batch_number.", "cursor")
+
+
+class IdsField(Text):
+    """Numbers of users, separated by commas; each counts once."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        words = super()._deserialize(value, attr, data, **kwargs).split(",")
+        if words == [""]:
+            return []
+        if not all(_NUMBER.fullmatch(word) and int(word) <= ID_MAX for word in words):
+            raise ValidationError("Not numbers of users, separated by commas.")
+        ids = list(dict.fromkeys(map(int, words)))
+        if len(ids) > RELATIONSHIPS_MAX:
+            raise ValidationError(f"More than {RELATIONSHIPS_MAX} users.")
+        return ids
+
+
+class RelationshipsQuerySchema(BodySchema):
+    """Query of `GET relationships/`: which users."""
+
+    ids = IdsField(load_default=[])
+
+
+class RelationshipSchema(Schema):
+    """How the viewer and a user stand; `followed_at` is since when the viewer follows.
+
+    It is `null` for a user whom the viewer does not follow.
+    """
+
+    id = fields.Integer()
+    following = fields.Boolean()
+    followed_by = fields.Boolean()
+    followed_at = Time(allow_none=True)
+
+
+class RelationshipsSchema(Schema):
+    """The users asked for who exist, in the order of the question."""
+
+    results = fields.List(fields.Nested(RelationshipSchema))
 
 
 class FollowRowSchema(Schema):

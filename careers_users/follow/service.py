@@ -41,9 +41,17 @@ class NotFollowing(ServiceError):
     error = "You don't follow this user"
 
 
+class NotAFollower(ServiceError):
+    """There is no edge in the other direction."""
+
+    status = 404
+    code = "not_a_follower"
+    error = "This user does not follow you"
+
+
 @dataclass(frozen=True)
 class Edge:
-    """A new edge, with the names at its ends."""
+    """An edge, with the names at its ends."""
 
     id: int
     follower: int
@@ -96,25 +104,67 @@ def _follow(viewer: RowMapping, user: RowMapping | None) -> Edge:
     )
 
 
+def ensure_following(viewer: RowMapping, username: str) -> tuple[Edge, bool]:
+    """Make the viewer follow a user, if that is not so already.
+
+    Return the edge, and whether it is new. Raises UserNotFound or CannotFollowSelf.
+    """
+    user = _other(viewer, queries.user_by_username(username))
+    while True:
+        try:
+            return _follow(viewer, user), True
+        except AlreadyFollowing:
+            row = queries.edge(viewer["id"], user["id"])
+        # No row: it has ended since, by another request of the viewer's. Once more.
+        if row is not None:
+            return Edge(**row), False
+
+
 def unfollow(viewer: RowMapping, username: str) -> str:
     """Make the viewer stop following a user; return the user's name as typed.
 
     Raises UserNotFound, CannotFollowSelf or NotFollowing.
     """
+    name, was_following = ensure_not_following(viewer, username)
+    if not was_following:
+        raise NotFollowing
+    return name
+
+
+def ensure_not_following(viewer: RowMapping, username: str) -> tuple[str, bool]:
+    """Make the viewer not follow a user; return the user's name, and if that is new.
+
+    Raises UserNotFound or CannotFollowSelf.
+    """
     user = _other(viewer, queries.user_by_username(username))
+    return user["username"], _end(viewer["id"], user["id"])
+
+
+def remove_follower(viewer: RowMapping, username: str) -> str:
+    """Make a user stop following the viewer; return the user's name as typed.
+
+    Raises UserNotFound, CannotFollowSelf or NotAFollower.
+    """
+    user = _other(viewer, queries.user_by_username(username))
+    if not _end(user["id"], viewer["id"]):
+        raise NotAFollower
+    name: str = user["username"]
+    return name
+
+
+def _end(follower_id: int, following_id: int) -> bool:
+    """Delete an edge; tell whether there was one."""
     with db.session.begin():
         result = db.session.execute(
             delete(Follow)
-            .where(Follow.follower_id == viewer["id"])
-            .where(Follow.following_id == user["id"])
+            .where(Follow.follower_id == follower_id)
+            .where(Follow.following_id == following_id)
             .execution_options(synchronize_session=False)
         )
         assert isinstance(result, CursorResult)
-        if result.rowcount == 0:
-            raise NotFollowing
-        _count(viewer["id"], user["id"], -1)
-    name: str = user["username"]
-    return name
+        if result.rowcount:
+            _count(follower_id, following_id, -1)
+        return bool(result.rowcount)
 
 
 def _other(viewer: RowMapping, user: RowMapping | None) -> RowMapping:
@@ -166,6 +216,8 @@ def recount(*, repair: bool) -> list[Drift]:
         if db.engine.dialect.name == "postgresql":
             db.session.execute(sql("SET LOCAL statement_timeout = 0"))
             db.session.execute(sql("LOCK TABLE users, follows IN SHARE MODE"))
+            # Events change other counters of the same rows.
+            db.session.execute(sql("LOCK TABLE user_counters IN EXCLUSIVE MODE"))
         return [
             *_recount(UserCounters.followers_count, Follow.following_id, repair),
             *_recount(UserCounters.following_count, Follow.follower_id, repair),

@@ -1,0 +1,102 @@
+"""How events come in: who may send them, and the two envelopes they travel in."""
+
+import hmac
+from collections.abc import Callable
+from functools import wraps
+from hashlib import sha256
+from typing import Any
+
+from flask import current_app, request
+from flask_marshmallow.schema import Schema
+
+from careers_users import security_log
+from careers_users.errors import (
+    MalformedJson,
+    NotAuthenticated,
+    ServiceError,
+    TokenInvalid,
+    Unavailable,
+    ValidationFailed,
+)
+from careers_users.http import View, describe, strict_json
+from careers_users.limits import EVENTS_MAX
+
+# CloudEvents 1.0, HTTP protocol binding, section 3.2 (structured) and 3.3 (batched).
+SINGLE = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+
+
+class NotCloudEvents(ServiceError):
+    """The body does not say that it is an event, or a batch of them."""
+
+    status = 415
+    code = "unsupported_media_type"
+    error = f"The request body must be {SINGLE} or {BATCH}"
+
+
+def sister_service(view: View) -> View:
+    """Let only senders with a credential of CAREERS_USERS_EVENTS_TOKENS through.
+
+    Where none is set nobody can be told from anybody: 503, so that a sender keeps its
+    events until there is one.
+    """
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        tokens: tuple[str, ...] = current_app.config["EVENTS_TOKENS"]
+        if not tokens:
+            raise Unavailable("CAREERS_USERS_EVENTS_TOKENS is not set.")
+        header = request.headers.get("Authorization")
+        if header is None:
+            raise NotAuthenticated("This needs a service's token, as Bearer.")
+        if not _is_known(header, tokens):
+            security_log.record("events_token_refused")
+            raise TokenInvalid
+        return view(*args, **kwargs)
+
+    describe(guarded, auth="service")
+    return guarded
+
+
+def _is_known(header: str, tokens: tuple[str, ...]) -> bool:
+    """Tell whether a header carries one of the tokens, in the same time for all."""
+    scheme, _, given = header.partition(" ")
+    # Digests are of one length, and every token is compared, also after a match.
+    digest = sha256(given.strip(" ").encode("latin-1", "replace")).digest()
+    matches = [
+        hmac.compare_digest(digest, sha256(token.encode()).digest()) for token in tokens
+    ]
+    return scheme.lower() == "bearer" and any(matches)
+
+
+def events(schema: Schema) -> Callable[[View], View]:
+    """Give the view the events of the body, as JSON, as its keyword `payload`.
+
+    A single event is a batch of one. `schema` documents each; it is the view's to load,
+    since one bad event does not spoil the others.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def with_events(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, payload=_items(), **kwargs)
+
+        describe(with_events, body=schema, media_types=(SINGLE, BATCH))
+        return with_events
+
+    return decorate
+
+
+def _items() -> list[Any]:
+    if request.mimetype not in (SINGLE, BATCH):
+        raise NotCloudEvents
+    value = strict_json(request.get_data(cache=False))
+    if request.mimetype == SINGLE:
+        if not isinstance(value, dict):
+            raise MalformedJson("A single event must be a JSON object.")
+        return [value]
+    if not isinstance(value, list):
+        raise MalformedJson("A batch must be a JSON array.")
+    if len(value) > EVENTS_MAX:
+        raise ValidationFailed(f"A batch has at most {EVENTS_MAX} events.")
+    return value

@@ -1,0 +1,24 @@
+"""The call of the service that owns posts."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from careers_users.activity import service
+from careers_users.activity.intake import NotCloudEvents, events, sister_service
+from careers_users.activity.schemas import EventSchema, OutcomesSchema, read
+from careers_users.http import BASE_PATH, refuses, reply
+
+bp = Blueprint("activity", __name__, url_prefix=BASE_PATH)
+
+
+@bp.post("/events/")
+@sister_service
+@events(EventSchema())
+@refuses(NotCloudEvents)
+@reply(OutcomesSchema())
+def take_events(payload: list[Any]) -> dict[str, Any]:
+    """Take in what happened to posts: one CloudEvent, or a batch of them."""
+    results = service.take([read(item) for item in payload])
+    service.report(results)
+    return {"results": results}

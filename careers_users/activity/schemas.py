@@ -1,0 +1,240 @@
+"""What the events call takes and answers: CloudEvents 1.0 in JSON."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask_marshmallow.schema import Schema
+from marshmallow import EXCLUDE, ValidationError, fields, post_load
+from marshmallow.validate import Length
+
+from careers_users import clock, text
+from careers_users.fields import BodySchema, Choice, Text, UserId, is_username
+from careers_users.limits import COUNT_MAX, EVENT_WORD_MAX, ID_MAX, USERNAME_MAX
+
+COUNTERS = ("posts_count", "likes_received", "comments_received")
+
+SNAPSHOT = "counts.set"
+# Which counter of the post's author an event moves, and by how much.
+MOVES: Mapping[str, tuple[str, int]] = {
+    "post.created": ("posts_count", 1),
+    "post.deleted": ("posts_count", -1),
+    "like.added": ("likes_received", 1),
+    "like.removed": ("likes_received", -1),
+    "comment.added": ("comments_received", 1),
+    "comment.removed": ("comments_received", -1),
+}
+STATUSES = ("applied", "duplicate", "stale", "unknown_user", "invalid")
+
+# A time further ahead is a mistake, and would make true snapshots look old until then.
+AHEAD_MAX = timedelta(hours=1)
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
+    re.ASCII | re.IGNORECASE,
+)
+_PLAIN = re.compile(rf"[ -~]{{1,{EVENT_WORD_MAX}}}", re.ASCII)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event that is as it should be.
+
+    `author` is a user's number, or a folded name. `values` are what to add to each
+    counter; of a snapshot, what each of them is.
+    """
+
+    source: str
+    id: str
+    time: datetime
+    author: int | str
+    is_snapshot: bool
+    values: Mapping[str, int]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes two events the same one (CloudEvents 1.0, section "id")."""
+        return self.source, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """What is no event of ours, as far as it can be named, and why."""
+
+    source: str | None
+    id: str | None
+    reason: str
+
+
+class Word(Text):
+    """An attribute of an event: a line of text that is not empty."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        result = super()._deserialize(value, attr, data, **kwargs)
+        if not 1 <= len(result) <= EVENT_WORD_MAX:
+            raise ValidationError(f"Must have 1 to {EVENT_WORD_MAX} characters.")
+        return result
+
+
+class EventTime(fields.Field[datetime]):
+    """When it happened: RFC 3339, with any offset."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
+        return _time(value)
+
+
+def _time(value: Any) -> datetime:
+    try:
+        if not (isinstance(value, str) and _TIME.fullmatch(value)):
+            raise ValueError
+        result = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValidationError("Not a time as RFC 3339 writes it.") from None
+    if not _BEGINNING <= result <= clock.utcnow() + AHEAD_MAX:
+        raise ValidationError("Before 1970, or more than an hour from now.")
+    return result
+
+
+class Count(fields.Field[int]):
+    """How many there are: a JSON integer."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        if type(value) is not int or not 0 <= value <= COUNT_MAX:
+            raise ValidationError(f"Must be an integer from 0 to {COUNT_MAX}.")
+        return value
+
+
+class EventDataSchema(BodySchema):
+    """The data of an event: the post's author, and in `counts.set` the numbers.
+
+    Either `author_id` or `author_username` names the author.
+    """
+
+    author_id = UserId()
+    author_username = Text(validate=Length(1, USERNAME_MAX))
+    posts_count = Count()
+    likes_received = Count()
+    comments_received = Count()
+
+
+class EventSchema(Schema):
+    """An event about a post's author (CloudEvents 1.0, JSON format).
+
+    Attributes not named here are extensions, and allowed.
+    """
+
+    class Meta:
+        unknown = EXCLUDE
+
+    specversion = Choice(("1.0",), required=True)
+    id = Word(required=True)
+    source = Word(required=True)
+    type = Choice((*MOVES, SNAPSHOT), required=True)
+    time = EventTime(required=True)
+    subject = Word()
+    data = fields.Nested(EventDataSchema(), required=True)
+
+    @post_load
+    def make(self, loaded: dict[str, Any], **_: Any) -> Event:
+        """Return the event; ValidationError if its data does not suit its type."""
+        data = loaded["data"]
+        if ("author_id" in data) == ("author_username" in data):
+            raise ValidationError(
+                {"data": ["Give either author_id or author_username."]}
+            )
+        numbers = {name: data[name] for name in COUNTERS if name in data}
+        is_snapshot = loaded["type"] == SNAPSHOT
+        if is_snapshot != bool(numbers):
+            raise ValidationError(
+                {"data": [f"{SNAPSHOT} has numbers, and nothing else has."]}
+            )
+        if not is_snapshot:
+            numbers = dict([MOVES[loaded["type"]]])
+        author = data.get("author_id") or text.fold(data["author_username"])
+        return Event(
+            source=loaded["source"],
+            id=loaded["id"],
+            time=loaded["time"],
+            author=author,
+            is_snapshot=is_snapshot,
+            values=numbers,
+        )
+
+
+class OutcomeSchema(Schema):
+    """What became of an event; `reason` says why it is `invalid`."""
+
+    source = fields.String(allow_none=True)
+    id = fields.String(allow_none=True)
+    status = fields.String()
+    reason = fields.String(allow_none=True)
+
+
+class OutcomesSchema(Schema):
+    """What became of each event, in the order in which they came."""
+
+    results = fields.List(fields.Nested(OutcomeSchema))
+
+
+_EVENT = EventSchema()
+
+
+def read(item: Any) -> Event | Invalid:
+    """Return the event that a piece of JSON is, or why it is none."""
+    try:
+        event: Event = plain(item) or _EVENT.load(item)
+    except ValidationError as error:
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call]
+        return Invalid(
+            source=_name(item, "source"),
+            id=_name(item, "id"),
+            reason=" ".join(_sentences(messages)),
+        )
+    return event
+
+
+def plain(item: Any) -> Event | None:
+    """Return the event that the schema would return; None where it is to be asked.
+
+    Nearly all events are as this function knows them, and it takes a tenth of the time
+    that the schema takes, which is most of the time that a batch takes in Python.
+    """
+    if type(item) is not dict or item.get("specversion") != "1.0":
+        return None
+    type_, data = str(item.get("type")), item.get("data")
+    words = (type_, item.get("id"), item.get("source"), item.get("subject", "-"))
+    if not all(type(word) is str and _PLAIN.fullmatch(word) for word in words):
+        return None
+    move = MOVES.get(type_)
+    if move is None or type(data) is not dict or len(data) != 1:
+        return None
+    author = data.get("author_id")
+    if "author_username" in data:
+        author = data["author_username"]
+        if type(author) is not str or not is_username(author):
+            return None
+        author = text.fold(author)
+    elif type(author) is not int or not 1 <= author <= ID_MAX:
+        return None
+    try:
+        time = _time(item.get("time"))
+    except ValidationError:
+        return None
+    return Event(item["source"], item["id"], time, author, False, dict([move]))
+
+
+def _name(item: Any, attribute: str) -> str | None:
+    value = item.get(attribute) if isinstance(item, dict) else None
+    return value[:EVENT_WORD_MAX] if isinstance(value, str) else None
+
+
+def _sentences(messages: Any, path: str = "") -> Iterator[str]:
+    """Give the messages of a validation as `data.author_id: ...`."""
+    if isinstance(messages, dict):
+        for name, inner in messages.items():
+            whole = path if name == "_schema" else f"{path}.{name}".lstrip(".")
+            yield from _sentences(inner, whole)
+    else:
+        yield from (f"{path}: {message}".lstrip(": ") for message in messages)
