@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from careers_users import database, errors, health, http, schema_version
+from careers_users import database, docs, errors, health, http, schema_version
 from careers_users.auth import cli as auth_cli
 from careers_users.auth import passwords
 from careers_users.auth import routes as auth_routes
@@ -32,8 +32,10 @@ def create_app(settings: Settings) -> Flask:
     errors.init_app(app)
     for blueprint in (health.bp, auth_routes.bp, profile_routes.bp, follow_routes.bp):
         app.register_blueprint(blueprint)
-    for group in (auth_cli.auth, follow_cli.users):
-        app.cli.add_command(group)
+    if settings.docs:
+        app.register_blueprint(docs.bp)
+    for command in (auth_cli.auth, follow_cli.users, docs.openapi_command):
+        app.cli.add_command(command)
     return app
 
 

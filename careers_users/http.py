@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qsl
 
 import orjson
@@ -24,6 +24,7 @@ from careers_users.errors import (
     ValidationFailed,
     http_error,
 )
+from careers_users.limits import USERNAME_MAX, USERNAME_PATTERN
 
 BASE_PATH = "/careers/users"
 # More parameters than any call has; parsing them must stay cheap.
@@ -34,7 +35,9 @@ _RESERVED = "careers_users.reserved_names"
 RESERVED_WORDS = frozenset(
     "admin root system support security api health ready live metrics docs openapi "
     "static search sessions password email stats update unfollow relationships blocks "
-    "mutes requests suggestions export events null none undefined anonymous".split()
+    "mutes requests suggestions export events null none undefined anonymous "
+    # A segment that comes and goes with the setting CAREERS_USERS_DOCS.
+    "openapi.json".split()
 )
 
 View = Callable[..., Any]
@@ -51,6 +54,8 @@ class Operation:
     reply: Schema | None = None
     status: int = 200
     refusals: tuple[type[ServiceError], ...] = ()
+    # Further statuses that come with the same form of reply.
+    also: tuple[int, ...] = ()
 
 
 def operation_of(view: View) -> Operation:
@@ -106,6 +111,19 @@ def reply(schema: Schema, status: int = 200) -> Callable[[View], View]:
 
         describe(with_status, reply=schema, status=status)
         return with_status
+
+    return decorate
+
+
+def answers(schema: Schema, *statuses: int) -> Callable[[View], View]:
+    """Say what a view that makes its responses itself answers, the usual status first.
+
+    Changes nothing; `reply` is for the views that return a mapping.
+    """
+
+    def decorate(view: View) -> View:
+        describe(view, reply=schema, status=statuses[0], also=statuses[1:])
+        return view
 
     return decorate
 
@@ -204,6 +222,15 @@ class UsernameConverter(BaseConverter):
     So `GET login/` is a wrong method for the login, not the profile of a user "login".
     """
 
+    openapi: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "minLength": len("me"),
+        "maxLength": USERNAME_MAX,
+        "pattern": USERNAME_PATTERN,
+        "description": "A username, in any case. `me` is yourself, and needs a token.",
+        "example": "alice",
+    }
+
     def to_python(self, value: str) -> str:
         """Return the name as it stands in the path."""
         if value.lower() in _path_segments(current_app) - {"me"}:
@@ -285,5 +312,5 @@ def _add_headers(response: Response) -> Response:
     elif "Authorization" in request.headers:
         headers["Cache-Control"] = "private, no-store"
     else:
-        headers["Cache-Control"] = "no-cache"
+        headers.setdefault("Cache-Control", "no-cache")
     return response

@@ -61,6 +61,7 @@ class Settings:
     jwt_issuer: str = "careers_users"
     jwt_audience: str = "careers"
     public_reads: bool = True
+    docs: bool = True
 
     argon2_memory_kib: int = 19 * 1024
     argon2_time_cost: int = 2
@@ -135,6 +136,7 @@ def _read_service(env: _Environment) -> dict[str, Any]:
             "CAREERS_USERS_JWT_AUDIENCE", "careers", validate=Length(1, 255)
         ),
         "public_reads": env.bool("CAREERS_USERS_PUBLIC_READS", True),
+        "docs": env.bool("CAREERS_USERS_DOCS", True),
         "argon2_memory_kib": _int(
             env, "CAREERS_USERS_ARGON2_MEMORY_KIB", 19 * 1024, 7 * 1024, 1024**2
         ),

@@ -22,6 +22,9 @@ from careers_users.profile.schemas import CardSchema
 class FollowSchema(BodySchema):
     """Body of `POST follow/`: whom, by number or by name."""
 
+    example = {"following": 2}
+    openapi = {"minProperties": 1, "maxProperties": 1}
+
     following = UserId()
     username = Text(validate=Length(1, USERNAME_MAX))
 
@@ -36,6 +39,13 @@ class FollowSchema(BodySchema):
 
 class CursorField(Text):
     """A place in a list, as `next` and `previous` carry it."""
+
+    openapi = {
+        "minLength": 1,
+        "maxLength": CURSOR_MAX,
+        "pattern": "^[A-Za-z0-9_-]+$",
+        "examples": ["b2xkZXI6NDI"],
+    }
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         result = super()._deserialize(value, attr, data, **kwargs)
@@ -63,6 +73,15 @@ class FollowsQuerySchema(BodySchema):
 class FollowRowSchema(Schema):
     """An edge."""
 
+    example = {
+        "id": 1,
+        "follower": 1,
+        "following": 2,
+        "follower_username": "alice",
+        "following_username": "bob",
+        "created_at": "2024-01-15T10:30:00Z",
+    }
+
     id = fields.Integer()
     follower = fields.Integer()
     following = fields.Integer()
@@ -80,10 +99,33 @@ class _ListSchema(Schema):
 class FollowRowsSchema(_ListSchema):
     """One's own lists: edges."""
 
+    example = {
+        "count": 5,
+        "next": None,
+        "previous": None,
+        "results": [FollowRowSchema.example],
+    }
+
     results = fields.List(fields.Nested(FollowRowSchema))
 
 
 class CardsSchema(_ListSchema):
     """Anybody's lists: cards."""
+
+    example = {
+        "count": 10,
+        "next": None,
+        "previous": None,
+        "results": [
+            {
+                "id": 1,
+                "username": "charlie",
+                "first_name": "Charlie",
+                "last_name": "Brown",
+                "avatar": "https://example.com/avatar.jpg",
+                "is_following": False,
+            }
+        ],
+    }
 
     results = fields.List(fields.Nested(CardSchema))
