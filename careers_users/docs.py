@@ -3,12 +3,13 @@
 The page is Swagger UI, served from here with all it needs: no other host is asked.
 """
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 import orjson
-from flask import Blueprint, Response, current_app, request, send_from_directory
+from flask import Blueprint, Response, current_app, request
 from flask.cli import with_appcontext
 
 from careers_users import openapi
@@ -20,6 +21,12 @@ _EXTENSION = "careers_users.openapi"
 # The files of the page, and nothing else that lies beside them.
 _FILES = ("page.js", "page.css")
 _SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
+_KINDS = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".png": "image/png",
+}
 # Scripts and styles from files of this host only; Swagger UI's icons are data: URLs.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -46,7 +53,7 @@ def root() -> Response:
 @bp.get("/docs/")
 def page() -> Response:
     """Show the API, and let it be tried."""
-    response = send_from_directory(_OURS, "index.html")
+    response = _file(_OURS / "index.html")
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
@@ -58,23 +65,36 @@ def description() -> Response:
     extensions = current_app.extensions
     if _EXTENSION not in extensions:
         extensions[_EXTENSION] = orjson.dumps(openapi.document(current_app))
-    response = current_app.response_class(extensions[_EXTENSION])
+    return _kept(Response(extensions[_EXTENSION], mimetype="application/json"))
+
+
+@cache
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def _file(path: Path) -> Response:
+    return _kept(Response(_read(path), mimetype=_KINDS[path.suffix]))
+
+
+def _kept(response: Response) -> Response:
+    """Let the client keep a reply, and ask whether it is still the same."""
     response.add_etag()
     response.make_conditional(request)
     return response
 
 
-def _add_file(directory: Path, name: str) -> None:
-    def file() -> Response:
-        return send_from_directory(directory, name)
-
-    bp.add_url_rule(f"/docs/{name}", f"file_{name.replace('.', '_')}", file)
+def _add_file(path: Path) -> None:
+    name = path.name
+    bp.add_url_rule(
+        f"/docs/{name}", f"file_{name.replace('.', '_')}", lambda: _file(path)
+    )
 
 
 for _name in _FILES:
-    _add_file(_OURS, _name)
+    _add_file(_OURS / _name)
 for _name in _SWAGGER_FILES:
-    _add_file(_swagger_directory(), _name)
+    _add_file(_swagger_directory() / _name)
 
 
 @click.command("openapi")

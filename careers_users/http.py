@@ -312,5 +312,5 @@ def _add_headers(response: Response) -> Response:
     elif "Authorization" in request.headers:
         headers["Cache-Control"] = "private, no-store"
     else:
-        headers.setdefault("Cache-Control", "no-cache")
+        headers["Cache-Control"] = "no-cache"
     return response

@@ -84,8 +84,7 @@ def document(app: Flask) -> dict[str, Any]:
         version=API_VERSION,
         openapi_version="3.1.0",
         plugins=[plugin],
-        info={"description": _INTRODUCTION, "license": {"name": "MIT"}},
-        servers=[{"url": "/", "description": "This server"}],
+        info={"description": _INTRODUCTION},
     )
     spec.components.schema("Error", _ERROR)
     spec.components.security_scheme(
@@ -129,13 +128,15 @@ def _tag(rule: Rule) -> str:
 
 
 def _tags(app: Flask) -> list[dict[str, str]]:
-    """A tag for each blueprint that has calls, described by its module."""
+    """A tag for each blueprint that has calls, described by its feature or module."""
     names = dict.fromkeys(_tag(rule) for rule, _ in _described(app))
     tags = []
     for name in names:
         blueprint = app.blueprints.get(name)
-        module = sys.modules.get(blueprint.import_name) if blueprint else None
-        tags.append({"name": name, "description": first_line(module)})
+        module = blueprint.import_name if blueprint else ""
+        package = module.rpartition(".")[0]
+        source = sys.modules.get(package if "." in package else module)
+        tags.append({"name": name, "description": first_line(source)})
     return tags
 
 
