@@ -119,7 +119,7 @@ def keep_unspoken_rules(case: Case, viewer: Account) -> None:
 
 @schema.parametrize()
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     database=None,
