@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from flask import Flask
 
-from careers_users import database, errors, health, http, schema_version
+from careers_users import database, docs, errors, health, http, schema_version
 from careers_users.activity import cli as activity_cli
 from careers_users.activity import routes as activity_routes
 from careers_users.auth import cli as auth_cli
@@ -37,8 +37,15 @@ def create_app(settings: Settings) -> Flask:
     for blueprint in (health.bp, auth_routes.bp, profile_routes.bp, follow_routes.bp):
         app.register_blueprint(blueprint)
     app.register_blueprint(activity_routes.bp)
-    for group in (auth_cli.auth, follow_cli.users, activity_cli.activity):
-        app.cli.add_command(group)
+    if settings.docs:
+        app.register_blueprint(docs.bp)
+    for command in (
+        auth_cli.auth,
+        follow_cli.users,
+        activity_cli.activity,
+        docs.openapi_command,
+    ):
+        app.cli.add_command(command)
     return app
 
 

@@ -107,7 +107,7 @@ class Unavailable(ServiceError):
 
 
 # Codes and sentences for what Flask and Werkzeug refuse by themselves.
-_HTTP_ERRORS = {
+HTTP_ERRORS = {
     400: ("malformed_request", "The request can't be understood"),
     404: ("not_found", "There is nothing at this address"),
     405: ("method_not_allowed", "This address does not take that method"),
@@ -142,7 +142,7 @@ def http_error(error: HTTPException) -> Response:
     # Werkzeug's own reply carries what the status requires, like Allow for a 405.
     original = error.get_response()
     status = original.status_code
-    code, sentence = _HTTP_ERRORS.get(
+    code, sentence = HTTP_ERRORS.get(
         status, (error.name.lower().replace(" ", "_"), error.name)
     )
     response = _write(status, sentence, code, sentence)
@@ -162,7 +162,7 @@ def _database_error(error: SQLAlchemyError) -> Response:
         log.warning("A conflict without a name: %s", error)
         return _write(409, "The request conflicts with another", "conflict", "")
     log.error("A statement failed", exc_info=error)
-    code, sentence = _HTTP_ERRORS[500]
+    code, sentence = HTTP_ERRORS[500]
     return _write(500, sentence, code, sentence)
 
 

@@ -1,10 +1,12 @@
 """The kinds of value that clients send: what is accepted, and in what form it is kept.
 
-One class for each row of the contract's validation table, used by all schemas.
+One class for each row of the contract's validation table, used by all schemas. What a
+class refuses stands beside it in the words of JSON Schema, as `openapi`, as far as JSON
+Schema can say it; its docstring's first line is what clients read about it.
 """
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
@@ -28,9 +30,15 @@ from careers_users.limits import (
     SEARCH_TERM_MAX,
     USERNAME_MAX,
     USERNAME_MIN,
+    USERNAME_PATTERN,
 )
 
-_USERNAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
+_USERNAME = re.compile(USERNAME_PATTERN)
+# What AvatarUrl accepts, but for numeric IPv6 hosts: JSON Schema can't say those well.
+AVATAR_PATTERN = (
+    r"^([Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\.?"
+    r"(:[0-9]{1,4})?([/?#][!#-&(-;=?-\[\]_a-z~]*)?)?$"
+)
 _URL = re.compile(r"https?://[!-~]+", re.ASCII | re.IGNORECASE)
 _URL_REFUSED = re.compile(r"[\"'`<>\\{}|^]")
 _HOST = re.compile(
@@ -46,7 +54,9 @@ class BodySchema(Schema):
 
 
 class Text(fields.String):
-    """A string that both databases can hold."""
+    """A string without NUL and lone surrogates, which not every database can hold."""
+
+    openapi: ClassVar[dict[str, Any]] = {}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result: str = super()._deserialize(value, attr, data, **kwargs)
@@ -60,13 +70,17 @@ def is_username(value: str) -> bool:
     return (
         USERNAME_MIN <= len(value) <= USERNAME_MAX
         and _USERNAME.fullmatch(value) is not None
-        and ".." not in value
-        and "--" not in value
     )
 
 
 class Username(Text):
-    """A name for a new account, kept as typed."""
+    """A name for a new account, kept as typed; some words are reserved."""
+
+    openapi = {
+        "minLength": USERNAME_MIN,
+        "maxLength": USERNAME_MAX,
+        "pattern": USERNAME_PATTERN,
+    }
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = super()._deserialize(value, attr, data, **kwargs)
@@ -82,6 +96,8 @@ class Username(Text):
 
 class Email(Text):
     """An e-mail address, kept as typed; whether it receives mail is not asked."""
+
+    openapi = {"format": "email", "maxLength": EMAIL_MAX}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = super()._deserialize(value, attr, data, **kwargs)
@@ -100,6 +116,12 @@ class NewPassword(Text):
     Any characters, no composition rules (NIST SP 800-63B, section 5.1.1.2).
     """
 
+    openapi = {
+        "format": "password",
+        "minLength": PASSWORD_MIN,
+        "maxLength": PASSWORD_MAX,
+    }
+
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = text.nfc(super()._deserialize(value, attr, data, **kwargs))
         Length(PASSWORD_MIN, PASSWORD_MAX)(result)
@@ -107,7 +129,9 @@ class NewPassword(Text):
 
 
 class PersonName(Text):
-    """A first or last name: one trimmed line, without characters that deceive."""
+    """A first or last name: one trimmed line, no control or invisible characters."""
+
+    openapi = {"maxLength": NAME_MAX}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = text.nfc(super()._deserialize(value, attr, data, **kwargs)).strip()
@@ -118,7 +142,9 @@ class PersonName(Text):
 
 
 class Bio(Text):
-    """What people say of themselves: the same, in several lines."""
+    """Some lines about oneself, trimmed; no control or invisible characters."""
+
+    openapi = {"maxLength": BIO_MAX}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = text.nfc(super()._deserialize(value, attr, data, **kwargs)).strip()
@@ -130,7 +156,13 @@ class Bio(Text):
 
 
 class AvatarUrl(fields.Field[str | None]):
-    """The address of a picture, never fetched; `null` or `""` means none."""
+    """The http or https address of a picture, never fetched; `null` or `""`: none."""
+
+    openapi: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "maxLength": AVATAR_MAX,
+        "pattern": AVATAR_PATTERN,
+    }
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_none=True, **kwargs)
@@ -164,6 +196,12 @@ def _is_web_address(value: str) -> bool:
 class UserId(fields.Field[int]):
     """The number of a user: a JSON integer, not a truth value, a float or a string."""
 
+    openapi: ClassVar[dict[str, Any]] = {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": ID_MAX,
+    }
+
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
         if type(value) is not int:
             raise ValidationError("Not a valid integer.")
@@ -174,6 +212,12 @@ class UserId(fields.Field[int]):
 
 class QueryNumber(fields.Field[int]):
     """A number in a query string: a few ASCII digits and nothing else."""
+
+    openapi: ClassVar[dict[str, Any]] = {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 10**QUERY_DIGITS_MAX - 1,
+    }
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
         if not (value.isascii() and value.isdigit() and len(value) <= QUERY_DIGITS_MAX):
@@ -186,6 +230,12 @@ class QueryNumber(fields.Field[int]):
 class BatchSize(QueryNumber):
     """How many rows a batch has; a client that asks for too many gets the most."""
 
+    openapi = {
+        "minimum": 1,
+        "description": f"How many rows; more than {BATCH_SIZE_MAX} are taken as "
+        f"{BATCH_SIZE_MAX}.",
+    }
+
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
         result = super()._deserialize(value, attr, data, **kwargs)
         if result < 1:
@@ -195,6 +245,8 @@ class BatchSize(QueryNumber):
 
 class SearchTerm(Text):
     """A piece of text to be contained, taken literally; empty means any."""
+
+    openapi = {"maxLength": SEARCH_TERM_MAX}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = super()._deserialize(value, attr, data, **kwargs)

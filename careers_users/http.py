@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qsl
 
 import orjson
@@ -24,6 +24,7 @@ from careers_users.errors import (
     ValidationFailed,
     http_error,
 )
+from careers_users.limits import USERNAME_MAX, USERNAME_PATTERN
 
 BASE_PATH = "/careers/users"
 # More parameters than any call has; parsing them must stay cheap.
@@ -34,7 +35,9 @@ _RESERVED = "careers_users.reserved_names"
 RESERVED_WORDS = frozenset(
     "admin root system support security api health ready live metrics docs openapi "
     "static search sessions password email stats update unfollow relationships blocks "
-    "mutes requests suggestions export events null none undefined anonymous".split()
+    "mutes requests suggestions export events null none undefined anonymous "
+    # A segment that comes and goes with the setting CAREERS_USERS_DOCS.
+    "openapi.json".split()
 )
 
 View = Callable[..., Any]
@@ -54,6 +57,8 @@ class Operation:
     status: int = 200
     other_statuses: tuple[int, ...] = ()
     refusals: tuple[type[ServiceError], ...] = ()
+    # Further statuses that come with the same form of reply.
+    also: tuple[int, ...] = ()
 
 
 def operation_of(view: View) -> Operation:
@@ -114,6 +119,19 @@ def reply(
 
         describe(with_status, reply=schema, status=status, other_statuses=also)
         return with_status
+
+    return decorate
+
+
+def answers(schema: Schema, *statuses: int) -> Callable[[View], View]:
+    """Say what a view that makes its responses itself answers, the usual status first.
+
+    Changes nothing; `reply` is for the views that return a mapping.
+    """
+
+    def decorate(view: View) -> View:
+        describe(view, reply=schema, status=statuses[0], also=statuses[1:])
+        return view
 
     return decorate
 
@@ -218,6 +236,15 @@ class UsernameConverter(BaseConverter):
 
     So `GET login/` is a wrong method for the login, not the profile of a user "login".
     """
+
+    openapi: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "minLength": len("me"),
+        "maxLength": USERNAME_MAX,
+        "pattern": USERNAME_PATTERN,
+        "description": "A username, in any case. `me` is yourself, and needs a token.",
+        "example": "alice",
+    }
 
     def to_python(self, value: str) -> str:
         """Return the name as it stands in the path."""

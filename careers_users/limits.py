@@ -5,6 +5,9 @@ The numbers are the contract's; a comment stands where the reason is not plain.
 
 USERNAME_MIN = 3
 USERNAME_MAX = 30
+# Letters, digits and "_", with "." and "-" between them, neither twice in a row. As
+# ECMAScript and Python both read it; lengths are looked at apart.
+USERNAME_PATTERN = r"^[A-Za-z0-9_]+((\.(-\.)*-?|-(\.-)*\.?)[A-Za-z0-9_]+)*$"
 # RFC 5321, section 4.5.3.1.3, less the angle brackets.
 EMAIL_MAX = 254
 PASSWORD_MIN = 8

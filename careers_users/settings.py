@@ -66,6 +66,7 @@ class Settings:
     public_reads: bool = True
     events_tokens: tuple[str, ...] = field(default=(), repr=False)
     events_retention_days: int = 30
+    docs: bool = True
 
     argon2_memory_kib: int = 19 * 1024
     argon2_time_cost: int = 2
@@ -146,6 +147,7 @@ def _read_service(env: _Environment) -> dict[str, Any]:
         "events_retention_days": _int(
             env, "CAREERS_USERS_EVENTS_RETENTION_DAYS", 30, 1, 3650
         ),
+        "docs": env.bool("CAREERS_USERS_DOCS", True),
         "argon2_memory_kib": _int(
             env, "CAREERS_USERS_ARGON2_MEMORY_KIB", 19 * 1024, 7 * 1024, 1024**2
         ),

@@ -7,6 +7,7 @@ from flask import Blueprint, request
 
 from careers_users.auth import service
 from careers_users.auth.identity import signed_in, viewer_claims
+from careers_users.auth.passwords import HashingBusy
 from careers_users.auth.schemas import (
     AccessSchema,
     LoginReplySchema,
@@ -28,7 +29,7 @@ _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 @bp.post("/register/")
 @body(RegisterSchema())
-@refuses(service.UsernameTaken, service.EmailTaken)
+@refuses(service.UsernameTaken, service.EmailTaken, HashingBusy)
 @reply(RegisterReplySchema(), 201)
 def register(payload: dict[str, Any]) -> dict[str, Any]:
     """Create an account and sign it in."""
@@ -51,7 +52,7 @@ def register(payload: dict[str, Any]) -> dict[str, Any]:
 
 @bp.post("/login/")
 @body(LoginSchema())
-@refuses(service.InvalidCredentials)
+@refuses(service.InvalidCredentials, HashingBusy)
 @reply(LoginReplySchema())
 def login(payload: dict[str, Any]) -> dict[str, Any]:
     """Sign in with username or e-mail address and password."""

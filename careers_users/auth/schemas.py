@@ -1,6 +1,6 @@
 """What the auth calls take and answer."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, validates_schema
@@ -24,10 +24,22 @@ from careers_users.text import nfc
 class RegisterSchema(BodySchema):
     """Body of `POST register/`."""
 
+    example = {
+        "username": "alice",
+        "email": "alice@example.com",
+        "password": "password123",
+        "password_confirm": "password123",
+        "first_name": "Alice",
+        "last_name": "Smith",
+        "bio": "Software developer passionate about APIs",
+    }
+
     username = Username(required=True)
     email = Email(required=True)
     password = NewPassword(required=True)
-    password_confirm = Text(required=True)
+    password_confirm = Text(
+        required=True, metadata={"description": "The password once more."}
+    )
     first_name = PersonName(load_default="")
     last_name = PersonName(load_default="")
     bio = Bio(load_default="")
@@ -49,18 +61,38 @@ class RegisterSchema(BodySchema):
 class LoginSchema(BodySchema):
     """Body of `POST login/`; `username` may also hold the e-mail address."""
 
-    username = Text(required=True, validate=Length(1, LOGIN_FIELD_MAX))
+    example = {"username": "alice", "password": "password123"}
+
+    username = Text(
+        required=True,
+        validate=Length(1, LOGIN_FIELD_MAX),
+        metadata={"description": "The username or the e-mail address."},
+    )
     password = Text(required=True, validate=Length(1, LOGIN_FIELD_MAX))
 
 
 class RefreshSchema(BodySchema):
     """Body of `POST token/refresh/` and `POST logout/`."""
 
-    refresh = Text(required=True, validate=Length(1, TOKEN_MAX))
+    example = {"refresh": "REFRESH_TOKEN"}
+
+    refresh = Text(
+        required=True,
+        validate=Length(1, TOKEN_MAX),
+        metadata={"description": "The refresh token of a login."},
+    )
 
 
 class AccountSchema(Schema):
     """The account as login answers it."""
+
+    example = {
+        "id": 1,
+        "username": "alice",
+        "email": "alice@example.com",
+        "first_name": "Alice",
+        "last_name": "Smith",
+    }
 
     id = fields.Integer()
     username = fields.String()
@@ -72,6 +104,12 @@ class AccountSchema(Schema):
 class NewAccountSchema(AccountSchema):
     """The account as registration answers it."""
 
+    example = AccountSchema.example | {
+        "bio": "Software developer passionate about APIs",
+        "avatar": None,
+        "created_at": "2024-01-15T10:30:00Z",
+    }
+
     bio = fields.String()
     avatar = fields.String(allow_none=True)
     created_at = Time()
@@ -79,6 +117,8 @@ class NewAccountSchema(AccountSchema):
 
 class AccessSchema(Schema):
     """A new access token."""
+
+    example: ClassVar[dict[str, Any]] = {"access": "ACCESS_TOKEN"}
 
     access = fields.String()
 
@@ -92,11 +132,23 @@ class TokensSchema(AccessSchema):
 class LoginReplySchema(TokensSchema):
     """Reply of `POST login/`."""
 
+    example = {
+        "user": AccountSchema.example,
+        "access": "ACCESS_TOKEN",
+        "refresh": "REFRESH_TOKEN",
+    }
+
     user = fields.Nested(AccountSchema)
 
 
 class RegisterReplySchema(TokensSchema):
     """Reply of `POST register/`."""
+
+    example = {
+        "user": NewAccountSchema.example,
+        "access": "ACCESS_TOKEN",
+        "refresh": "REFRESH_TOKEN",
+    }
 
     user = fields.Nested(NewAccountSchema)
 

@@ -31,6 +31,9 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 class FollowSchema(BodySchema):
     """Body of `POST follow/`: whom, by number or by name."""
 
+    example = {"following": 2}
+    openapi = {"minProperties": 1, "maxProperties": 1}
+
     following = UserId()
     username = Text(validate=Length(1, USERNAME_MAX))
 
@@ -45,6 +48,13 @@ class FollowSchema(BodySchema):
 
 class CursorField(Text):
     """A place in a list, as `next` and `previous` carry it."""
+
+    openapi = {
+        "minLength": 1,
+        "maxLength": CURSOR_MAX,
+        "pattern": "^[A-Za-z0-9_-]+$",
+        "examples": ["b2xkZXI6NDI"],
+    }
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         result = super()._deserialize(value, attr, data, **kwargs)
@@ -111,6 +121,15 @@ class RelationshipsSchema(Schema):
 class FollowRowSchema(Schema):
     """An edge."""
 
+    example = {
+        "id": 1,
+        "follower": 1,
+        "following": 2,
+        "follower_username": "alice",
+        "following_username": "bob",
+        "created_at": "2024-01-15T10:30:00Z",
+    }
+
     id = fields.Integer()
     follower = fields.Integer()
     following = fields.Integer()
@@ -128,10 +147,33 @@ class _ListSchema(Schema):
 class FollowRowsSchema(_ListSchema):
     """One's own lists: edges."""
 
+    example = {
+        "count": 5,
+        "next": None,
+        "previous": None,
+        "results": [FollowRowSchema.example],
+    }
+
     results = fields.List(fields.Nested(FollowRowSchema))
 
 
 class CardsSchema(_ListSchema):
     """Anybody's lists: cards."""
+
+    example = {
+        "count": 10,
+        "next": None,
+        "previous": None,
+        "results": [
+            {
+                "id": 1,
+                "username": "charlie",
+                "first_name": "Charlie",
+                "last_name": "Brown",
+                "avatar": "https://example.com/avatar.jpg",
+                "is_following": False,
+            }
+        ],
+    }
 
     results = fields.List(fields.Nested(CardSchema))

@@ -25,7 +25,9 @@ class DirectoryQuerySchema(BodySchema):
     """Query of `GET /`."""
 
     search = SearchTerm(load_default="")
-    q = SearchTerm(load_default="")
+    q = SearchTerm(
+        load_default="", metadata={"description": "Another name of `search`."}
+    )
     first_name = SearchTerm(load_default="")
     last_name = SearchTerm(load_default="")
     ordering = Choice(ORDERINGS, load_default="username")
@@ -36,6 +38,14 @@ class DirectoryQuerySchema(BodySchema):
 class UpdateSchema(BodySchema):
     """Body of `PATCH me/update/`: any subset."""
 
+    example = {
+        "first_name": "Alice",
+        "last_name": "Johnson",
+        "bio": "Updated bio",
+        "avatar": "https://example.com/new-avatar.jpg",
+        "email": "alice.johnson@example.com",
+    }
+
     first_name = PersonName()
     last_name = PersonName()
     bio = Bio()
@@ -45,6 +55,15 @@ class UpdateSchema(BodySchema):
 
 class CardSchema(Schema):
     """A user in a list."""
+
+    example = {
+        "id": 1,
+        "username": "alice",
+        "first_name": "Alice",
+        "last_name": "Smith",
+        "avatar": "https://example.com/avatar.jpg",
+        "is_following": False,
+    }
 
     id = fields.Integer()
     username = fields.String()
@@ -57,6 +76,14 @@ class CardSchema(Schema):
 class BatchInfoSchema(Schema):
     """Where in the whole list a batch stands."""
 
+    example = {
+        "current_batch": 0,
+        "batch_size": 10,
+        "total_users": 25,
+        "total_batches": 3,
+        "users_in_current_batch": 10,
+    }
+
     current_batch = fields.Integer()
     batch_size = fields.Integer()
     total_users = fields.Integer()
@@ -67,6 +94,12 @@ class BatchInfoSchema(Schema):
 class DirectorySchema(Schema):
     """Reply of `GET /`."""
 
+    example = {
+        "message": "Users retrieved successfully",
+        "users": [CardSchema.example],
+        "batch_info": BatchInfoSchema.example,
+    }
+
     message = fields.String()
     users = fields.List(fields.Nested(CardSchema))
     batch_info = fields.Nested(BatchInfoSchema)
@@ -74,6 +107,19 @@ class DirectorySchema(Schema):
 
 class ProfileSchema(Schema):
     """A profile as others see it."""
+
+    example = {
+        "id": 1,
+        "username": "alice",
+        "first_name": "Alice",
+        "last_name": "Smith",
+        "bio": "Software developer passionate about APIs",
+        "avatar": "https://example.com/avatar.jpg",
+        "created_at": "2024-01-15T10:30:00Z",
+        "posts_count": 15,
+        "followers_count": 42,
+        "following_count": 28,
+    }
 
     id = fields.Integer()
     username = fields.String()
@@ -90,12 +136,28 @@ class ProfileSchema(Schema):
 class OwnProfileSchema(ProfileSchema):
     """One's own profile."""
 
+    example = ProfileSchema.example | {
+        "email": "alice@example.com",
+        "updated_at": "2024-01-15T10:30:00Z",
+    }
+
     email = fields.String()
     updated_at = Time()
 
 
 class UpdatedSchema(Schema):
     """Reply of `PATCH me/update/`."""
+
+    example = {
+        "id": 1,
+        "username": "alice",
+        "email": "alice.johnson@example.com",
+        "first_name": "Alice",
+        "last_name": "Johnson",
+        "bio": "Updated bio",
+        "avatar": "https://example.com/new-avatar.jpg",
+        "updated_at": "2024-01-15T11:30:00Z",
+    }
 
     id = fields.Integer()
     username = fields.String()
@@ -109,6 +171,14 @@ class UpdatedSchema(Schema):
 
 class StatsSchema(Schema):
     """A user's numbers."""
+
+    example = {
+        "posts_count": 15,
+        "followers_count": 42,
+        "following_count": 28,
+        "likes_received": 156,
+        "comments_received": 89,
+    }
 
     posts_count = fields.Integer()
     followers_count = fields.Integer()

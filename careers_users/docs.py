@@ -1,0 +1,113 @@
+"""The API explained to its callers: `/openapi.json`, and `/docs/`, a page to try it.
+
+The page is Swagger UI, served from here with all it needs: no other host is asked.
+"""
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+import orjson
+from flask import Blueprint, Response, current_app, request
+from flask.cli import with_appcontext
+
+from careers_users import openapi
+
+bp = Blueprint("docs", __name__)
+
+_OURS = Path(__file__).parent / "page"
+_EXTENSION = "careers_users.openapi"
+# The files of the page, and nothing else that lies beside them.
+_FILES = ("page.js", "page.css")
+_SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
+_KINDS = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".png": "image/png",
+}
+# Scripts and styles from files of this host only; Swagger UI's icons are data: URLs.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def _swagger_directory() -> Path:
+    """Return where flask-swagger-ui keeps Swagger UI's files, without importing it."""
+    found = find_spec("flask_swagger_ui")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    return Path(found.submodule_search_locations[0]) / "dist"
+
+
+@bp.get("/")
+def root() -> Response:
+    """Lead whoever has only the address to the page."""
+    # Relative to the host, whatever that may be called outside (RFC 9110, 10.2.2).
+    return Response(status=302, headers={"Location": "/docs/"}, mimetype="text/plain")
+
+
+@bp.get("/docs")
+@bp.get("/docs/")
+def page() -> Response:
+    """Show the API, and let it be tried."""
+    response = _file(_OURS / "index.html")
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@bp.get("/openapi.json")
+def description() -> Response:
+    """Answer the OpenAPI document; made once, and kept with the application."""
+    extensions = current_app.extensions
+    if _EXTENSION not in extensions:
+        extensions[_EXTENSION] = orjson.dumps(openapi.document(current_app))
+    return _kept(Response(extensions[_EXTENSION], mimetype="application/json"))
+
+
+@cache
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def _file(path: Path) -> Response:
+    return _kept(Response(_read(path), mimetype=_KINDS[path.suffix]))
+
+
+def _kept(response: Response) -> Response:
+    """Let the client keep a reply, and ask whether it is still the same."""
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def _add_file(path: Path) -> None:
+    name = path.name
+    bp.add_url_rule(
+        f"/docs/{name}", f"file_{name.replace('.', '_')}", lambda: _file(path)
+    )
+
+
+for _name in _FILES:
+    _add_file(_OURS / _name)
+for _name in _SWAGGER_FILES:
+    _add_file(_swagger_directory() / _name)
+
+
+@click.command("openapi")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write it to this file rather than to the terminal.",
+)
+@with_appcontext
+def openapi_command(output: Path | None) -> None:
+    """Print the OpenAPI description of the API, as /openapi.json answers it."""
+    text = openapi.text(current_app)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, "utf-8", newline="\n")

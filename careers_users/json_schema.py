@@ -1,0 +1,86 @@
+"""Our marshmallow schemas in the words of JSON Schema, as OpenAPI 3.1 wants them.
+
+Nothing is listed here: a field says in `openapi` what its class adds to its type, a
+schema in `openapi` what holds between its fields, and in `example` what it looks like.
+"""
+
+from typing import Any
+
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.common import resolve_schema_instance
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import Schema, fields
+
+from careers_users.fields import BodySchema
+
+_OURS = __name__.partition(".")[0]
+
+
+def example_of(schema: Schema) -> Any:
+    """Return the example that a schema's class gives of itself, or None."""
+    # Not a base class's: it would lack what the subclass adds.
+    return vars(type(schema)).get("example")
+
+
+def first_line(thing: Any) -> str:
+    """Return the first line of a docstring: what it says in a sentence."""
+    lines = (thing.__doc__ or "").strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def _facts(kind: type) -> dict[str, Any]:
+    """Return what the classes of a field or schema say as `openapi`, bases first."""
+    facts: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        facts |= vars(base).get("openapi", {})
+    return facts
+
+
+class _Converter(OpenAPIConverter):
+    """Adds to apispec's conversion what is particular to our fields and schemas."""
+
+    def field2type_and_format(
+        self, field: fields.Field[Any], **_: Any
+    ) -> dict[str, Any]:
+        """Return a field's type, with what its classes say of themselves.
+
+        The first of apispec's steps, so that the others see the type and can say more.
+        """
+        result: dict[str, Any] = super().field2type_and_format(field)
+        if type(field).__module__.partition(".")[0] == _OURS:
+            result["description"] = first_line(type(field))
+        return result | _facts(type(field))
+
+    def field2default(self, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
+        """Return the default that a client may rely on; `None` stands for none."""
+        result: dict[str, Any] = super().field2default(field)
+        return {} if result.get("default") is None else result
+
+    def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
+        """Return a schema as JSON Schema.
+
+        What comes in has the fields named and no others. What goes out has all of them,
+        and may have more in a later version (so clients must not refuse those).
+        """
+        instance = resolve_schema_instance(schema)
+        result: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        if isinstance(instance, BodySchema):
+            result["additionalProperties"] = False
+        else:
+            result.pop("additionalProperties", None)
+            result["required"] = list(result["properties"])
+        return {"description": first_line(instance), **result, **_facts(type(instance))}
+
+
+class SchemaPlugin(MarshmallowPlugin):
+    """apispec's plugin for marshmallow, with our conversion."""
+
+    Converter = _Converter
+
+    def query_parameters(self, schema: Schema) -> list[dict[str, Any]]:
+        """Return the fields of a query's schema as OpenAPI parameters."""
+        assert self.converter is not None
+        parameters = self.converter.schema2parameters(schema, location="query")
+        return sorted(
+            parameters, key=lambda one: list(schema.fields).index(one["name"])
+        )

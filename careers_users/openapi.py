@@ -1,0 +1,302 @@
+"""The API's description in OpenAPI 3.1, made from routes and what their views declare.
+
+Whatever a view says with the decorators of `http` is in the document; nothing has to be
+written here when a call is added.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from apispec import APISpec
+from flask import Flask
+from marshmallow import Schema
+from werkzeug.routing import Rule
+
+from careers_users.errors import (
+    HTTP_ERRORS,
+    MalformedJson,
+    NotAuthenticated,
+    ServiceError,
+    TokenExpired,
+    TokenInvalid,
+    TokenRevoked,
+    ValidationFailed,
+)
+from careers_users.http import BASE_PATH, Operation, View, operation_of
+from careers_users.json_schema import SchemaPlugin, example_of, first_line
+
+# Of the API, not of the program: it counts up when clients have to know.
+API_VERSION = "1.0.0"
+_BEARER = "bearer"
+_JSON = "application/json"
+_TEXT = {"type": "string"}
+_TOKEN: dict[str, list[str]] = {_BEARER: []}
+_SECURITY = {"none": [], "optional": [{}, _TOKEN], "required": [_TOKEN]}
+_VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
+# Werkzeug's own converters of path segments; ours bring an attribute `openapi`.
+_SEGMENTS = {"int": {"type": "integer"}, "uuid": {"type": "string", "format": "uuid"}}
+_INTRODUCTION = """\
+Registration, sign-in, profiles, search and follows.
+
+To try it here: open `POST /careers/users/register/`, press **Try it out** and
+**Execute**, and copy `access` from the reply. Press **Authorize**, paste it, and the
+calls with a lock are yours for an hour. A path is the same without its last slash.
+"""
+_ERROR = {
+    "type": "object",
+    "description": "What every call answers when it refuses.",
+    "required": ["error", "code", "details"],
+    "properties": {
+        "error": _TEXT | {"description": "A sentence for people."},
+        "code": _TEXT | {"description": "A stable word for programs."},
+        "details": {
+            "description": "Fields and their messages, or a sentence.",
+            "anyOf": [
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "array", "items": _TEXT},
+                },
+                _TEXT,
+            ],
+        },
+    },
+}
+
+
+class _Refusal(NamedTuple):
+    """A refusal as the document tells it."""
+
+    status: int
+    code: str
+    sentence: str
+    headers: tuple[str, ...] = ()
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """Return the OpenAPI document of `app`'s calls, as its settings make them."""
+    plugin = SchemaPlugin(schema_name_resolver=_name_of)
+    spec = APISpec(
+        title="Careers users API",
+        version=API_VERSION,
+        openapi_version="3.1.0",
+        plugins=[plugin],
+        info={"description": _INTRODUCTION},
+    )
+    spec.components.schema("Error", _ERROR)
+    spec.components.security_scheme(
+        _BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    )
+    anywhere = _refusals_anywhere(app)
+    for rule, view in _described(app):
+        call = _Call(app, rule, view, anywhere)
+        methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        operations = {
+            method.lower(): call.operation(spec, plugin) for method in methods
+        }
+        spec.path(path=call.path, operations=operations)
+    for tag in _tags(app):
+        spec.tag(tag)
+    return spec.to_dict()
+
+
+def text(app: Flask) -> str:
+    """Return the document as indented JSON, which `docs/openapi.json` holds."""
+    return json.dumps(document(app), indent=2, ensure_ascii=False) + "\n"
+
+
+def _name_of(schema: Any) -> str:
+    kind = schema if isinstance(schema, type) else type(schema)
+    return kind.__name__.lstrip("_").removesuffix("Schema")
+
+
+def _described(app: Flask) -> Iterator[tuple[Rule, View]]:
+    """The routes whose views describe themselves, those of the API first."""
+    rules = [
+        (rule, app.view_functions[rule.endpoint])
+        for rule in app.url_map.iter_rules()
+        if hasattr(app.view_functions[rule.endpoint], "operation")
+    ]
+    yield from sorted(rules, key=lambda pair: not pair[0].rule.startswith(BASE_PATH))
+
+
+def _tag(rule: Rule) -> str:
+    return rule.endpoint.rpartition(".")[0] or "other"
+
+
+def _tags(app: Flask) -> list[dict[str, str]]:
+    """A tag for each blueprint that has calls, described by its feature or module."""
+    names = dict.fromkeys(_tag(rule) for rule, _ in _described(app))
+    tags = []
+    for name in names:
+        blueprint = app.blueprints.get(name)
+        module = blueprint.import_name if blueprint else ""
+        package = module.rpartition(".")[0]
+        source = sys.modules.get(package if "." in package else module)
+        tags.append({"name": name, "description": first_line(source)})
+    return tags
+
+
+def _subclasses(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _refusals_anywhere(app: Flask) -> list[type[ServiceError]]:
+    """The refusals that any call may answer with.
+
+    "Try again later" (429, 503), unless views name it as something of their own.
+    """
+    named = {
+        refusal
+        for _, view in _described(app)
+        for refusal in operation_of(view).refusals
+    }
+    return [
+        refusal
+        for refusal in dict.fromkeys(_subclasses(ServiceError))
+        if refusal.status in (429, 503) and refusal not in named
+    ]
+
+
+class _Call:
+    """One route of the API on its way into the document."""
+
+    def __init__(
+        self, app: Flask, rule: Rule, view: View, anywhere: list[type[ServiceError]]
+    ) -> None:
+        self._app, self._rule, self._view = app, rule, view
+        self._anywhere = anywhere
+        self._said: Operation = operation_of(view)
+        self._auth = self._said.auth
+        if self._auth == "optional" and not app.config["PUBLIC_READS"]:
+            self._auth = "required"
+        self.path = _VARIABLE.sub(r"{\2}", rule.rule)
+
+    def operation(self, spec: APISpec, plugin: SchemaPlugin) -> dict[str, Any]:
+        """Return the OpenAPI operation."""
+        said = self._said
+        summary, _, more = (self._view.__doc__ or "").strip().partition("\n")
+        result: dict[str, Any] = {
+            "operationId": self._operation_id(),
+            "tags": [_tag(self._rule)],
+            "summary": summary,
+        }
+        if more.strip():
+            result["description"] = " ".join(more.split())
+        parameters = list(self._path_parameters())
+        if said.query is not None:
+            parameters += plugin.query_parameters(said.query)
+        if parameters:
+            result["parameters"] = parameters
+        if said.body is not None:
+            result["requestBody"] = {"required": True, "content": _content(said.body)}
+        result["responses"] = self._replies() | self._refused(spec)
+        result["security"] = _SECURITY[self._auth]
+        return result
+
+    def _operation_id(self) -> str:
+        """Return the view's name; with the path's last word where it has several."""
+        name: str = self._rule.endpoint.rpartition(".")[2]
+        if len(list(self._app.url_map.iter_rules(self._rule.endpoint))) > 1:
+            name += "_" + self._rule.rule.rstrip("/").rpartition("/")[2]
+        return name
+
+    def _path_parameters(self) -> Iterator[dict[str, Any]]:
+        for converter, name in _VARIABLE.findall(self._rule.rule):
+            kind = self._app.url_map.converters[converter or "default"]
+            schema = dict(getattr(kind, "openapi", _SEGMENTS.get(converter, _TEXT)))
+            parameter: dict[str, Any] = {"in": "path", "name": name, "required": True}
+            for key in ("description", "example"):
+                if key in schema:
+                    parameter[key] = schema.pop(key)
+            yield {**parameter, "schema": schema}
+
+    def _replies(self) -> dict[str, Any]:
+        reply = self._said.reply
+        body = {} if reply is None else {"content": _content(reply)}
+        return {
+            str(status): {
+                "description": HTTPStatus(status).phrase,
+                **({} if status == HTTPStatus.NO_CONTENT else body),
+            }
+            for status in (self._said.status, *self._said.also)
+        }
+
+    def _refused(self, spec: APISpec) -> dict[str, Any]:
+        """Return the refusals as responses, one for each status.
+
+        A status with which the view also answers in a form of its own is left alone.
+        """
+        by_status: dict[int, dict[str, _Refusal]] = {}
+        for refusal in self._refusals():
+            by_status.setdefault(refusal.status, {})[refusal.code] = refusal
+        for status in self._said.also:
+            by_status.pop(status, None)
+        return {
+            str(status): _error_response(spec, list(refusals.values()))
+            for status, refusals in sorted(by_status.items())
+        }
+
+    def _refusals(self) -> Iterator[_Refusal]:
+        said, has_name = self._said, bool(_VARIABLE.search(self._rule.rule))
+        named: list[type[ServiceError]] = []
+        if said.body is not None or said.query is not None:
+            named.append(ValidationFailed)
+        if said.body is not None:
+            named.append(MalformedJson)
+        # `me` in the place of a name needs a token also where others do not.
+        if self._auth == "required" or (self._auth == "optional" and has_name):
+            named.append(NotAuthenticated)
+        if self._auth != "none":
+            named += [TokenInvalid, TokenExpired, TokenRevoked]
+        for refusal in (*named, *said.refusals, *self._anywhere):
+            headers = tuple(refusal.headers)
+            yield _Refusal(refusal.status, refusal.code, refusal.error, headers)
+        yield _Refusal(400, *HTTP_ERRORS[400])
+        if has_name:  # A word of the paths in its place is another address, or none.
+            yield _Refusal(404, *HTTP_ERRORS[404])
+            yield _Refusal(405, *HTTP_ERRORS[405], ("Allow",))
+        if said.body is not None:
+            yield _Refusal(413, *HTTP_ERRORS[413])
+            yield _Refusal(415, *HTTP_ERRORS[415])
+
+
+def _content(schema: Schema) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": schema}
+    example = example_of(schema)
+    if example is not None:
+        content["example"] = example
+    return {_JSON: content}
+
+
+def _error_response(spec: APISpec, refusals: list[_Refusal]) -> str:
+    """Return the name of the response for these refusals of one status.
+
+    One response for all the calls that may answer with exactly these.
+    """
+    status, codes = refusals[0].status, [refusal.code for refusal in refusals]
+    name = "-".join([str(status), *codes])
+    if name in spec.components.responses:
+        return name
+    examples = {
+        code: {"value": {"error": sentence, "code": code, "details": sentence}}
+        for _, code, sentence, _ in refusals
+    }
+    narrowed = {"properties": {"code": {"enum": codes}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, narrowed]}
+    response: dict[str, Any] = {
+        "description": ", ".join(f"`{code}`" for code in codes),
+        "content": {_JSON: {"schema": schema, "examples": examples}},
+    }
+    headers = dict.fromkeys(name for refusal in refusals for name in refusal.headers)
+    if headers:
+        response["headers"] = {
+            name: {"required": True, "schema": _TEXT} for name in headers
+        }
+    spec.components.response(name, response)
+    return name

@@ -1,0 +1,394 @@
+"""The OpenAPI document: whole, valid, and made of what the views say."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_marshmallow.schema import Schema
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from marshmallow import fields
+from marshmallow.validate import Length, OneOf, Range
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from werkzeug.routing import Rule
+
+from careers_users import create_app, openapi
+from careers_users.auth.identity import signed_in
+from careers_users.errors import ServiceError
+from careers_users.fields import AvatarUrl, BodySchema, Text, is_username
+from careers_users.http import BASE_PATH, body, operation_of, query, refuses, reply
+from careers_users.json_schema import example_of
+from careers_users.limits import USERNAME_MAX, USERNAME_MIN, USERNAME_PATTERN
+from config import TestConfig
+from tests.api import Api, check_shape
+from tests.conftest import KEY
+from tests.served import run
+
+COMMITTED = Path(__file__).parent.parent / "docs/openapi.json"
+# Routes that are for people and tools, not for clients: the page and its files.
+NOT_CALLS = re.compile(r"/|/docs(/.*)?|/openapi\.json")
+
+
+def make(**options: Any) -> Flask:
+    """An application whose database nobody asks."""
+    return create_app(
+        TestConfig(
+            database_url="sqlite:////nowhere/none.db", jwt_secret_key=KEY, **options
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The document of the service as it is by default."""
+    return openapi.document(make())
+
+
+def routes(app: Flask) -> dict[tuple[str, str], Rule]:
+    """The calls of the URL map, as the document names them."""
+    return {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower()): rule
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not NOT_CALLS.fullmatch(rule.rule)
+    }
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """The operations of a document, by path and method."""
+    return {
+        (path, method): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def resolved(document: dict[str, Any], value: Any) -> Any:
+    """What a reference points to, or the value itself."""
+    while "$ref" in value:
+        _, *parts = value["$ref"].split("/")
+        value = document
+        for part in parts:
+            value = value[part]
+    return value
+
+
+def codes(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, list[str]]:
+    """The codes of the errors that a call may answer with, by status."""
+    found = {}
+    for status, response in operation["responses"].items():
+        content = resolved(document, response)["content"]["application/json"]
+        if "allOf" in content["schema"]:
+            found[status] = content["schema"]["allOf"][1]["properties"]["code"]["enum"]
+    return found
+
+
+def test_the_document_is_valid(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    errors = OpenAPIV31SpecValidator(document).iter_errors()
+    assert [str(error) for error in errors] == []
+
+
+def test_every_route_is_in_the_document_and_nothing_else(
+    document: dict[str, Any],
+) -> None:
+    found = operations(document)
+    assert found.keys() == routes(make()).keys()
+    for path in ("me/", "me/update/"):
+        assert (f"{BASE_PATH}/{path}", "patch") in found
+    names = [operation["operationId"] for operation in found.values()]
+    assert len(set(names)) == len(names)
+    for operation in found.values():
+        assert operation["summary"].endswith(".")
+    described = {tag["name"]: tag["description"] for tag in document["tags"]}
+    assert {"auth", "profile", "follow", "health"} <= described.keys()
+    assert all(described.values())
+    assert {operation["tags"][0] for operation in found.values()} == described.keys()
+
+
+def test_the_committed_copy_is_the_document() -> None:
+    assert COMMITTED.read_text("utf-8") == openapi.text(make()), (
+        "stale: careers-users openapi --output docs/openapi.json"
+    )
+
+
+def test_the_command_prints_the_document(tmp_path: Path) -> None:
+    assert run(tmp_path, "openapi").stdout == COMMITTED.read_text("utf-8")
+    assert run(tmp_path, "openapi", "--output", "copy.json").stdout == ""
+    assert (tmp_path / "copy.json").read_bytes() == COMMITTED.read_bytes()
+
+
+# ---------------------------------------------------------------------- what it says
+
+
+def test_a_call_in_full(document: dict[str, Any]) -> None:
+    follow = document["paths"][f"{BASE_PATH}/follow/"]["post"]
+
+    assert follow["security"] == [{"bearer": []}]
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert follow["tags"] == ["follow"]
+    content = follow["requestBody"]["content"]["application/json"]
+    assert content["example"] == {"following": 2}
+    request = resolved(document, content["schema"])
+    assert request["properties"]["following"]["maximum"] == 2**63 - 1
+    assert request["additionalProperties"] is False
+    answer = follow["responses"]["201"]["content"]["application/json"]
+    assert answer["example"]["following_username"] == "bob"
+    assert codes(document, follow) == {
+        "400": [
+            *("validation_failed", "malformed_json", "cannot_follow_self"),
+            "malformed_request",
+        ],
+        "401": [
+            *("not_authenticated", "token_invalid", "token_expired", "token_revoked"),
+        ],
+        "404": ["user_not_found"],
+        "409": ["already_following"],
+        "413": ["payload_too_large"],
+        "415": ["unsupported_media_type"],
+        "503": ["service_unavailable"],
+    }
+    headers = {
+        status: list(resolved(document, response).get("headers", ()))
+        for status, response in follow["responses"].items()
+    }
+    assert headers["401"] == ["WWW-Authenticate"]
+    assert headers["503"] == ["Retry-After"]
+
+
+def test_the_query_of_the_list_in_full(document: dict[str, Any]) -> None:
+    call = document["paths"][f"{BASE_PATH}/"]["get"]
+    schemas = {one["name"]: one["schema"] for one in call["parameters"]}
+    number = {"type": "integer", "maximum": 999_999_999}
+    term = {"type": "string", "maxLength": 150, "default": ""}
+
+    assert call["security"] == [{}, {"bearer": []}]
+    assert schemas.pop("ordering") == {
+        "type": "string",
+        "default": "username",
+        "enum": [
+            *("username", "created_at", "first_name", "last_name"),
+            *("-username", "-created_at", "-first_name", "-last_name"),
+        ],
+    }
+    assert schemas == {
+        **dict.fromkeys(("search", "q", "first_name", "last_name"), term),
+        "batch_size": number | {"minimum": 1, "default": 10},
+        "batch_number": number | {"minimum": 0, "default": 0},
+    }
+
+
+def test_names_in_paths_have_their_limits(document: dict[str, Any]) -> None:
+    call = document["paths"][BASE_PATH + "/{username}/stats/"]["get"]
+    (name,) = call["parameters"]
+
+    assert name["in"] == "path"
+    assert name["required"] is True
+    assert name["schema"]["maxLength"] == USERNAME_MAX
+    assert codes(document, call)["404"] == ["user_not_found", "not_found"]
+    assert codes(document, call)["405"] == ["method_not_allowed"]
+
+
+def test_what_comes_in_is_closed_and_what_goes_out_is_open(
+    document: dict[str, Any],
+) -> None:
+    for operation in operations(document).values():
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            request = resolved(document, content["schema"])
+            assert request["additionalProperties"] is False
+        for status, response in operation["responses"].items():
+            content = resolved(document, response)["content"]["application/json"]
+            answer = resolved(document, content["schema"])
+            if status < "300":
+                assert answer["required"] == list(answer["properties"])
+    for name, schema in document["components"]["schemas"].items():
+        if "example" not in schema and "required" in schema:
+            closed = schema.get("additionalProperties") is False
+            assert closed == (name in ("Register", "Login", "Refresh")), name
+
+
+def test_every_refusal_that_a_view_names_is_documented(
+    document: dict[str, Any],
+) -> None:
+    app, found = make(), operations(document)
+    for key, rule in routes(app).items():
+        documented = codes(document, found[key])
+        for refusal in operation_of(app.view_functions[rule.endpoint]).refusals:
+            assert refusal.code in documented[str(refusal.status)], key
+
+
+def test_examples_are_good_requests_and_whole_replies() -> None:
+    app = make()
+    checked = 0
+    for rule in routes(app).values():
+        said = operation_of(app.view_functions[rule.endpoint])
+        if said.body is not None and example_of(said.body) is not None:
+            with app.app_context():
+                assert said.body.load(example_of(said.body)), rule.rule
+            checked += 1
+        if said.reply is not None and example_of(said.reply) is not None:
+            check_shape(said.reply, example_of(said.reply))
+            checked += 1
+    assert checked > 20
+
+
+def test_the_pattern_of_usernames_is_their_rule() -> None:
+    pattern = re.compile(USERNAME_PATTERN)
+    good = ["alice", "a.b-c", "a.-b", "_x_", "A-.-b", "0" * USERNAME_MAX]
+    bad = [".alice", "alice-", "a..b", "a--b", "a.-.-", "al ice", "älice", "alice\n"]
+    for name in good:
+        assert is_username(name), name
+    for name in [*bad, "ab", "a" * (USERNAME_MAX + 1)]:
+        assert not is_username(name), name
+
+    @settings(deadline=None, database=None, derandomize=True)
+    @given(st.text("aZ0_.-", min_size=USERNAME_MIN, max_size=12))
+    def check(name: str) -> None:
+        by_hand = (
+            not re.search(r"\.\.|--", name)
+            and name[0] not in ".-"
+            and name[-1] not in ".-"
+        )
+        assert is_username(name) == by_hand == bool(pattern.fullmatch(name))
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "value", ["", "http://a", "HTTPS://a.example:8080/x?y=(z)#[1]", "http://a.b./"]
+)
+def test_the_pattern_of_avatars_takes_good_addresses(value: str) -> None:
+    field = AvatarUrl()
+    assert re.fullmatch(AvatarUrl.openapi["pattern"], value)
+    assert field.deserialize(value) == (value or None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["ftp://a", "http://", "http://u@a", "http://a b", 'http://a/"', "http://ä"],
+)
+def test_the_pattern_of_avatars_refuses_bad_ones(value: str) -> None:
+    assert not re.fullmatch(AvatarUrl.openapi["pattern"], value)
+
+
+# ------------------------------------------------------------- what it is made of
+
+
+class Colour(Text):
+    """A colour of the rainbow."""
+
+
+class OutOfPaint(ServiceError):
+    """There is none of that colour left."""
+
+    status = 410
+    code = "out_of_paint"
+    error = "There is no such paint left"
+
+
+class PaintSchema(BodySchema):
+    """Body of the test's own call."""
+
+    colour = Colour(required=True, validate=OneOf(["red", "blue"]))
+    coats = fields.Integer(validate=Range(1, 9), load_default=2)
+    note = Text(validate=Length(max=20), metadata={"description": "For the painter."})
+
+
+class DrySchema(Schema):
+    """Reply of the test's own call."""
+
+    hours = fields.List(fields.Integer(allow_none=True))
+
+
+def test_a_new_call_needs_no_word_elsewhere() -> None:
+    @signed_in
+    @body(PaintSchema())
+    @refuses(OutOfPaint)
+    @reply(DrySchema(), 202)
+    def paint(number: int, payload: dict[str, Any]) -> dict[str, Any]:
+        """Paint a wall.
+
+        It takes a while.
+        """
+        return {"hours": [number, *payload]}
+
+    @query(PaintSchema())
+    @reply(DrySchema())
+    def walls(query: dict[str, Any]) -> dict[str, Any]:
+        """List walls."""
+        return query
+
+    app = make()
+    app.add_url_rule(
+        "/careers/users/walls/<int:number>/", view_func=paint, methods=["PUT"]
+    )
+    app.add_url_rule("/careers/users/walls/", view_func=walls)
+    document = openapi.document(app)
+
+    call = document["paths"]["/careers/users/walls/{number}/"]["put"]
+    assert call["summary"] == "Paint a wall."
+    assert call["description"] == "It takes a while."
+    assert call["parameters"][0]["schema"] == {"type": "integer"}
+    assert next(iter(call["responses"])) == "202"
+    assert codes(document, call)["410"] == ["out_of_paint"]
+    assert document["components"]["schemas"]["Paint"] == {
+        "description": "Body of the test's own call.",
+        "type": "object",
+        "properties": {
+            "colour": {"type": "string", "enum": ["red", "blue"]},
+            "coats": {"type": "integer", "minimum": 1, "maximum": 9, "default": 2},
+            "note": {
+                "type": "string",
+                "maxLength": 20,
+                "description": "For the painter.",
+            },
+        },
+        "required": ["colour"],
+        "additionalProperties": False,
+    }
+    hours = document["components"]["schemas"]["Dry"]["properties"]["hours"]
+    assert hours == {"type": "array", "items": {"type": ["integer", "null"]}}
+    call = document["paths"]["/careers/users/walls/"]["get"]
+    assert [one["name"] for one in call["parameters"]] == ["colour", "coats", "note"]
+    assert [one["required"] for one in call["parameters"]] == [True, False, False]
+    errors = OpenAPIV31SpecValidator(document).iter_errors()
+    assert [str(error) for error in errors] == []
+
+
+def test_without_public_reads_all_calls_ask_for_a_token() -> None:
+    document = openapi.document(make(public_reads=False))
+
+    assert [
+        key
+        for key, operation in operations(document).items()
+        if {} in operation["security"]
+    ] == []
+    directory = document["paths"][f"{BASE_PATH}/"]["get"]
+    assert directory["security"] == [{"bearer": []}]
+    assert "not_authenticated" in codes(document, directory)["401"]
+
+
+# ------------------------------------------------------------------- how it is served
+
+
+def test_it_is_served_and_kept_until_it_changes(api: Api) -> None:
+    response = api.get("/openapi.json")
+    assert response.json == json.loads(COMMITTED.read_text("utf-8"))
+    assert response.headers["Cache-Control"] == "no-cache"
+
+    client = api.app.test_client()
+    tag = response.headers["ETag"]
+    again = client.get("/openapi.json", headers={"If-None-Match": tag})
+    assert (again.status_code, again.data) == (304, b"")
+    other = client.get("/openapi.json", headers={"If-None-Match": '"other"'})
+    assert other.status_code == 200
+
+
+def test_it_is_made_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = api.get("/openapi.json").data
+    monkeypatch.setattr(openapi, "document", lambda _: pytest.fail("made again"))
+
+    assert api.get("/openapi.json").data == first
