@@ -55,7 +55,6 @@ class Operation:
     media_types: tuple[str, ...] = ("application/json",)
     reply: Schema | None = None
     status: int = 200
-    other_statuses: tuple[int, ...] = ()
     refusals: tuple[type[ServiceError], ...] = ()
     # Further statuses that come with the same form of reply.
     also: tuple[int, ...] = ()
@@ -117,7 +116,7 @@ def reply(
             result = view(*args, **kwargs)
             return result if isinstance(result, tuple) else (result, status)
 
-        describe(with_status, reply=schema, status=status, other_statuses=also)
+        describe(with_status, reply=schema, status=status, also=also)
         return with_status
 
     return decorate

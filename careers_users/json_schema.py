@@ -9,7 +9,7 @@ from typing import Any
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_instance
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
-from marshmallow import Schema, fields
+from marshmallow import RAISE, Schema, fields
 
 from careers_users.fields import BodySchema
 
@@ -65,7 +65,8 @@ class _Converter(OpenAPIConverter):
         instance = resolve_schema_instance(schema)
         result: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         if isinstance(instance, BodySchema):
-            result["additionalProperties"] = False
+            if instance.unknown == RAISE:
+                result["additionalProperties"] = False
         else:
             result.pop("additionalProperties", None)
             result["required"] = list(result["properties"])

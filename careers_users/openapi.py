@@ -35,7 +35,13 @@ _BEARER = "bearer"
 _JSON = "application/json"
 _TEXT = {"type": "string"}
 _TOKEN: dict[str, list[str]] = {_BEARER: []}
-_SECURITY = {"none": [], "optional": [{}, _TOKEN], "required": [_TOKEN]}
+_SERVICE = "service"
+_SECURITY = {
+    "none": [],
+    "optional": [{}, _TOKEN],
+    "required": [_TOKEN],
+    "service": [{_SERVICE: []}],
+}
 _VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
 # Werkzeug's own converters of path segments; ours bring an attribute `openapi`.
 _SEGMENTS = {"int": {"type": "integer"}, "uuid": {"type": "string", "format": "uuid"}}
@@ -89,6 +95,14 @@ def document(app: Flask) -> dict[str, Any]:
     spec.components.schema("Error", _ERROR)
     spec.components.security_scheme(
         _BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    )
+    spec.components.security_scheme(
+        _SERVICE,
+        {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The credential of a sister service, not a user's token.",
+        },
     )
     anywhere = _refusals_anywhere(app)
     for rule, view in _described(app):
@@ -194,7 +208,7 @@ class _Call:
         if parameters:
             result["parameters"] = parameters
         if said.body is not None:
-            result["requestBody"] = {"required": True, "content": _content(said.body)}
+            result["requestBody"] = {"required": True, "content": _accepted(said)}
         result["responses"] = self._replies() | self._refused(spec)
         result["security"] = _SECURITY[self._auth]
         return result
@@ -252,7 +266,9 @@ class _Call:
         # `me` in the place of a name needs a token also where others do not.
         if self._auth == "required" or (self._auth == "optional" and has_name):
             named.append(NotAuthenticated)
-        if self._auth != "none":
+        if self._auth == "service":
+            named += [NotAuthenticated, TokenInvalid]
+        elif self._auth != "none":
             named += [TokenInvalid, TokenExpired, TokenRevoked]
         for refusal in (*named, *said.refusals, *self._anywhere):
             headers = tuple(refusal.headers)
@@ -272,6 +288,19 @@ def _content(schema: Schema) -> dict[str, Any]:
     if example is not None:
         content["example"] = example
     return {_JSON: content}
+
+
+def _accepted(said: Operation) -> dict[str, Any]:
+    """Return the body's forms: of a media type for batches, a list of them."""
+    assert said.body is not None
+    one = _content(said.body)[_JSON]
+    several: dict[str, Any] = {"schema": {"type": "array", "items": one["schema"]}}
+    if "example" in one:
+        several["example"] = [one["example"]]
+    return {
+        media_type: several if "batch" in media_type else one
+        for media_type in said.media_types
+    }
 
 
 def _error_response(spec: APISpec, refusals: list[_Refusal]) -> str:

@@ -120,7 +120,7 @@ class Api:
             )
         operation = operation_of(self.app.view_functions[endpoint])
         if operation.reply is not None:
-            assert response.status_code in (operation.status, *operation.other_statuses)
+            assert response.status_code in (operation.status, *operation.also)
             check_shape(operation.reply, response.json)
 
 

@@ -129,7 +129,8 @@ def refusals(base: type[ServiceError] = ServiceError) -> set[str]:
     """The codes of all refusals in the code."""
     found = {base.code}
     for refusal in base.__subclasses__():
-        found |= refusals(refusal)
+        if refusal.__module__.startswith("careers_users."):
+            found |= refusals(refusal)
     return found
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from flask_marshmallow.schema import Schema
 from marshmallow import EXCLUDE, ValidationError, fields, post_load
@@ -71,6 +71,8 @@ class Invalid:
 class Word(Text):
     """An attribute of an event: a line of text that is not empty."""
 
+    openapi: ClassVar[dict[str, Any]] = {"minLength": 1, "maxLength": EVENT_WORD_MAX}
+
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = super()._deserialize(value, attr, data, **kwargs)
         if not 1 <= len(result) <= EVENT_WORD_MAX:
@@ -80,6 +82,8 @@ class Word(Text):
 
 class EventTime(fields.Field[datetime]):
     """When it happened: RFC 3339, with any offset."""
+
+    openapi: ClassVar[dict[str, Any]] = {"type": "string", "format": "date-time"}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
         return _time(value)
@@ -100,6 +104,12 @@ def _time(value: Any) -> datetime:
 class Count(fields.Field[int]):
     """How many there are: a JSON integer."""
 
+    openapi: ClassVar[dict[str, Any]] = {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": COUNT_MAX,
+    }
+
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
         if type(value) is not int or not 0 <= value <= COUNT_MAX:
             raise ValidationError(f"Must be an integer from 0 to {COUNT_MAX}.")
@@ -119,7 +129,7 @@ class EventDataSchema(BodySchema):
     comments_received = Count()
 
 
-class EventSchema(Schema):
+class EventSchema(BodySchema):
     """An event about a post's author (CloudEvents 1.0, JSON format).
 
     Attributes not named here are extensions, and allowed.
@@ -127,6 +137,15 @@ class EventSchema(Schema):
 
     class Meta:
         unknown = EXCLUDE
+
+    example: ClassVar[dict[str, Any]] = {
+        "specversion": "1.0",
+        "id": "8f14e45f-1",
+        "source": "https://posts.example.com",
+        "type": "like.added",
+        "time": "2024-01-15T10:30:00Z",
+        "data": {"author_username": "alice"},
+    }
 
     specversion = Choice(("1.0",), required=True)
     id = Word(required=True)
