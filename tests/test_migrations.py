@@ -182,7 +182,6 @@ def test_going_back_to_the_first_revision_and_up_again_keeps_every_row(
     dave = api.register("dave", bio="here while there was no index")
     before = rows(app)
     upgrade(app)
-
     assert before.items() <= rows(app).items()
     assert found(api, "NO INDEX") == ["dave"]
     assert found(api, "zoë") == ["alice", "bob", "carol"]
