@@ -16,14 +16,14 @@ import pytest
 from alembic.script import ScriptDirectory
 from flask import Flask
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import Engine, insert, inspect, select, text
+from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-from careers_users import clock, create_app, schema_version
+from careers_users import create_app, schema_version
 from careers_users.extensions import db
-from careers_users.models import ActivityEvent, ActivityMark
 from config import TestConfig
 from tests import postgres
+from tests.activity.sender import leave_rows
 from tests.api import Api
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,11 +115,9 @@ def engine_of(app: Flask) -> Engine:
 def rows(app: Flask) -> dict[str, list[Any]]:
     """Return all rows of all tables that there are."""
     found = {}
-    there = inspect(engine_of(app)).get_table_names()
     with engine_of(app).connect() as connection:
-        for table in db.metadata.sorted_tables:
-            if table.name not in there:
-                continue
+        there = inspect(connection).get_table_names()
+        for table in (t for t in db.metadata.sorted_tables if t.name in there):
             ordered = select(table).order_by(*table.primary_key)
             found[table.name] = [tuple(row) for row in connection.execute(ordered)]
     return found
@@ -135,11 +133,7 @@ def fill(api: Api) -> None:
         api.post("follow/", {"following": following.id}, token=follower.access)
     api.delete("carol/unfollow/", token=alice.access)
     api.post("logout/", {"refresh": carol.refresh}, token=carol.access)
-    with engine_of(api.app).begin() as connection:
-        event = {"source": "posts", "id": "1", "received_at": clock.utcnow()}
-        connection.execute(insert(ActivityEvent), event)
-        mark = {"user_id": bob.id, "counter": "posts_count", "debt": 1}
-        connection.execute(insert(ActivityMark), mark)
+    leave_rows(engine_of(api.app), bob.id)
     assert all(rows(api.app).values())
 
 
@@ -183,14 +177,12 @@ def test_going_back_to_the_first_revision_and_up_again_keeps_every_row(
 
     downgrade(app, "0001")
     first = rows(app)
-    assert {"users", "user_counters", "follows", "refresh_tokens"} <= first.keys()
-    assert first == {name: before[name] for name in first}
+    assert {"users", "user_counters", "follows"} <= first.keys()
+    assert first.items() <= before.items()
     dave = api.register("dave", bio="here while there was no index")
     before = rows(app)
     upgrade(app)
-
-    after = rows(app)
-    assert {name: after[name] for name in before} == before
+    assert before.items() <= rows(app).items()
     assert found(api, "NO INDEX") == ["dave"]
     assert found(api, "zoë") == ["alice", "bob", "carol"]
     api.patch("me/update/", {"bio": "moved on"}, token=dave.access)

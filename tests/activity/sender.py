@@ -5,6 +5,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Engine, insert
+
+from careers_users import clock
+from careers_users.models import ActivityEvent, ActivityMark
 from tests.api import Api, Reply
 
 TOKENS = ("the-first-token-of-the-service-of-posts", "and-the-next-one-for-a-rotation.")
@@ -62,3 +66,12 @@ def numbers(api: Api, username: str) -> list[int]:
     stats = api.get(f"{username}/stats/").json
     names = ("posts_count", "likes_received", "comments_received")
     return [stats[name] for name in names]
+
+
+def leave_rows(engine: Engine, user_id: int) -> None:
+    """Leave a row in each of the tables of events."""
+    with engine.begin() as connection:
+        event = {"source": SOURCE, "id": "1", "received_at": clock.utcnow()}
+        connection.execute(insert(ActivityEvent), event)
+        mark = {"user_id": user_id, "counter": "posts_count", "debt": 1}
+        connection.execute(insert(ActivityMark), mark)

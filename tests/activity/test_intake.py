@@ -2,10 +2,14 @@
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
+from careers_users import create_app
 from careers_users.limits import EVENTS_MAX
+from careers_users.settings import Settings, SettingsError
+from config import TestConfig
 from tests.activity.sender import (
     BATCH,
     SINGLE,
@@ -16,6 +20,7 @@ from tests.activity.sender import (
     statuses,
 )
 from tests.api import Account, Api
+from tests.conftest import KEY
 
 
 def test_each_of_several_tokens_is_good(api: Api, alice: Account) -> None:
@@ -103,3 +108,34 @@ def test_what_was_in_vain_is_logged(
         ("DEBUG", "Events: 1 applied"),
         ("WARNING", "Events: 1 applied, 1 invalid, 1 unknown_user"),
     ]
+
+
+def test_without_a_credential_set_senders_are_to_wait(database_url: str) -> None:
+    app = create_app(TestConfig(database_url=database_url, jwt_secret_key=KEY))
+    for token in (None, TOKENS[0]):
+        response = send(Api(app), event("post.created", 1), token)
+        assert response.status_code == 503
+        assert response.json["code"] == "service_unavailable"
+        assert response.json["details"] == "CAREERS_USERS_EVENTS_TOKENS is not set."
+
+
+def test_credentials_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/careers")
+    assert Settings.from_env().events_tokens == ()
+    for between in (" ", ",", " , ", "\n"):
+        secret = tmp_path / "tokens"
+        secret.write_text(between.join(TOKENS) + "\n")
+        monkeypatch.setenv("CAREERS_USERS_EVENTS_TOKENS_FILE", str(secret))
+        settings = Settings.from_env()
+        assert settings.events_tokens == TOKENS
+        assert TOKENS[0] not in repr(settings)
+    monkeypatch.delenv("CAREERS_USERS_EVENTS_TOKENS_FILE")
+    for bad in ("x" * 31, f"{TOKENS[0]} short", "x" * 31 + "é", "x" * 31 + '"'):
+        monkeypatch.setenv("CAREERS_USERS_EVENTS_TOKENS", bad)
+        with pytest.raises(
+            SettingsError, match="CAREERS_USERS_EVENTS_TOKENS: "
+        ) as info:
+            Settings.from_env()
+        assert bad not in str(info.value)

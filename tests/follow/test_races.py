@@ -48,6 +48,8 @@ def storm(database_url: str, tmp_path: Path) -> Iterator[Storm]:
         "DATABASE_URL": database_url,
         "CAREERS_USERS_JWT_SECRET_KEY": served.KEY,
         "CAREERS_USERS_EVENTS_TOKENS": TOKENS[0],
+        # On a busy machine SQLite's turn may come late; that is not what this is about.
+        "CAREERS_USERS_DB_LOCK_TIMEOUT": "60",
     }
     with ExitStack() as stack:
         servers = [
