@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from apispec import APISpec
 from flask import Flask
@@ -28,6 +28,12 @@ from careers_users.errors import (
 )
 from careers_users.http import BASE_PATH, Operation, View, operation_of
 from careers_users.json_schema import SchemaPlugin, example_of, first_line
+from careers_users.openapi_errors import (
+    ERROR,
+    Refusal,
+    error_response,
+    refusals_anywhere,
+)
 
 # Of the API, not of the program: it counts up when clients have to know.
 API_VERSION = "1.0.0"
@@ -52,34 +58,6 @@ To try it here: open `POST /careers/users/register/`, press **Try it out** and
 **Execute**, and copy `access` from the reply. Press **Authorize**, paste it, and the
 calls with a lock are yours for an hour. A path is the same without its last slash.
 """
-_ERROR = {
-    "type": "object",
-    "description": "What every call answers when it refuses.",
-    "required": ["error", "code", "details"],
-    "properties": {
-        "error": _TEXT | {"description": "A sentence for people."},
-        "code": _TEXT | {"description": "A stable word for programs."},
-        "details": {
-            "description": "Fields and their messages, or a sentence.",
-            "anyOf": [
-                {
-                    "type": "object",
-                    "additionalProperties": {"type": "array", "items": _TEXT},
-                },
-                _TEXT,
-            ],
-        },
-    },
-}
-
-
-class _Refusal(NamedTuple):
-    """A refusal as the document tells it."""
-
-    status: int
-    code: str
-    sentence: str
-    headers: tuple[str, ...] = ()
 
 
 def document(app: Flask) -> dict[str, Any]:
@@ -92,7 +70,7 @@ def document(app: Flask) -> dict[str, Any]:
         plugins=[plugin],
         info={"description": _INTRODUCTION},
     )
-    spec.components.schema("Error", _ERROR)
+    spec.components.schema("Error", ERROR)
     spec.components.security_scheme(
         _BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     )
@@ -104,7 +82,11 @@ def document(app: Flask) -> dict[str, Any]:
             "description": "The credential of a sister service, not a user's token.",
         },
     )
-    anywhere = _refusals_anywhere(app)
+    anywhere = refusals_anywhere(
+        refusal
+        for _, view in _described(app)
+        for refusal in operation_of(view).refusals
+    )
     for rule, view in _described(app):
         call = _Call(app, rule, view, anywhere)
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
@@ -152,29 +134,6 @@ def _tags(app: Flask) -> list[dict[str, str]]:
         source = sys.modules.get(package if "." in package else module)
         tags.append({"name": name, "description": first_line(source)})
     return tags
-
-
-def _subclasses(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    for subclass in kind.__subclasses__():
-        yield subclass
-        yield from _subclasses(subclass)
-
-
-def _refusals_anywhere(app: Flask) -> list[type[ServiceError]]:
-    """The refusals that any call may answer with.
-
-    "Try again later" (429, 503), unless views name it as something of their own.
-    """
-    named = {
-        refusal
-        for _, view in _described(app)
-        for refusal in operation_of(view).refusals
-    }
-    return [
-        refusal
-        for refusal in dict.fromkeys(_subclasses(ServiceError))
-        if refusal.status in (429, 503) and refusal not in named
-    ]
 
 
 class _Call:
@@ -246,17 +205,17 @@ class _Call:
 
         A status with which the view also answers in a form of its own is left alone.
         """
-        by_status: dict[int, dict[str, _Refusal]] = {}
+        by_status: dict[int, dict[str, Refusal]] = {}
         for refusal in self._refusals():
             by_status.setdefault(refusal.status, {})[refusal.code] = refusal
         for status in self._said.also:
             by_status.pop(status, None)
         return {
-            str(status): _error_response(spec, list(refusals.values()))
+            str(status): error_response(spec, list(refusals.values()))
             for status, refusals in sorted(by_status.items())
         }
 
-    def _refusals(self) -> Iterator[_Refusal]:
+    def _refusals(self) -> Iterator[Refusal]:
         said, has_name = self._said, bool(_VARIABLE.search(self._rule.rule))
         named: list[type[ServiceError]] = []
         if said.body is not None or said.query is not None:
@@ -272,14 +231,14 @@ class _Call:
             named += [TokenInvalid, TokenExpired, TokenRevoked]
         for refusal in (*named, *said.refusals, *self._anywhere):
             headers = tuple(refusal.headers)
-            yield _Refusal(refusal.status, refusal.code, refusal.error, headers)
-        yield _Refusal(400, *HTTP_ERRORS[400])
+            yield Refusal(refusal.status, refusal.code, refusal.error, headers)
+        yield Refusal(400, *HTTP_ERRORS[400])
         if has_name:  # A word of the paths in its place is another address, or none.
-            yield _Refusal(404, *HTTP_ERRORS[404])
-            yield _Refusal(405, *HTTP_ERRORS[405], ("Allow",))
+            yield Refusal(404, *HTTP_ERRORS[404])
+            yield Refusal(405, *HTTP_ERRORS[405], ("Allow",))
         if said.body is not None:
-            yield _Refusal(413, *HTTP_ERRORS[413])
-            yield _Refusal(415, *HTTP_ERRORS[415])
+            yield Refusal(413, *HTTP_ERRORS[413])
+            yield Refusal(415, *HTTP_ERRORS[415])
 
 
 def _content(schema: Schema) -> dict[str, Any]:
@@ -301,31 +260,3 @@ def _accepted(said: Operation) -> dict[str, Any]:
         media_type: several if "batch" in media_type else one
         for media_type in said.media_types
     }
-
-
-def _error_response(spec: APISpec, refusals: list[_Refusal]) -> str:
-    """Return the name of the response for these refusals of one status.
-
-    One response for all the calls that may answer with exactly these.
-    """
-    status, codes = refusals[0].status, [refusal.code for refusal in refusals]
-    name = "-".join([str(status), *codes])
-    if name in spec.components.responses:
-        return name
-    examples = {
-        code: {"value": {"error": sentence, "code": code, "details": sentence}}
-        for _, code, sentence, _ in refusals
-    }
-    narrowed = {"properties": {"code": {"enum": codes}}}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, narrowed]}
-    response: dict[str, Any] = {
-        "description": ", ".join(f"`{code}`" for code in codes),
-        "content": {_JSON: {"schema": schema, "examples": examples}},
-    }
-    headers = dict.fromkeys(name for refusal in refusals for name in refusal.headers)
-    if headers:
-        response["headers"] = {
-            name: {"required": True, "schema": _TEXT} for name in headers
-        }
-    spec.components.response(name, response)
-    return name

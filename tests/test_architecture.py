@@ -30,7 +30,7 @@ ROWS = [
     "service",
     "queries",
     "tokens",
-    "json_schema schemas",
+    "json_schema openapi_errors schemas",
     "cursor fields passwords",
     "http",
     "errors",
