@@ -3,6 +3,8 @@
 from flask import Flask
 
 from careers_users import database, errors, health, http, schema_version
+from careers_users.account import cli as account_cli
+from careers_users.account import routes as account_routes
 from careers_users.auth import cli as auth_cli
 from careers_users.auth import passwords
 from careers_users.auth import routes as auth_routes
@@ -10,6 +12,7 @@ from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import cli as follow_cli
 from careers_users.follow import routes as follow_routes
 from careers_users.profile import routes as profile_routes
+from careers_users.sessions import routes as sessions_routes
 from careers_users.settings import Settings
 from careers_users.signing import ALGORITHM
 
@@ -30,10 +33,18 @@ def create_app(settings: Settings) -> Flask:
     passwords.init_app(app, settings)
     http.init_app(app)
     errors.init_app(app)
-    for blueprint in (health.bp, auth_routes.bp, profile_routes.bp, follow_routes.bp):
+    for blueprint in (
+        health.bp,
+        auth_routes.bp,
+        sessions_routes.bp,
+        profile_routes.bp,
+        follow_routes.bp,
+        account_routes.bp,
+    ):
         app.register_blueprint(blueprint)
     for group in (auth_cli.auth, follow_cli.users):
         app.cli.add_command(group)
+    follow_cli.users.add_command(account_cli.audit_user)
     return app
 
 
@@ -42,6 +53,10 @@ def _configure(app: Flask, settings: Settings) -> None:
     app.config.from_mapping(
         MAX_CONTENT_LENGTH=settings.max_request_body_size,
         PUBLIC_READS=settings.public_reads,
+        REFRESH_ROTATION=settings.refresh_rotation,
+        REFRESH_REUSE_WINDOW=settings.refresh_reuse_window,
+        USERNAME_RESERVED_DAYS=settings.username_reserved_days,
+        AUDIT_RETENTION_DAYS=settings.audit_retention_days,
         JWT_SECRET_KEY=settings.jwt_secret_key,
         JWT_ALGORITHM=ALGORITHM,
         JWT_ENCODE_ISSUER=settings.jwt_issuer,

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 MINIMUM_KEY_BYTES = 32
 ACCESS_LIFETIME = timedelta(minutes=60)
 REFRESH_LIFETIME = timedelta(days=7)
+ROTATIONS = ("off", "optional", "required")
 PROXY_HEADERS = (
     "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port forwarded"
 ).split()
@@ -61,6 +62,10 @@ class Settings:
     jwt_issuer: str = "careers_users"
     jwt_audience: str = "careers"
     public_reads: bool = True
+    refresh_rotation: str = "optional"
+    refresh_reuse_window: int = 10
+    username_reserved_days: int = 30
+    audit_retention_days: int = 90
 
     argon2_memory_kib: int = 19 * 1024
     argon2_time_cost: int = 2
@@ -135,6 +140,18 @@ def _read_service(env: _Environment) -> dict[str, Any]:
             "CAREERS_USERS_JWT_AUDIENCE", "careers", validate=Length(1, 255)
         ),
         "public_reads": env.bool("CAREERS_USERS_PUBLIC_READS", True),
+        "refresh_rotation": env.str(
+            "CAREERS_USERS_REFRESH_ROTATION", "optional", validate=OneOf(ROTATIONS)
+        ),
+        "refresh_reuse_window": _int(
+            env, "CAREERS_USERS_REFRESH_REUSE_WINDOW", 10, 0, 30
+        ),
+        "username_reserved_days": _int(
+            env, "CAREERS_USERS_USERNAME_RESERVED_DAYS", 30, 0, 3650
+        ),
+        "audit_retention_days": _int(
+            env, "CAREERS_USERS_AUDIT_RETENTION_DAYS", 90, 1, 3650
+        ),
         "argon2_memory_kib": _int(
             env, "CAREERS_USERS_ARGON2_MEMORY_KIB", 19 * 1024, 7 * 1024, 1024**2
         ),

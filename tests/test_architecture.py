@@ -12,7 +12,7 @@ from careers_users.http import BASE_PATH, operation_of
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "careers_users"
-FEATURES = ["auth", "profile", "follow"]
+FEATURES = ["audit", "auth", "sessions", "profile", "follow", "account"]
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 40
 
@@ -38,7 +38,7 @@ ROWS = [
     "database",
     "extensions",
     "settings signing",
-    "clock draining limits secret_file security_log text",
+    "clock device draining limits secret_file security_log text",
 ]
 
 
@@ -183,5 +183,6 @@ def test_every_view_describes_itself(app: Flask) -> None:
         assert view.__doc__, rule.endpoint
         assert operation.reply is not None, rule.endpoint
         assert rule.rule.endswith("/"), "the slash is canonical"
-        takes_body = bool({"POST", "PATCH", "PUT"} & (rule.methods or set()))
-        assert (operation.body is not None) == takes_body, rule.endpoint
+        if "DELETE" not in (rule.methods or set()):  # It may have one.
+            takes_body = bool({"POST", "PATCH", "PUT"} & (rule.methods or set()))
+            assert (operation.body is not None) == takes_body, rule.endpoint
