@@ -170,4 +170,5 @@ def _check_value(field: Any, value: Any, name: str) -> None:
         assert _TIME.fullmatch(value), (name, value)
     else:
         kinds = {fields.Integer: int, fields.String: str, fields.Boolean: bool}
+        kinds[fields.Dict] = dict
         assert type(value) is kinds[type(field)], (name, value)

@@ -1,6 +1,7 @@
 """The command `careers-users users audit`."""
 
 import click
+from flask.cli import with_appcontext
 
 from careers_users.account import queries
 from careers_users.audit import queries as audit
@@ -15,6 +16,7 @@ from careers_users.audit import queries as audit
     show_default=True,
     help="How many events at most.",
 )
+@with_appcontext
 def audit_user(user: str, limit: int) -> None:
     """Show what happened to an account, newest first.
 

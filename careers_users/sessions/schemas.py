@@ -13,7 +13,7 @@ class RenewSchema(BodySchema):
     """Body of `POST token/refresh/`."""
 
     refresh = Text(required=True, validate=Length(1, TOKEN_MAX))
-    rotate = Flag(load_default=None)
+    rotate = Flag(load_default=None, allow_none=False)
 
 
 class RenewedSchema(AccessSchema):
