@@ -10,6 +10,7 @@ from flask import current_app
 from sqlalchemy import (
     CursorResult,
     Executable,
+    case,
     delete,
     func,
     insert,
@@ -18,7 +19,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import text as sql
-from sqlalchemy.orm import InstrumentedAttribute
 
 from careers_users import clock, security_log
 from careers_users.audit import service as audit
@@ -100,16 +100,26 @@ def _take_back_edges(user_id: int) -> None:
     following = select(Follow.following_id).where(Follow.follower_id == user_id)
     mine = or_(Follow.follower_id == user_id, Follow.following_id == user_id)
     _lock_rows(select(Follow.id).where(mine).order_by(Follow.id))
-    others = or_(
-        UserCounters.user_id == user_id,
-        UserCounters.user_id.in_(followers),
-        UserCounters.user_id.in_(following),
-    )
+    is_follower = UserCounters.user_id.in_(followers)
+    is_followed = UserCounters.user_id.in_(following)
+    own = UserCounters.user_id == user_id
     _lock_rows(
-        select(UserCounters.user_id).where(others).order_by(UserCounters.user_id)
+        select(UserCounters.user_id)
+        .where(or_(own, is_follower, is_followed))
+        .order_by(UserCounters.user_id)
     )
-    _subtract(UserCounters.following_count, followers)
-    _subtract(UserCounters.followers_count, following)
+    # In one statement: PostgreSQL checks the reference of a row that a transaction
+    # changes twice, which would wait for the other's account if that is ending too.
+    _execute(
+        update(UserCounters)
+        .where(or_(is_follower, is_followed))
+        .values(
+            following_count=UserCounters.following_count
+            - case((is_follower, 1), else_=0),
+            followers_count=UserCounters.followers_count
+            - case((is_followed, 1), else_=0),
+        )
+    )
     _execute(delete(Follow).where(mine))
 
 
@@ -118,14 +128,6 @@ def _lock_rows(rows: Any) -> None:
     if db.engine.dialect.name == "postgresql":
         locked = rows.with_for_update().subquery()
         db.session.execute(select(func.count()).select_from(locked))
-
-
-def _subtract(counter: InstrumentedAttribute[int], users: Any) -> None:
-    _execute(
-        update(UserCounters)
-        .where(UserCounters.user_id.in_(users))
-        .values({counter: counter - 1})
-    )
 
 
 def _delete_rows(user_id: int) -> None:

@@ -109,7 +109,8 @@ def test_without_rotate_the_documented_call_is_as_it_was(
         assert set(response.json) == {"access"}
         assert "gen" not in claims_of(response.json["access"])
     assert sessions(app) == before
-    for value in (None, 1, 0, "true", "", [], {}):
+    values: tuple[Any, ...] = (None, 1, 0, "true", "", [], {})
+    for value in values:
         body = {"refresh": alice.refresh, "rotate": value}
         response = api.post("token/refresh/", body)
         assert response.status_code == 400, value
