@@ -10,6 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -93,8 +94,7 @@ def test_all_rotations_of_one_token_are_one(
     token = clients[0].register(f"rotator_{turn}").body["refresh"]
     sid = claims_of(token)["sid"]
     for generation in (2, 3):
-        given = token
-        replies = at_once(lambda c, t=given: rotate(c, t), clients)
+        replies = at_once(partial(rotate, token=token), clients)
 
         assert outcomes(replies) == {200: CLIENTS}
         generations = {claims_of(reply.body["refresh"])["gen"] for reply in replies}

@@ -44,20 +44,13 @@ def test_tells_what_happened_newest_first(
     api.patch("me/update/", {"email": "new@example.com"}, token=alice.access)
     api.patch("me/update/", {"bio": "new"}, token=alice.access)
     api.post("logout/", {"refresh": other["refresh"]}, token=other["access"])
-    keep = {"keep_current": True}
-    api.post("logout/all/", keep, token=alice.access)
+    api.post("logout/all/", {"keep_current": True}, token=alice.access)
 
     reply = api.get("me/activity/", token=alice.access).json
 
-    assert [event["event"] for event in reply["results"]] == [
-        "logged_out_everywhere",
-        "logged_out",
-        "email_changed",
-        "login_succeeded",
-        "login_failed",
-        "login_succeeded",
-        "registered",
-    ]
+    events = "logged_out_everywhere logged_out email_changed login_succeeded"
+    events += " login_failed login_succeeded registered"
+    assert [event["event"] for event in reply["results"]] == events.split()
     assert reply["results"][0]["details"] == {"count": 1}
     assert (reply["next"], reply["previous"]) == (None, None)
     phone = reply["results"][5]
