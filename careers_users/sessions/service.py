@@ -22,6 +22,7 @@ from careers_users.auth.tokens import LAST_USED_PRECISION, Claims
 from careers_users.device import Device
 from careers_users.errors import ServiceError, TokenInvalid, ValidationFailed
 from careers_users.extensions import db
+from careers_users.settings import ACCESS_LIFETIME
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -168,7 +169,8 @@ def end_all(viewer: Claims, device: Device, *, keep_current: bool) -> int:
         if not keep_current:
             # The viewer's session may have expired less than an hour ago, so that it
             # is not among those; its last access tokens have not.
-            tokens.revoke(viewer.session_id, expires_at=viewer.expires_at)
+            until = clock.utcnow() + ACCESS_LIFETIME
+            tokens.revoke(viewer.session_id, expires_at=until)
         audit.record("logged_out_everywhere", viewer.user_id, device, count=count)
     security_log.record("logged_out_everywhere", viewer.user_id, count=count)
     return count

@@ -54,6 +54,14 @@ def test_of_a_star_is_read_in_bites(api: Api, app: Flask) -> None:
     assert response.content_length is None, "sent as it is read"
 
 
+def test_head_is_get_without_a_body(api: Api) -> None:
+    alice = api.register("alice")
+    get = api.get("me/export/", token=alice.access)
+    head = api.call("HEAD", "me/export/", token=alice.access)
+    assert (head.status_code, head.data) == (200, b"")
+    assert dict(head.headers) == dict(get.headers)
+
+
 def test_fields_hold_what_people_wrote(api: Api, app: Flask) -> None:
     alice = api.register("alice", bio='"}],\n\\', first_name="Zoë")
     change_user(app, "alice", avatar=None)

@@ -173,13 +173,17 @@ def test_logs_out_everywhere_else(api: Api, app: Flask, alice: Account) -> None:
 def test_a_session_that_has_just_expired_is_logged_out_too(
     api: Api, alice: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_clock(monkeypatch, NOON + timedelta(days=7) - SECOND)
-    body = {"refresh": alice.refresh}
-    last, other = (api.post("token/refresh/", body).json["access"] for _ in range(2))
+    body, tokens = {"refresh": alice.refresh}, []
+    for minutes in (50, 0):
+        set_clock(monkeypatch, NOON + timedelta(days=7, minutes=-minutes) - SECOND)
+        tokens.append(api.post("token/refresh/", body).json["access"])
     set_clock(monkeypatch, NOON + timedelta(days=7) + SECOND)
-    assert api.post("logout/all/", {}, token=last).json["count"] == 0
-    for access in (last, other):
-        assert api.get("me/", token=access).json["code"] == "token_revoked"
+    assert api.post("logout/all/", {}, token=tokens[0]).json["count"] == 0
+    # Pruned or not, until the last of them has expired.
+    for minutes in (0, 55):
+        set_clock(monkeypatch, NOON + timedelta(days=7, minutes=minutes))
+        api.app.test_cli_runner().invoke(args=["auth", "prune-tokens"])
+        assert api.get("me/", token=tokens[1]).json["code"] == "token_revoked"
 
 
 def test_a_login_too_many_ends_the_oldest_session(
