@@ -5,6 +5,8 @@ from datetime import timedelta
 from flask import Flask
 
 from careers_users import database, docs, errors, health, http, schema_version
+from careers_users.account import cli as account_cli
+from careers_users.account import routes as account_routes
 from careers_users.activity import cli as activity_cli
 from careers_users.activity import routes as activity_routes
 from careers_users.auth import cli as auth_cli
@@ -14,6 +16,7 @@ from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import cli as follow_cli
 from careers_users.follow import routes as follow_routes
 from careers_users.profile import routes as profile_routes
+from careers_users.sessions import routes as sessions_routes
 from careers_users.settings import Settings
 from careers_users.signing import ALGORITHM
 
@@ -34,9 +37,16 @@ def create_app(settings: Settings) -> Flask:
     passwords.init_app(app, settings)
     http.init_app(app)
     errors.init_app(app)
-    for blueprint in (health.bp, auth_routes.bp, profile_routes.bp, follow_routes.bp):
+    for blueprint in (
+        health.bp,
+        auth_routes.bp,
+        sessions_routes.bp,
+        profile_routes.bp,
+        follow_routes.bp,
+        activity_routes.bp,
+        account_routes.bp,
+    ):
         app.register_blueprint(blueprint)
-    app.register_blueprint(activity_routes.bp)
     if settings.docs:
         app.register_blueprint(docs.bp)
     for command in (
@@ -46,6 +56,7 @@ def create_app(settings: Settings) -> Flask:
         docs.openapi_command,
     ):
         app.cli.add_command(command)
+    follow_cli.users.add_command(account_cli.audit_user)
     return app
 
 
@@ -56,6 +67,10 @@ def _configure(app: Flask, settings: Settings) -> None:
         PUBLIC_READS=settings.public_reads,
         EVENTS_TOKENS=settings.events_tokens,
         EVENTS_RETENTION=timedelta(days=settings.events_retention_days),
+        REFRESH_ROTATION=settings.refresh_rotation,
+        REFRESH_REUSE_WINDOW=settings.refresh_reuse_window,
+        USERNAME_RESERVED_DAYS=settings.username_reserved_days,
+        AUDIT_RETENTION_DAYS=settings.audit_retention_days,
         JWT_SECRET_KEY=settings.jwt_secret_key,
         JWT_ALGORITHM=ALGORITHM,
         JWT_ENCODE_ISSUER=settings.jwt_issuer,

@@ -193,6 +193,15 @@ def _is_web_address(value: str) -> bool:
     return "@" not in parts.netloc and _HOST.fullmatch(host) is not None
 
 
+class Flag(fields.Boolean):
+    """A JSON truth value, not a word or a number that might mean one."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
+        if type(value) is not bool:
+            raise ValidationError("Not a valid boolean.")
+        return value
+
+
 class UserId(fields.Field[int]):
     """The number of a user: a JSON integer, not a truth value, a float or a string."""
 

@@ -5,6 +5,7 @@ answers and refuses, and who may call it, so that documents can be made from the
 """
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -12,7 +13,15 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qsl
 
 import orjson
-from flask import Flask, Request, Response, current_app, request
+from flask import (
+    Flask,
+    Request,
+    Response,
+    after_this_request,
+    current_app,
+    has_request_context,
+    request,
+)
 from flask.json.provider import JSONProvider
 from flask_marshmallow.schema import Schema
 from werkzeug.exceptions import MethodNotAllowed, NotFound, UnsupportedMediaType
@@ -25,6 +34,8 @@ from careers_users.errors import (
     http_error,
 )
 from careers_users.limits import USERNAME_MAX, USERNAME_PATTERN
+
+log = logging.getLogger(__name__)
 
 BASE_PATH = "/careers/users"
 # More parameters than any call has; parsing them must stay cheap.
@@ -295,6 +306,29 @@ def init_app(app: Flask) -> None:
     app.url_map.converters["username"] = UsernameConverter
     app.register_error_handler(MethodNotAllowed, _wrong_method)
     app.after_request(_add_headers)
+
+
+def afterwards(work: Callable[[], None]) -> None:
+    """Do `work` once the reply has been sent; at once where there is no request.
+
+    What goes wrong then is logged: nobody is left to be told.
+    """
+    if not has_request_context():
+        work()
+        return
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def do() -> None:
+        try:
+            with app.app_context():
+                work()
+        except Exception:
+            log.exception("What should follow a reply failed")
+
+    @after_this_request
+    def arrange(response: Response) -> Response:
+        response.call_on_close(do)
+        return response
 
 
 def _path_segments(app: Flask) -> frozenset[str]:

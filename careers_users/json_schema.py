@@ -69,7 +69,11 @@ class _Converter(OpenAPIConverter):
                 result["additionalProperties"] = False
         else:
             result.pop("additionalProperties", None)
-            result["required"] = list(result["properties"])
+            result["required"] = [
+                name
+                for name in result["properties"]
+                if not instance.fields[name].metadata.get("optional")
+            ]
         return {"description": first_line(instance), **result, **_facts(type(instance))}
 
 

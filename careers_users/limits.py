@@ -33,6 +33,10 @@ USERS_BATCH_SIZE = 10
 FOLLOWS_BATCH_SIZE = 100
 CURSOR_MAX = 64
 
+# Live sessions of one user; the oldest ends when another is opened.
+SESSIONS_MAX = 100
+ACTIVITY_BATCH_SIZE = 50
+EVENT_MAX = 40
 USER_AGENT_MAX = 255
 # The longest form of an IPv6 address (with an embedded IPv4 one).
 ADDRESS_MAX = 45

@@ -21,6 +21,7 @@ from careers_users.limits import (
     AVATAR_MAX,
     BIO_MAX,
     EMAIL_MAX,
+    EVENT_MAX,
     EVENT_WORD_MAX,
     NAME_MAX,
     USER_AGENT_MAX,
@@ -165,7 +166,8 @@ class Follow(Base):
 class RefreshToken(Base):
     """A session: one row for each login, as long as its refresh token is good.
 
-    The token itself is not stored; it carries this row's id and generation.
+    The token itself is not stored; it carries this row's id and generation. A rotation
+    adds one to the generation; `confirmed_at` is when the new one was first used.
     """
 
     __tablename__ = "refresh_tokens"
@@ -184,6 +186,7 @@ class RefreshToken(Base):
     revoked_reason: Mapped[str | None] = mapped_column(String(30))
     user_agent: Mapped[str] = mapped_column(String(USER_AGENT_MAX), default="")
     address: Mapped[str] = mapped_column(String(ADDRESS_MAX), default="")
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class RevokedToken(Base):
@@ -194,4 +197,37 @@ class RevokedToken(Base):
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     revoked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class SecurityEvent(Base):
+    """Something that happened to an account; rows are added and never changed.
+
+    Without a reference to `users`: that an account was deleted outlives it.
+    """
+
+    __tablename__ = "security_events"
+    __table_args__ = (
+        Index(None, "user_id", "id"),
+        Index(None, "created_at"),
+        # Cursors name events by number.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(Id)
+    event: Mapped[str] = mapped_column(String(EVENT_MAX))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    address: Mapped[str] = mapped_column(String(ADDRESS_MAX), default="")
+    user_agent: Mapped[str] = mapped_column(String(USER_AGENT_MAX), default="")
+    details: Mapped[str] = mapped_column(Text, default="{}")
+
+
+class ReservedUsername(Base):
+    """The folded name of an account that was deleted, until others may have it."""
+
+    __tablename__ = "reserved_usernames"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    username_key: Mapped[str] = mapped_column(Folded, primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -27,6 +27,7 @@ MINIMUM_KEY_BYTES = 32
 _SERVICE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 ACCESS_LIFETIME = timedelta(minutes=60)
 REFRESH_LIFETIME = timedelta(days=7)
+ROTATIONS = ("off", "optional", "required")
 PROXY_HEADERS = (
     "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port forwarded"
 ).split()
@@ -67,6 +68,10 @@ class Settings:
     events_tokens: tuple[str, ...] = field(default=(), repr=False)
     events_retention_days: int = 30
     docs: bool = True
+    refresh_rotation: str = "optional"
+    refresh_reuse_window: int = 10
+    username_reserved_days: int = 30
+    audit_retention_days: int = 90
 
     argon2_memory_kib: int = 19 * 1024
     argon2_time_cost: int = 2
@@ -148,6 +153,18 @@ def _read_service(env: _Environment) -> dict[str, Any]:
             env, "CAREERS_USERS_EVENTS_RETENTION_DAYS", 30, 1, 3650
         ),
         "docs": env.bool("CAREERS_USERS_DOCS", True),
+        "refresh_rotation": env.str(
+            "CAREERS_USERS_REFRESH_ROTATION", "optional", validate=OneOf(ROTATIONS)
+        ),
+        "refresh_reuse_window": _int(
+            env, "CAREERS_USERS_REFRESH_REUSE_WINDOW", 10, 0, 30
+        ),
+        "username_reserved_days": _int(
+            env, "CAREERS_USERS_USERNAME_RESERVED_DAYS", 30, 0, 3650
+        ),
+        "audit_retention_days": _int(
+            env, "CAREERS_USERS_AUDIT_RETENTION_DAYS", 90, 1, 3650
+        ),
         "argon2_memory_kib": _int(
             env, "CAREERS_USERS_ARGON2_MEMORY_KIB", 19 * 1024, 7 * 1024, 1024**2
         ),

@@ -100,7 +100,7 @@ def _has_our_form(claims: dict[str, Any]) -> bool:
         and _TOKEN_ID.fullmatch(claims["jti"]) is not None
         and _is_number(claims["ver"], INTEGER_MAX)
         and _is_number(claims["exp"], LAST_SECOND)
-        and (not is_refresh or _is_number(claims.get("gen"), INTEGER_MAX))
+        and _is_number(claims.get("gen", None if is_refresh else 0), INTEGER_MAX)
     )
 
 

@@ -75,6 +75,8 @@ class Api:
         response = client.open(url, method=method, headers=headers, **options)
         reply = cast(Reply, response)
         self._check(reply)
+        # What the service does once a reply is sent has been done when we return.
+        reply.close()
         return reply
 
     def register(self, username: str, **fields: Any) -> Account:
@@ -148,9 +150,15 @@ def check_error(response: Reply) -> None:
 
 def check_shape(schema: Schema, value: Any) -> None:
     """Assert that `value` has exactly the fields of `schema`, each of its type."""
-    assert set(value) == set(schema.fields), value
+    optional = {
+        name
+        for name, field in schema.fields.items()
+        if field.metadata.get("optional") and name not in value
+    }
+    assert set(value) == set(schema.fields) - optional, value
     for name, field in schema.fields.items():
-        _check_value(field, value[name], name)
+        if name not in optional:
+            _check_value(field, value[name], name)
 
 
 def _check_value(field: Any, value: Any, name: str) -> None:
@@ -166,4 +174,5 @@ def _check_value(field: Any, value: Any, name: str) -> None:
         assert _TIME.fullmatch(value), (name, value)
     else:
         kinds = {fields.Integer: int, fields.String: str, fields.Boolean: bool}
+        kinds[fields.Dict] = dict
         assert type(value) is kinds[type(field)], (name, value)

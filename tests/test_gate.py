@@ -18,6 +18,7 @@ from tests.api import PASSWORD, Account, Api
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "COPY"}
 BODY_MAX = 64 * 1024
 LOGIN = {"username": "alice", "password": PASSWORD}
+_NOT_TEXT = {"following": "integer", "rotate": "boolean", "keep_current": "boolean"}
 
 
 @pytest.fixture
@@ -43,7 +44,8 @@ def routes(api: Api) -> Iterator[tuple[str, str, Operation]]:
 
 def canonical(rule: Rule) -> str:
     """The path of a route, with its slash, and alice wherever a name stands."""
-    return rule.rule.replace("<username:username>", "alice").rstrip("/") + "/"
+    path = rule.rule.replace("<username:username>", "alice")
+    return path.replace("<session_id>", "0" * 32).rstrip("/") + "/"
 
 
 # ------------------------------------------------------------------------------ bodies
@@ -164,7 +166,7 @@ def test_no_string_anywhere_may_hold_nul(api: Api, alice: Account) -> None:
             body = {name: "a\x00b"}
             response = api.call(method, path, json=body, token=alice.access)
             assert response.status_code == 400, (path, name)
-            reason = "integer" if name == "following" else "NUL"
+            reason = _NOT_TEXT.get(name, "NUL")
             assert reason in response.json["details"][name][0], (path, name)
         for name in operation.query.fields if operation.query else ():
             tried.add(name)

@@ -17,6 +17,22 @@ from tests.api import Api
 BY_HAND = re.compile(r"users_search|ix_users_search_text_trgm|alembic_version")
 
 
+def parts(sql: str) -> list[str]:
+    """Cut a definition at the commas between its columns and constraints.
+
+    These may stand in any order: a column added later stands elsewhere in the text.
+    """
+    head, _, body = sql.partition("(")
+    found, depth = [""], 0
+    for character in body.rstrip().removesuffix(")"):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += character
+    return sorted([head.strip(), *(part.strip() for part in found)])
+
+
 def definitions(connection: Connection) -> dict[str, Any]:
     """Return the definition of everything in a database, by its name."""
     if connection.dialect.name == "sqlite":
@@ -24,14 +40,13 @@ def definitions(connection: Connection) -> dict[str, Any]:
             "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite~_%'"
         )
         found = {
-            # Constraints may stand in any order.
-            name: sorted(line.strip(" \t,") for line in sql.splitlines())
+            name: parts(sql)
             for name, sql in connection.execute(text(statement + " ESCAPE '~'"))
         }
     else:
         schema = "'public'::regnamespace"
         statement = f"""
-            SELECT conname, conrelid::regclass || pg_get_constraintdef(oid)
+            SELECT conname || ' (rule)', conrelid::regclass || pg_get_constraintdef(oid)
             FROM pg_constraint WHERE connamespace = {schema}
             UNION SELECT relname, pg_get_indexdef(oid)
             FROM pg_class WHERE relnamespace = {schema} AND relkind = 'i'

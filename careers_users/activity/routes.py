@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from careers_users.activity import service
 from careers_users.activity.intake import NotCloudEvents, events, sister_service
-from careers_users.activity.schemas import EventSchema, OutcomesSchema, read
+from careers_users.activity.schemas import ActivityEventSchema, OutcomesSchema, read
 from careers_users.http import BASE_PATH, refuses, reply
 
 bp = Blueprint("activity", __name__, url_prefix=BASE_PATH)
@@ -14,7 +14,7 @@ bp = Blueprint("activity", __name__, url_prefix=BASE_PATH)
 
 @bp.post("/events/")
 @sister_service
-@events(EventSchema())
+@events(ActivityEventSchema())
 @refuses(NotCloudEvents)
 @reply(OutcomesSchema())
 def take_events(payload: list[Any]) -> dict[str, Any]:

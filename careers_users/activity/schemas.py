@@ -129,7 +129,7 @@ class EventDataSchema(BodySchema):
     comments_received = Count()
 
 
-class EventSchema(BodySchema):
+class ActivityEventSchema(BodySchema):
     """An event about a post's author (CloudEvents 1.0, JSON format).
 
     Attributes not named here are extensions, and allowed.
@@ -197,7 +197,7 @@ class OutcomesSchema(Schema):
     results = fields.List(fields.Nested(OutcomeSchema))
 
 
-_EVENT = EventSchema()
+_EVENT = ActivityEventSchema()
 
 
 def read(item: Any) -> Event | Invalid:

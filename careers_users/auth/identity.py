@@ -9,8 +9,9 @@ from flask import Response, current_app, g, request
 from flask_jwt_extended import verify_jwt_in_request
 from sqlalchemy import RowMapping
 
-from careers_users.auth import queries, tokens
+from careers_users.auth import queries, service, tokens
 from careers_users.auth.tokens import Claims
+from careers_users.device import Device
 from careers_users.errors import (
     NotAuthenticated,
     ServiceError,
@@ -21,10 +22,12 @@ from careers_users.errors import (
 )
 from careers_users.extensions import jwt
 from careers_users.http import View, describe
-from careers_users.limits import TOKEN_MAX
+from careers_users.limits import ADDRESS_MAX, TOKEN_MAX, USER_AGENT_MAX
 
 # RFC 6750, section 2.1, with three parts as a JWT has them (RFC 7515, section 3.1).
 _BEARER = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
+
+_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 # The number of nobody: no user has it, so nobody is followed by the anonymous viewer.
 ANONYMOUS = 0
@@ -84,6 +87,15 @@ def viewer_claims() -> Claims:
     return claims
 
 
+def device() -> Device:
+    """Return from where the request comes."""
+    user_agent = _NOT_PRINTABLE.sub("?", request.user_agent.string)
+    return Device(
+        user_agent=user_agent[:USER_AGENT_MAX],
+        address=(request.remote_addr or "")[:ADDRESS_MAX],
+    )
+
+
 def _authenticate() -> None:
     header = request.headers.get("Authorization")
     if header is None:
@@ -102,6 +114,8 @@ def _is_over(_header: dict[str, Any], payload: dict[str, Any]) -> bool:
     """Ask for user and revocation together, in the request's only such statement."""
     g.claims = tokens.claims_of(payload)
     g.viewer = queries.viewer(g.claims)
+    if g.viewer is not None and g.viewer.get("is_unconfirmed"):
+        service.confirm_rotation(g.claims)
     return g.viewer is None
 
 

@@ -1,6 +1,6 @@
 """What auth reads: who is behind a token, a session, a login."""
 
-from sqlalchemy import RowMapping, bindparam, exists, select
+from sqlalchemy import RowMapping, bindparam, exists, func, select
 
 from careers_users import clock, database, text
 from careers_users.auth.tokens import Claims
@@ -19,12 +19,26 @@ _VIEWER = (
     .where(~_IS_REVOKED)
 )
 
+# The same for the few tokens that came with a rotation: whether that is still to be
+# confirmed is a column.
+_ROTATED_VIEWER = _VIEWER.add_columns(
+    exists()
+    .where(RefreshToken.id == bindparam("session_id"))
+    .where(RefreshToken.generation == bindparam("generation"))
+    .where(RefreshToken.confirmed_at.is_(None))
+    .label("is_unconfirmed")
+)
+
 _LIVE_SESSION = (
-    select(RefreshToken.last_used_at)
+    select(
+        RefreshToken.generation,
+        RefreshToken.confirmed_at,
+        RefreshToken.last_used_at,
+        RefreshToken.expires_at,
+    )
     .join(User, User.id == RefreshToken.user_id)
     .where(RefreshToken.id == bindparam("session_id"))
     .where(RefreshToken.user_id == bindparam("user_id"))
-    .where(RefreshToken.generation == bindparam("generation"))
     .where(RefreshToken.revoked_at.is_(None))
     .where(RefreshToken.expires_at > bindparam("now"))
     .where(User.token_version == bindparam("token_version"))
@@ -41,33 +55,48 @@ _ACCOUNT = select(
     User.password_hash,
     User.token_version,
     User.is_active,
+    # So that a login need not ask whether there is room for another.
+    select(func.count())
+    .where(RefreshToken.user_id == User.id)
+    .where(RefreshToken.revoked_at.is_(None))
+    .where(RefreshToken.expires_at > bindparam("now"))
+    .scalar_subquery()
+    .label("live_sessions"),
 )
 _ACCOUNT_BY_USERNAME = _ACCOUNT.where(User.username_key == bindparam("key"))
 _ACCOUNT_BY_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"))
+_ACCOUNT_BY_ID = _ACCOUNT.where(User.id == bindparam("user_id"))
 
 
 def viewer(claims: Claims) -> RowMapping | None:
-    """Return id and username of a token's user; None if the session is over."""
-    return database.fetch_one(
-        _VIEWER,
-        {
-            "user_id": claims.user_id,
-            "token_version": claims.token_version,
-            "session_id": claims.session_id,
-            "token_id": claims.token_id,
-        },
-    )
+    """Return id and username of a token's user; None if the session is over.
+
+    Of a token that came with a rotation, also `is_unconfirmed`: this is the first call
+    that shows that the rotation's reply has arrived.
+    """
+    parameters: dict[str, object] = {
+        "user_id": claims.user_id,
+        "token_version": claims.token_version,
+        "session_id": claims.session_id,
+        "token_id": claims.token_id,
+    }
+    if not claims.generation:
+        return database.fetch_one(_VIEWER, parameters)
+    parameters["generation"] = claims.generation
+    return database.fetch_one(_ROTATED_VIEWER, parameters)
 
 
 def live_session(claims: Claims) -> RowMapping | None:
-    """Return `last_used_at` of a refresh token's session; None if it is over."""
+    """Return generation and times of a refresh token's session; None if it is over.
+
+    Whether the token's own generation is still good is not asked here.
+    """
     return database.fetch_one(
         _LIVE_SESSION,
         {
             "session_id": claims.session_id,
             "token_id": claims.token_id,
             "user_id": claims.user_id,
-            "generation": claims.generation,
             "token_version": claims.token_version,
             "now": clock.utcnow(),
         },
@@ -77,7 +106,16 @@ def live_session(claims: Claims) -> RowMapping | None:
 def account(identifier: str) -> RowMapping | None:
     """Return the account with that username or e-mail address, hash included.
 
+    `live_sessions` is how many sessions it has that are not over.
+
     No username contains an @ and every address does, so there is no doubt which it is.
     """
     statement = _ACCOUNT_BY_EMAIL if "@" in identifier else _ACCOUNT_BY_USERNAME
-    return database.fetch_one(statement, {"key": text.fold(identifier.strip())})
+    key = text.fold(identifier.strip())
+    return database.fetch_one(statement, {"key": key, "now": clock.utcnow()})
+
+
+def account_by_id(user_id: int) -> RowMapping | None:
+    """Return the account of that number; otherwise as `account`."""
+    parameters = {"user_id": user_id, "now": clock.utcnow()}
+    return database.fetch_one(_ACCOUNT_BY_ID, parameters)

@@ -1,15 +1,13 @@
 """The auth calls."""
 
-import re
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint
 
 from careers_users.auth import service
-from careers_users.auth.identity import signed_in, viewer_claims
+from careers_users.auth.identity import device, signed_in, viewer_claims
 from careers_users.auth.passwords import HashingBusy
 from careers_users.auth.schemas import (
-    AccessSchema,
     LoginReplySchema,
     LoginSchema,
     MessageSchema,
@@ -17,14 +15,9 @@ from careers_users.auth.schemas import (
     RegisterReplySchema,
     RegisterSchema,
 )
-from careers_users.auth.tokens import Device
-from careers_users.errors import TokenInvalid
 from careers_users.http import BASE_PATH, body, refuses, reply
-from careers_users.limits import ADDRESS_MAX, USER_AGENT_MAX
 
 bp = Blueprint("auth", __name__, url_prefix=BASE_PATH)
-
-_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
 @bp.post("/register/")
@@ -33,7 +26,7 @@ _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 @reply(RegisterReplySchema(), 201)
 def register(payload: dict[str, Any]) -> dict[str, Any]:
     """Create an account and sign it in."""
-    user, tokens = service.register(payload, _device())
+    user, tokens = service.register(payload, device())
     return {
         "user": {
             "id": user["id"],
@@ -56,9 +49,7 @@ def register(payload: dict[str, Any]) -> dict[str, Any]:
 @reply(LoginReplySchema())
 def login(payload: dict[str, Any]) -> dict[str, Any]:
     """Sign in with username or e-mail address and password."""
-    account, tokens = service.log_in(
-        payload["username"], payload["password"], _device()
-    )
+    account, tokens = service.log_in(payload["username"], payload["password"], device())
     return {
         "user": {
             "id": account["id"],
@@ -72,15 +63,6 @@ def login(payload: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@bp.post("/token/refresh/")
-@body(RefreshSchema())
-@refuses(TokenInvalid)
-@reply(AccessSchema())
-def refresh(payload: dict[str, Any]) -> dict[str, Any]:
-    """Get a new access token; an Authorization header is not looked at."""
-    return {"access": service.refresh(payload["refresh"])}
-
-
 @bp.post("/logout/")
 @signed_in
 @body(RefreshSchema())
@@ -88,13 +70,5 @@ def refresh(payload: dict[str, Any]) -> dict[str, Any]:
 @reply(MessageSchema())
 def logout(payload: dict[str, Any]) -> dict[str, Any]:
     """End the session; all its tokens are refused from now on."""
-    service.log_out(viewer_claims(), payload["refresh"])
+    service.log_out(viewer_claims(), payload["refresh"], device())
     return {"message": "Successfully logged out"}
-
-
-def _device() -> Device:
-    user_agent = _NOT_PRINTABLE.sub("?", request.user_agent.string)
-    return Device(
-        user_agent=user_agent[:USER_AGENT_MAX],
-        address=(request.remote_addr or "")[:ADDRESS_MAX],
-    )

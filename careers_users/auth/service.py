@@ -1,30 +1,34 @@
-"""What auth does: register, log in, refresh, log out, prune."""
+"""What auth does: register, log in, confirm a rotation, log out, prune."""
 
-from datetime import timedelta
+import logging
 from typing import Any
 
 import jwt
-from sqlalchemy import RowMapping, insert, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import RowMapping, bindparam, exists, insert, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from careers_users import clock, security_log, text
+from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import passwords
-from careers_users.auth.tokens import Claims, Device, Tokens
-from careers_users.database import is_violated
+from careers_users.auth.tokens import Claims, Tokens
+from careers_users.database import is_trouble, is_violated
+from careers_users.device import Device
 from careers_users.errors import (
     Forbidden,
     ServiceError,
-    TokenInvalid,
     Unauthorized,
     ValidationFailed,
 )
 from careers_users.extensions import db
-from careers_users.models import Total, User, UserCounters
+from careers_users.limits import SESSIONS_MAX
+from careers_users.models import ReservedUsername, Total, User, UserCounters
 
-# A session's last use is written at most this often: it need not be exact, and a
-# refresh should not have to write.
-LAST_USED_PRECISION = timedelta(minutes=1)
+log = logging.getLogger(__name__)
+
+# From here on a login makes sure that there is room for its session. Below, as many
+# logins of one user as the difference may be under way at once without exceeding it.
+SESSIONS_CLOSE_TO_MAX = SESSIONS_MAX - 32
 
 
 class UsernameTaken(ServiceError):
@@ -56,6 +60,19 @@ class InvalidCredentials(Unauthorized):
     error = "Username or password is wrong"
 
 
+class WrongPassword(Forbidden):
+    """The password that should confirm a change is not the viewer's.
+
+    Not a 401: the token is good, and clients take a 401 for the end of it.
+    """
+
+    code = "wrong_password"
+    error = "The password is wrong"
+
+    def __init__(self) -> None:
+        super().__init__({"password": ["Wrong."]})
+
+
 class ForeignSession(Forbidden):
     """The refresh token to be revoked is another user's."""
 
@@ -72,7 +89,8 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
     try:
         with db.session.begin():
             user = _add_user(account, password_hash)
-            opened = tokens.open_session(user["id"], user["token_version"], device)
+            row, opened = tokens.new_session(user["id"], user["token_version"], device)
+            audit.record("registered", user["id"], device, beside=row)
     except IntegrityError as error:
         refusal = translate_conflict(error)
         # If both are taken, each database notices another first; clients get the same.
@@ -117,12 +135,31 @@ def _add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
         )
     )
     user = db.session.execute(statement).mappings().one()
-    db.session.execute(insert(UserCounters).values(user_id=user["id"]))
+    _count_user(user["id"], text.fold(user["username"]))
+    return user
+
+
+def _count_user(user_id: int, username_key: str) -> None:
+    # Whether the name is reserved is asked by the statement after the one that took it:
+    # who waited for the deletion of its account sees what that has written.
+    parameters = {"new_id": user_id, "key": username_key, "now": clock.utcnow()}
+    if db.session.execute(_ADD_COUNTERS, parameters).scalar_one():
+        raise UsernameTaken
     # Last, since all registrations wait for this one row until the commit.
     db.session.execute(
         update(Total).where(Total.name == "users").values(value=Total.value + 1)
     )
-    return user
+
+
+_ADD_COUNTERS = (
+    insert(UserCounters)
+    .values(user_id=bindparam("new_id"))
+    .returning(
+        exists()
+        .where(ReservedUsername.username_key == bindparam("key"))
+        .where(ReservedUsername.expires_at > bindparam("now"))
+    )
+)
 
 
 def translate_conflict(error: IntegrityError) -> Exception:
@@ -143,18 +180,38 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, 
     stored = None if account is None else account["password_hash"]
     is_right = passwords().verify(stored, password)
     if account is None or not is_right or not account["is_active"]:
-        user_id = None if account is None else account["id"]
-        security_log.record("login_failed", user_id)
+        if account is None:
+            security_log.record("login_failed")
+        else:
+            audit.record_repeated("login_failed", account["id"], device)
         raise InvalidCredentials
     new_hash = None
     if passwords().is_outdated(account["password_hash"]):
         new_hash = passwords().hash(text.nfc(password))
-    with db.session.begin():
-        if new_hash is not None:
-            _replace_hash(account["id"], account["password_hash"], new_hash)
-        opened = tokens.open_session(account["id"], account["token_version"], device)
+    try:
+        opened = _open_session(account, device, new_hash)
+    except IntegrityError as error:
+        # The reference to a user deleted meanwhile.
+        raise InvalidCredentials from error
     security_log.record("login_succeeded", account["id"])
     return account, opened
+
+
+def _open_session(account: RowMapping, device: Device, new_hash: str | None) -> Tokens:
+    user_id = account["id"]
+    row, opened = tokens.new_session(user_id, account["token_version"], device)
+    with db.session.begin():
+        if new_hash is not None:
+            _replace_hash(user_id, account["password_hash"], new_hash)
+        ended = 0
+        if account["live_sessions"] >= SESSIONS_CLOSE_TO_MAX:
+            ended = tokens.make_room(user_id)
+        if ended:
+            audit.record("session_ended", user_id, device, reason="limit", count=ended)
+        audit.record("login_succeeded", user_id, device, beside=row)
+    if ended:
+        security_log.record("session_ended", user_id, reason="limit", count=ended)
+    return opened
 
 
 def _replace_hash(user_id: int, old_hash: str, new_hash: str) -> None:
@@ -167,23 +224,32 @@ def _replace_hash(user_id: int, old_hash: str, new_hash: str) -> None:
     )
 
 
-def refresh(token: str) -> str:
-    """Return a new access token of a refresh token's session.
+def confirm_password(user_id: int, password: str, device: Device) -> None:
+    """Make sure that who asks knows the viewer's password; else raise WrongPassword."""
+    account = queries.account_by_id(user_id)
+    stored = None if account is None else account["password_hash"]
+    if not passwords().verify(stored, password):
+        audit.record_repeated("confirmation_failed", user_id, device)
+        raise WrongPassword
 
-    Raises TokenInvalid for everything that may be wrong with it: one answer for all.
+
+def confirm_rotation(claims: Claims) -> None:
+    """Write that a rotation's tokens have arrived: its predecessor is not needed now.
+
+    A database that can't take it is no reason to refuse the call: the next one will
+    tell it again.
     """
-    claims = _read_refresh(token)
-    session = None if claims is None else queries.live_session(claims)
-    if claims is None or session is None:
-        raise TokenInvalid
-    now = clock.utcnow()
-    if now - session["last_used_at"] >= LAST_USED_PRECISION:
+    try:
         with db.session.begin():
-            tokens.touch(claims.session_id, now)
-    return tokens.issue_access(claims.user_id, claims.session_id, claims.token_version)
+            tokens.confirm(claims.session_id, claims.generation, clock.utcnow())
+    except SQLAlchemyError as error:
+        if not is_trouble(error):
+            raise
+        log.warning("A rotation could not be confirmed: %s", error)
 
 
-def _read_refresh(token: str, *, allow_expired: bool = False) -> Claims | None:
+def read_refresh(token: str, *, allow_expired: bool = False) -> Claims | None:
+    """Return what a refresh token says; None if it is none of ours, or too old."""
     try:
         claims = tokens.read(token, allow_expired=allow_expired)
     except jwt.InvalidTokenError:
@@ -191,14 +257,14 @@ def _read_refresh(token: str, *, allow_expired: bool = False) -> Claims | None:
     return claims if claims.type == "refresh" else None
 
 
-def log_out(viewer: Claims, refresh_token: str) -> None:
+def log_out(viewer: Claims, refresh_token: str, device: Device) -> None:
     """End the session of a refresh token and the viewer's own, at once.
 
     A session that is over already is no error (RFC 7009, section 2.2). Raises
     ValidationFailed for what is not a refresh token, ForeignSession for another
     user's; then nothing is revoked.
     """
-    claims = _read_refresh(refresh_token, allow_expired=True)
+    claims = read_refresh(refresh_token, allow_expired=True)
     if claims is None:
         raise ValidationFailed({"refresh": ["Not a refresh token."]})
     if claims.user_id != viewer.user_id:
@@ -208,19 +274,24 @@ def log_out(viewer: Claims, refresh_token: str) -> None:
         # other.
         for session_id in sorted({claims.session_id, viewer.session_id}):
             tokens.end_session(session_id, "logout")
-        tokens.revoke(viewer.token_id, viewer.expires_at)
+        tokens.revoke(viewer.token_id, expires_at=viewer.expires_at)
+        audit.record("logged_out", viewer.user_id, device)
     security_log.record("logged_out", viewer.user_id)
     if tokens.is_time_to_prune():
         with db.session.begin():
             tokens.prune_batch()
+            audit.prune_batch()
 
 
 def prune_tokens() -> int:
-    """Delete all expired sessions and revocations; return how many rows that were."""
+    """Delete all expired sessions, revocations, reservations and old events.
+
+    Returns how many rows that were.
+    """
     total = 0
     while True:
         with db.session.begin():
-            deleted = tokens.prune_batch()
+            deleted = tokens.prune_batch() + audit.prune_batch()
         total += deleted
         if not deleted:
             return total

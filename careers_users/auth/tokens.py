@@ -7,24 +7,30 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask_jwt_extended import create_access_token, create_refresh_token, decode_token
-from sqlalchemy import CursorResult, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    CursorResult,
+    Insert,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from careers_users import clock
+from careers_users.device import Device
 from careers_users.extensions import db
-from careers_users.models import RefreshToken, RevokedToken
+from careers_users.limits import SESSIONS_MAX
+from careers_users.models import RefreshToken, ReservedUsername, RevokedToken, User
 from careers_users.settings import ACCESS_LIFETIME, REFRESH_LIFETIME
 
 # Pruning deletes in bites, so that it never holds locks for long.
 PRUNE_BATCH = 1000
-
-
-@dataclass(frozen=True)
-class Device:
-    """From where somebody signs in, as far as the request tells."""
-
-    user_agent: str
-    address: str
+# A session's last use is written at most this often: it need not be exact, and a
+# refresh should not have to write.
+LAST_USED_PRECISION = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -70,85 +76,197 @@ def claims_of(payload: dict[str, Any]) -> Claims:
     )
 
 
-def open_session(user_id: int, token_version: int, device: Device) -> Tokens:
-    """Add the row of a new session; return its tokens. The caller commits."""
+def new_session(
+    user_id: int, token_version: int, device: Device
+) -> tuple[Insert, Tokens]:
+    """Return the insert of a new session's row, for the caller to execute; its tokens.
+
+    The caller commits.
+    """
     now = clock.utcnow()
     session_id = uuid.uuid4().hex
-    db.session.execute(
-        insert(RefreshToken).values(
-            id=session_id,
-            user_id=user_id,
-            generation=1,
-            created_at=now,
-            last_used_at=now,
-            expires_at=now + REFRESH_LIFETIME,
-            user_agent=device.user_agent,
-            address=device.address,
-        )
+    row = insert(RefreshToken).values(
+        id=session_id,
+        user_id=user_id,
+        generation=1,
+        created_at=now,
+        last_used_at=now,
+        expires_at=now + REFRESH_LIFETIME,
+        user_agent=device.user_agent,
+        address=device.address,
     )
-    return Tokens(
+    return row, Tokens(
         access=issue_access(user_id, session_id, token_version),
-        refresh=_issue_refresh(user_id, session_id, token_version),
+        refresh=issue_refresh(
+            user_id, session_id, token_version, 1, now + REFRESH_LIFETIME
+        ),
     )
 
 
-def issue_access(user_id: int, session_id: str, token_version: int) -> str:
-    """Return a new access token of a session."""
-    claims = _claims(session_id, token_version, ACCESS_LIFETIME)
+def issue_access(
+    user_id: int, session_id: str, token_version: int, generation: int | None = None
+) -> str:
+    """Return a new access token of a session.
+
+    With a `generation`, the first call that is made with it confirms that the refresh
+    token of that generation has arrived.
+    """
+    claims = _claims(session_id, token_version, clock.utcnow() + ACCESS_LIFETIME)
+    if generation is not None:
+        claims["gen"] = generation
     token: str = create_access_token(str(user_id), additional_claims=claims)
     return token
 
 
-def _issue_refresh(user_id: int, session_id: str, token_version: int) -> str:
-    claims = _claims(session_id, token_version, REFRESH_LIFETIME) | {"gen": 1}
+def issue_refresh(
+    user_id: int,
+    session_id: str,
+    token_version: int,
+    generation: int,
+    expires_at: datetime,
+) -> str:
+    """Return a refresh token of a session's generation, good until the session ends."""
+    claims = _claims(session_id, token_version, expires_at) | {"gen": generation}
     token: str = create_refresh_token(str(user_id), additional_claims=claims)
     return token
 
 
-def _claims(session_id: str, version: int, lifetime: timedelta) -> dict[str, Any]:
-    now = int(clock.utcnow().timestamp())
+def _claims(session_id: str, version: int, expires_at: datetime) -> dict[str, Any]:
     return {
         "sid": session_id,
         "ver": version,
-        "iat": now,
-        "exp": now + int(lifetime.total_seconds()),
+        "iat": int(clock.utcnow().timestamp()),
+        "exp": int(expires_at.timestamp()),
     }
 
 
 def touch(session_id: str, now: datetime) -> None:
-    """Write when a session was last used. The caller commits."""
+    """Write when a session was last used, to the minute. The caller commits."""
     db.session.execute(
         update(RefreshToken)
         .where(RefreshToken.id == session_id)
+        .where(RefreshToken.last_used_at <= now - LAST_USED_PRECISION)
         .values(last_used_at=now)
     )
 
 
-def end_session(session_id: str, reason: str) -> None:
-    """Revoke a session with all its tokens, if it is not over yet. The caller commits.
+# ----------------------------------------------------------------------------- rotation
 
-    The id stays among the revoked ones until the session's last access token, issued at
-    its very end, would have expired.
+
+def rotate(session_id: str, generation: int, now: datetime) -> bool:
+    """Move a live session on to the next generation, if it still is at this one.
+
+    Tells whether it was. The caller commits.
+    """
+    return _changes_a_row(
+        update(RefreshToken)
+        .where(RefreshToken.id == session_id)
+        .where(RefreshToken.generation == generation)
+        .where(RefreshToken.revoked_at.is_(None))
+        .values(generation=generation + 1, confirmed_at=None, last_used_at=now)
+    )
+
+
+def confirm(session_id: str, generation: int, now: datetime) -> None:
+    """Write, once, when a session's newest generation was used. The caller commits."""
+    db.session.execute(
+        update(RefreshToken)
+        .where(RefreshToken.id == session_id)
+        .where(RefreshToken.generation == generation)
+        .where(RefreshToken.confirmed_at.is_(None))
+        .values(confirmed_at=now)
+    )
+
+
+def _changes_a_row(statement: Update) -> bool:
+    result = db.session.execute(
+        statement, execution_options={"synchronize_session": False}
+    )
+    assert isinstance(result, CursorResult)
+    return result.rowcount > 0
+
+
+# --------------------------------------------------------------------------- revocation
+
+
+def end_session(session_id: str, reason: str, *, user_id: int | None = None) -> bool:
+    """Revoke a session with all its tokens; tell whether it was not over yet.
+
+    With a `user_id`, only if it is that user's. The caller commits. The id stays among
+    the revoked ones until the session's last access token, issued at its very end,
+    would have expired.
     """
     now = clock.utcnow()
-    db.session.execute(
+    statement = (
         update(RefreshToken)
         .where(RefreshToken.id == session_id)
         .where(RefreshToken.revoked_at.is_(None))
         .values(revoked_at=now, revoked_reason=reason)
     )
-    revoke(session_id, now + REFRESH_LIFETIME + ACCESS_LIFETIME)
+    if user_id is not None:
+        statement = statement.where(RefreshToken.user_id == user_id)
+        statement = statement.where(RefreshToken.expires_at > now)
+    was_live = _changes_a_row(statement)
+    if was_live or user_id is None:
+        revoke(session_id, expires_at=now + REFRESH_LIFETIME + ACCESS_LIFETIME)
+    return was_live
 
 
-def revoke(id_: str, expires_at: datetime) -> None:
-    """Put the id of a session or a token among the revoked. The caller commits."""
+def end_sessions(
+    user_id: int, reason: str, *, but: str | None = None, newest: int = 0
+) -> int:
+    """Revoke a user's live sessions; return how many that were. The caller commits.
+
+    All of them, except the one of the id `but` and as many of the `newest`.
+    """
+    now = clock.utcnow()
+    live = (
+        select(RefreshToken.id)
+        .where(RefreshToken.user_id == user_id)
+        .where(RefreshToken.revoked_at.is_(None))
+        .where(RefreshToken.expires_at > now)
+        .order_by(RefreshToken.created_at.desc(), RefreshToken.id)
+    )
+    found = db.session.execute(live).scalars().all()[newest:]
+    # Locked in one order, as by a logout, so that nobody waits for a row while holding
+    # one that another waits for.
+    ids = db.session.execute(
+        select(RefreshToken.id)
+        .where(RefreshToken.id.in_([id_ for id_ in found if id_ != but]))
+        .where(RefreshToken.revoked_at.is_(None))
+        .order_by(RefreshToken.id)
+        .with_for_update()
+    )
+    ended = ids.scalars().all()
+    if ended:
+        _changes_a_row(
+            update(RefreshToken)
+            .where(RefreshToken.id.in_(ended))
+            .values(revoked_at=now, revoked_reason=reason)
+        )
+        revoke(*ended, expires_at=now + REFRESH_LIFETIME + ACCESS_LIFETIME)
+    return len(ended)
+
+
+def make_room(user_id: int) -> int:
+    """End a user's oldest sessions if there is no room for one more; return how many.
+
+    The caller adds the new one and commits. Logins of one user that meet here pass one
+    after the other.
+    """
+    db.session.execute(
+        select(User.id).where(User.id == user_id).with_for_update(key_share=True)
+    )
+    return end_sessions(user_id, "limit", newest=SESSIONS_MAX - 1)
+
+
+def revoke(*ids: str, expires_at: datetime) -> None:
+    """Put ids of sessions or tokens among the revoked. The caller commits."""
     is_sqlite = db.engine.dialect.name == "sqlite"
     new = (sqlite if is_sqlite else postgresql).insert(RevokedToken)
-    db.session.execute(
-        new.values(
-            id=id_, revoked_at=clock.utcnow(), expires_at=expires_at
-        ).on_conflict_do_nothing()
-    )
+    now = clock.utcnow()
+    rows = [{"id": id_, "revoked_at": now, "expires_at": expires_at} for id_ in ids]
+    db.session.execute(new.values(rows).on_conflict_do_nothing())
 
 
 # ------------------------------------------------------------------------------ pruning
@@ -171,13 +289,23 @@ _PRUNE_SESSIONS = delete(RefreshToken).where(
 )
 
 
+_PRUNE_NAMES = delete(ReservedUsername).where(
+    ReservedUsername.username_key.in_(
+        select(ReservedUsername.username_key)
+        .where(ReservedUsername.expires_at < bindparam("now"))
+        .limit(PRUNE_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+)
+
+
 def prune_batch() -> int:
     """Delete up to a batch of each kind of expired row; return how many in all.
 
     The caller commits.
     """
     deleted = 0
-    for statement in (_PRUNE_REVOKED, _PRUNE_SESSIONS):
+    for statement in (_PRUNE_REVOKED, _PRUNE_SESSIONS, _PRUNE_NAMES):
         result = db.session.execute(
             statement,
             {"now": clock.utcnow()},

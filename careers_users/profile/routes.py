@@ -7,6 +7,7 @@ from flask import Blueprint
 
 from careers_users.auth.identity import (
     anyone,
+    device,
     name_in_path,
     signed_in,
     viewer,
@@ -80,7 +81,7 @@ def own_profile() -> dict[str, Any]:
 @reply(UpdatedSchema())
 def update_profile(payload: dict[str, Any]) -> dict[str, Any]:
     """Change any of your names, bio, avatar and e-mail address."""
-    return dict(service.update_profile(viewer_id(), payload))
+    return dict(service.update_profile(viewer_id(), payload, device()))
 
 
 @bp.get("/me/stats/")

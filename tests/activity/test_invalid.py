@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from careers_users.activity.schemas import MOVES, EventSchema, plain
+from careers_users.activity.schemas import MOVES, ActivityEventSchema, plain
 from careers_users.limits import EVENT_WORD_MAX, EVENTS_MAX, ID_MAX
 from tests.activity.sender import (
     SOURCE,
@@ -106,7 +106,7 @@ def test_the_short_way_to_read_an_event_is_that_of_the_schema() -> None:
             item = {**good, name: value}
             found = plain(item)
             try:
-                expected = EventSchema().load(item)
+                expected = ActivityEventSchema().load(item)
             except ValidationError:
                 expected = None
             assert found is None or found == expected, item

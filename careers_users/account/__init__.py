@@ -1,0 +1,1 @@
+"""A whole account: exported, its trail shown, deleted."""

@@ -1,0 +1,156 @@
+"""What is read of a whole account: its trail page by page, everything for an export."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import bindparam, select
+
+from careers_users import database, text
+from careers_users.audit import queries as audit
+from careers_users.fields import is_username
+from careers_users.follow.cursor import Cursor
+from careers_users.models import Follow, RefreshToken, User, UserCounters
+
+# An export reads in bites of this many rows, so that it never holds many in memory.
+EXPORT_BATCH = 1000
+
+Side = Literal["followers", "following"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A batch of the trail, newest first, and the places before and after it."""
+
+    rows: list[dict[str, Any]]
+    newer: Cursor | None
+    older: Cursor | None
+
+
+def activity(user_id: int, query: Mapping[str, Any]) -> Page:
+    """Return a batch of a user's trail; `query` is what ActivityQuerySchema loads."""
+    cursor: Cursor | None = query["cursor"]
+    size = query["batch_size"]
+    # One row more than the batch tells whether there is a batch after it.
+    if cursor is None:
+        found = audit.newest(user_id, size + 1)
+    elif cursor.direction == "older":
+        found = audit.older(user_id, size + 1, cursor.edge_id)
+    else:
+        found = audit.newer(user_id, size + 1, cursor.edge_id)
+    rows, has_more = list(found[:size]), len(found) > size
+    if cursor is not None and cursor.direction == "newer":
+        rows.reverse()
+        newer, older = has_more, True
+    else:
+        newer, older = cursor is not None, has_more
+    if not rows:
+        return Page([], None, None)
+    return Page(
+        rows=rows,
+        newer=Cursor("newer", rows[0]["id"]) if newer else None,
+        older=Cursor("older", rows[-1]["id"]) if older else None,
+    )
+
+
+_PERSON = (
+    select(
+        User.id,
+        User.username,
+        User.email,
+        User.first_name,
+        User.last_name,
+        User.bio,
+        User.avatar,
+        User.is_active,
+        User.created_at,
+        User.updated_at,
+        UserCounters.posts_count,
+        UserCounters.followers_count,
+        UserCounters.following_count,
+        UserCounters.likes_received,
+        UserCounters.comments_received,
+    )
+    .join(UserCounters, UserCounters.user_id == User.id)
+    .where(User.id == bindparam("user_id"))
+)
+
+_SESSIONS = (
+    select(
+        RefreshToken.id,
+        RefreshToken.user_agent.label("device"),
+        RefreshToken.address,
+        RefreshToken.created_at,
+        RefreshToken.last_used_at,
+        RefreshToken.expires_at,
+        RefreshToken.revoked_at.label("ended_at"),
+        RefreshToken.revoked_reason.label("ended_reason"),
+    )
+    .where(RefreshToken.user_id == bindparam("user_id"))
+    .where(RefreshToken.id > bindparam("after"))
+    .order_by(RefreshToken.id)
+    .limit(EXPORT_BATCH)
+)
+
+
+def _edges(side: Side) -> Any:
+    mine, other = Follow.follower_id, Follow.following_id
+    if side == "followers":
+        mine, other = other, mine
+    return (
+        select(Follow.id, User.id.label("user_id"), User.username, Follow.created_at)
+        .join(User, User.id == other)
+        .where(mine == bindparam("user_id"))
+        .where(Follow.id > bindparam("after"))
+        .order_by(Follow.id)
+        .limit(EXPORT_BATCH)
+    )
+
+
+_EDGES = {"followers": _edges("followers"), "following": _edges("following")}
+
+
+def person(user_id: int) -> dict[str, Any] | None:
+    """Return what is held of a user in one row; None if there is no such user."""
+    row = database.fetch_one(_PERSON, {"user_id": user_id})
+    return None if row is None else dict(row)
+
+
+def sessions(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield all stored sessions of a user, also those that are over."""
+    return _walk(_SESSIONS, user_id, "")
+
+
+def edges(user_id: int, side: Side) -> Iterator[dict[str, Any]]:
+    """Yield all edges of a user's side, the oldest first."""
+    return _walk(_EDGES[side], user_id, 0)
+
+
+def events(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the whole trail of a user, the oldest event first."""
+    last = 0
+    while rows := audit.newer(user_id, EXPORT_BATCH, last):
+        yield from rows
+        last = rows[-1]["id"]
+
+
+def _walk(statement: Any, user_id: int, after: int | str) -> Iterator[dict[str, Any]]:
+    while True:
+        rows = database.fetch_all(statement, {"user_id": user_id, "after": after})
+        yield from (dict(row) for row in rows)
+        if len(rows) < EXPORT_BATCH:
+            return
+        after = rows[-1]["id"]
+
+
+_ID_BY_USERNAME = select(User.id).where(User.username_key == bindparam("key"))
+_ID_BY_EMAIL = select(User.id).where(User.email_key == bindparam("key"))
+
+
+def user_id(name: str) -> int | None:
+    """Return the number of the user with that username or e-mail address, if any."""
+    if "@" not in name and not is_username(name):
+        return None
+    statement = _ID_BY_EMAIL if "@" in name else _ID_BY_USERNAME
+    row = database.fetch_one(statement, {"key": text.fold(name)})
+    return None if row is None else row["id"]

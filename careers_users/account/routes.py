@@ -1,0 +1,102 @@
+"""The calls about a whole account."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, json, request, stream_with_context
+
+from careers_users import clock
+from careers_users.account import queries, service
+from careers_users.account.schemas import (
+    ActivityQuerySchema,
+    ActivitySchema,
+    CloseSchema,
+    ExportSchema,
+)
+from careers_users.auth.identity import device, signed_in, viewer_id
+from careers_users.auth.schemas import MessageSchema
+from careers_users.auth.service import WrongPassword
+from careers_users.errors import TokenRevoked
+from careers_users.follow.cursor import Cursor, encode
+from careers_users.http import BASE_PATH, body, query, refuses, reply
+
+bp = Blueprint("account", __name__, url_prefix=BASE_PATH)
+
+
+@bp.delete("/me/")
+@signed_in
+@body(CloseSchema())
+@refuses(WrongPassword)
+@reply(MessageSchema())
+def close(payload: dict[str, Any]) -> dict[str, Any]:
+    """Delete your account for good, with all that is held about you."""
+    service.close(viewer_id(), payload["password"], device())
+    return {"message": "Account deleted"}
+
+
+@bp.get("/me/activity/")
+@signed_in
+@query(ActivityQuerySchema())
+@reply(ActivitySchema())
+def activity(query: dict[str, Any]) -> dict[str, Any]:
+    """List what happened to your account, newest first."""
+    page = queries.activity(viewer_id(), query)
+    return {
+        "next": _link(page.older, query["batch_size"]),
+        "previous": _link(page.newer, query["batch_size"]),
+        "results": page.rows,
+    }
+
+
+def _link(cursor: Cursor | None, batch_size: int) -> str | None:
+    if cursor is None:
+        return None
+    parameters = {"batch_size": batch_size, "cursor": encode(cursor)}
+    return f"{request.path}?{urlencode(parameters)}"
+
+
+@bp.get("/me/export/")
+@signed_in
+@reply(ExportSchema())
+def export() -> Response:
+    """Get everything that is held about you, as one JSON document."""
+    person = queries.person(viewer_id())
+    if person is None:
+        raise TokenRevoked
+    service.note_export(person["id"], device())
+    response = Response(
+        stream_with_context(_export(person)), mimetype="application/json"
+    )
+    response.headers["Content-Disposition"] = 'attachment; filename="export.json"'
+    return response
+
+
+def _export(person: dict[str, Any]) -> Iterator[str]:
+    """Yield the document in pieces, as it is read: it may have a million edges."""
+    user_id = person["id"]
+    lists = {
+        "sessions": queries.sessions(user_id),
+        "followers": queries.edges(user_id, "followers"),
+        "following": queries.edges(user_id, "following"),
+        "activity": queries.events(user_id),
+    }
+    head = json.dumps({"exported_at": clock.utcnow(), "account": person})
+    yield head.removesuffix("}")
+    for name, rows in lists.items():
+        yield f',"{name}":['
+        yield from _separated(rows)
+        yield "]"
+    yield "}"
+
+
+def _separated(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    batch: list[str] = []
+    separator = ""
+    for row in rows:
+        batch.append(json.dumps(row))
+        if len(batch) == queries.EXPORT_BATCH:
+            yield separator + ",".join(batch)
+            batch, separator = [], ","
+    if batch:
+        yield separator + ",".join(batch)

@@ -1,0 +1,160 @@
+"""The end of an account: it goes with all that is held about it, and counts stay exact.
+
+`delete_account()` is for every caller: the account's owner, an operator's command.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import (
+    CursorResult,
+    Executable,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy import text as sql
+
+from careers_users import clock, security_log
+from careers_users.audit import service as audit
+from careers_users.auth.service import confirm_password
+from careers_users.device import Device
+from careers_users.errors import TokenRevoked
+from careers_users.extensions import db
+from careers_users.models import (
+    Follow,
+    RefreshToken,
+    ReservedUsername,
+    SecurityEvent,
+    Total,
+    User,
+    UserCounters,
+)
+
+
+def close(user_id: int, password: str, device: Device) -> None:
+    """Delete the viewer's account, if the password is right; else raise WrongPassword.
+
+    Raises TokenRevoked if another request has just deleted it.
+    """
+    confirm_password(user_id, password, device)
+    if not delete_account(user_id, by="owner"):
+        raise TokenRevoked
+
+
+def note_export(user_id: int, device: Device) -> None:
+    """Write into the trail that all that is held about a user was handed out."""
+    audit.record_repeated("data_exported", user_id, device)
+
+
+def delete_account(user_id: int, *, by: str) -> bool:
+    """Delete a user with edges, sessions and trail; tell whether there was one.
+
+    The counters of everybody at the other end of an edge change in the same
+    transaction. The name stays reserved for USERNAME_RESERVED_DAYS; the e-mail address
+    is free at once. `by` is "owner" or "operator", for the trail, of which this one
+    event outlives the account, and says neither name nor address.
+    """
+    with db.session.begin():
+        username_key = _lock(user_id)
+        if username_key is None:
+            return False
+        _take_back_edges(user_id)
+        _delete_rows(user_id)
+        _reserve(username_key)
+        audit.record("account_deleted", user_id, Device("", ""), by=by)
+        # Last, since all registrations wait for this one row until the commit.
+        _execute(
+            update(Total).where(Total.name == "users").values(value=Total.value - 1)
+        )
+    security_log.record("account_deleted", user_id, by=by)
+    return True
+
+
+def _lock(user_id: int) -> str | None:
+    """Keep everybody else from the account until the commit; return its folded name.
+
+    Whoever would follow, or be followed by, the user waits from here on for the row
+    that the new edge refers to, and then finds nobody.
+    """
+    if db.engine.dialect.name == "postgresql":
+        # In the order in which a recount locks the same tables.
+        db.session.execute(sql("LOCK TABLE users, follows IN ROW EXCLUSIVE MODE"))
+    return db.session.execute(
+        select(User.username_key).where(User.id == user_id).with_for_update()
+    ).scalar_one_or_none()
+
+
+def _take_back_edges(user_id: int) -> None:
+    """Delete all edges of a user, and set the counters at their other ends right.
+
+    Edges before counters, as in an unfollow, and each of them in ascending order: of
+    all who want the same rows, one gets them all.
+    """
+    followers = select(Follow.follower_id).where(Follow.following_id == user_id)
+    following = select(Follow.following_id).where(Follow.follower_id == user_id)
+    mine = or_(Follow.follower_id == user_id, Follow.following_id == user_id)
+    _lock_rows(select(Follow.id).where(mine).order_by(Follow.id))
+    is_follower = UserCounters.user_id.in_(followers)
+    is_followed = UserCounters.user_id.in_(following)
+    own = UserCounters.user_id == user_id
+    _lock_rows(
+        select(UserCounters.user_id)
+        .where(or_(own, is_follower, is_followed))
+        .order_by(UserCounters.user_id)
+    )
+    # In one statement: PostgreSQL checks the reference of a row that a transaction
+    # changes twice, which would wait for the other's account if that is ending too.
+    _execute(
+        update(UserCounters)
+        .where(or_(is_follower, is_followed))
+        .values(
+            following_count=UserCounters.following_count
+            - case((is_follower, 1), else_=0),
+            followers_count=UserCounters.followers_count
+            - case((is_followed, 1), else_=0),
+        )
+    )
+    _execute(delete(Follow).where(mine))
+
+
+def _lock_rows(rows: Any) -> None:
+    """Lock rows in their order; on SQLite the whole database is ours already."""
+    if db.engine.dialect.name == "postgresql":
+        locked = rows.with_for_update().subquery()
+        db.session.execute(select(func.count()).select_from(locked))
+
+
+def _delete_rows(user_id: int) -> None:
+    sessions = select(RefreshToken.id).where(RefreshToken.user_id == user_id)
+    _lock_rows(sessions.order_by(RefreshToken.id))
+    _execute(delete(SecurityEvent).where(SecurityEvent.user_id == user_id))
+    # The counters and the sessions go with it.
+    _execute(delete(User).where(User.id == user_id))
+
+
+def _reserve(username_key: str) -> None:
+    days = current_app.config["USERNAME_RESERVED_DAYS"]
+    if not days:
+        return
+    # One from an earlier time may not have been pruned yet.
+    _execute(
+        delete(ReservedUsername).where(ReservedUsername.username_key == username_key)
+    )
+    _execute(
+        insert(ReservedUsername).values(
+            username_key=username_key, expires_at=clock.utcnow() + timedelta(days=days)
+        )
+    )
+
+
+def _execute(statement: Executable) -> None:
+    result = db.session.execute(
+        statement, execution_options={"synchronize_session": False}
+    )
+    assert isinstance(result, CursorResult)

@@ -1,0 +1,1 @@
+"""Sessions: refreshed and rotated, listed and ended by their owner."""

@@ -1,0 +1,62 @@
+"""The calls about sessions."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from careers_users.auth.identity import device, signed_in, viewer_claims
+from careers_users.auth.schemas import MessageSchema
+from careers_users.errors import TokenInvalid
+from careers_users.http import BASE_PATH, body, refuses, reply
+from careers_users.sessions import queries, service
+from careers_users.sessions.schemas import (
+    LoggedOutSchema,
+    LogoutAllSchema,
+    RenewedSchema,
+    RenewSchema,
+    SessionsSchema,
+)
+
+bp = Blueprint("sessions", __name__, url_prefix=BASE_PATH)
+
+
+@bp.post("/token/refresh/")
+@body(RenewSchema())
+@refuses(TokenInvalid)
+@reply(RenewedSchema())
+def refresh(payload: dict[str, Any]) -> dict[str, Any]:
+    """Get a new access token; an Authorization header is not looked at."""
+    renewed = service.refresh(payload["refresh"], payload["rotate"], device())
+    if renewed.refresh is None:
+        return {"access": renewed.access}
+    return {"access": renewed.access, "refresh": renewed.refresh}
+
+
+@bp.post("/logout/all/")
+@signed_in
+@body(LogoutAllSchema())
+@reply(LoggedOutSchema())
+def logout_all(payload: dict[str, Any]) -> dict[str, Any]:
+    """End all your sessions, or all but this one."""
+    keep = payload["keep_current"]
+    count = service.end_all(viewer_claims(), device(), keep_current=keep)
+    return {"message": "Successfully logged out everywhere", "count": count}
+
+
+@bp.get("/me/sessions/")
+@signed_in
+@reply(SessionsSchema())
+def sessions() -> dict[str, Any]:
+    """List your live sessions, the last used first."""
+    live = queries.live(viewer_claims())
+    return {"count": len(live), "results": live}
+
+
+@bp.delete("/me/sessions/<session_id>/")
+@signed_in
+@refuses(service.SessionNotFound)
+@reply(MessageSchema())
+def end_session(session_id: str) -> dict[str, Any]:
+    """End one of your sessions; all its tokens are refused from now on."""
+    service.end(viewer_claims(), session_id, device())
+    return {"message": "Session ended"}

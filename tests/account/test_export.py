@@ -1,0 +1,69 @@
+"""GET me/export/: everything that is held about a person."""
+
+from flask import Flask
+
+from tests.account.test_delete import crowd
+from tests.api import PASSWORD, Api
+from tests.auth.backstage import change_user, claims_of
+from tests.profile.test_statements import statements
+
+
+def test_holds_all_there_is(api: Api) -> None:
+    alice, bob = api.register("alice", bio="Me"), api.register("bob")
+    api.post("follow/", {"following": bob.id}, token=alice.access)
+    api.post("follow/", {"following": alice.id}, token=bob.access)
+    gone = api.post("login/", {"username": "alice", "password": PASSWORD}).json
+    api.post("logout/", {"refresh": gone["refresh"]}, token=gone["access"])
+
+    response = api.get("me/export/", token=alice.access)
+
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    assert response.headers["Cache-Control"] == "private, no-store"
+    export = response.json
+    profile = api.get("me/", token=alice.access).json
+    stats = api.get("me/stats/", token=alice.access).json
+    assert export["account"] == {**profile, **stats, "is_active": True}
+    assert len(export["sessions"]) == 2
+    ended = {row["id"]: row["ended_reason"] for row in export["sessions"]}
+    assert ended[claims_of(alice.access)["sid"]] is None
+    assert ended[claims_of(gone["access"])["sid"]] == "logout"
+    for side in ("followers", "following"):
+        (edge,) = export[side]
+        assert (edge["user_id"], edge["username"]) == (bob.id, "bob")
+    names = [event["event"] for event in export["activity"]]
+    assert names == ["registered", "login_succeeded", "logged_out"]
+    # That it was handed out is part of the trail from now on.
+    events = api.get("me/activity/", token=alice.access).json["results"]
+    assert events[0]["event"] == "data_exported"
+    assert "argon2" not in response.text
+    assert "password" not in response.text
+    assert api.get("me/export/").json["code"] == "not_authenticated"
+
+
+def test_of_a_star_is_read_in_bites(api: Api, app: Flask) -> None:
+    star = api.register("star")
+    crowd(app, star.id, 50_000)
+
+    with statements(api) as seen:
+        response = api.get("me/export/", token=star.access)
+
+    ids = [edge["user_id"] for edge in response.json["followers"]]
+    assert ids == list(range(1001, 51_001))
+    assert response.json["following"] == []
+    assert 50 <= len(seen) <= 60
+    assert response.content_length is None, "sent as it is read"
+
+
+def test_head_is_get_without_a_body(api: Api) -> None:
+    alice = api.register("alice")
+    get = api.get("me/export/", token=alice.access)
+    head = api.call("HEAD", "me/export/", token=alice.access)
+    assert (head.status_code, head.data) == (200, b"")
+    assert dict(head.headers) == dict(get.headers)
+
+
+def test_fields_hold_what_people_wrote(api: Api, app: Flask) -> None:
+    alice = api.register("alice", bio='"}],\n\\', first_name="Zoë")
+    change_user(app, "alice", avatar=None)
+    account = api.get("me/export/", token=alice.access).json["account"]
+    assert (account["bio"], account["first_name"]) == ('"}],\n\\', "Zoë")
