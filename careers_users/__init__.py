@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from careers_users import database, errors, health, http, schema_version
+from careers_users import database, errors, health, http, schema_version, throttle
 from careers_users.auth import cli as auth_cli
 from careers_users.auth import passwords
 from careers_users.auth import routes as auth_routes
@@ -28,6 +28,7 @@ def create_app(settings: Settings) -> Flask:
     jwt.init_app(app)
     ma.init_app(app)
     passwords.init_app(app, settings)
+    throttle.init_app(app, settings)
     http.init_app(app)
     errors.init_app(app)
     for blueprint in (health.bp, auth_routes.bp, profile_routes.bp, follow_routes.bp):

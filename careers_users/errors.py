@@ -30,7 +30,7 @@ class ServiceError(Exception):
     status: ClassVar[int] = 400
     code: ClassVar[str] = "bad_request"
     error: ClassVar[str] = "The request can't be carried out"
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
 
     def __init__(self, details: Details | None = None) -> None:
         super().__init__(self.error)
@@ -59,7 +59,7 @@ class Unauthorized(ServiceError):
     status = 401
     code = "not_authenticated"
     error = "Authentication is required"
-    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class NotAuthenticated(Unauthorized):
@@ -103,7 +103,7 @@ class Unavailable(ServiceError):
     status = 503
     code = "service_unavailable"
     error = "The service can't answer right now; please try again shortly"
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    headers: Mapping[str, str] = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 
 # Codes and sentences for what Flask and Werkzeug refuse by themselves.

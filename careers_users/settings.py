@@ -16,7 +16,8 @@ from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from careers_users import secret_file
+from careers_users import rates, secret_file
+from careers_users.rates import Rate
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,15 @@ class Settings:
     argon2_time_cost: int = 2
     hash_concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
 
+    ratelimit_enabled: bool = True
+    ratelimit_login: Rate | None = rates.LOGIN
+    ratelimit_login_address: Rate | None = rates.LOGIN_ADDRESS
+    ratelimit_login_username: Rate | None = rates.LOGIN_USERNAME
+    ratelimit_register: Rate | None = rates.REGISTER
+    ratelimit_refresh: Rate | None = rates.REFRESH
+    ratelimit_password: Rate | None = rates.PASSWORD
+    ratelimit_follow: Rate | None = rates.FOLLOW
+
     db_pool_size: int = 8
     db_pool_timeout: int = 5
     db_connect_timeout: int = 5
@@ -110,7 +120,9 @@ class Settings:
         env.add_parser("database_url", normalise_database_url)
         env.add_parser("secret", _check_secret)
         env.add_parser("proxy_headers", _parse_proxy_headers)
+        env.add_parser("rate", _parse_rate)
         values = _read_service(env) | _read_database(env) | _read_server(env)
+        values |= _read_rates(env)
         data_dir = Path(env.str("CAREERS_USERS_DATA_DIR", "instance")).resolve()
         try:
             env.seal()
@@ -141,6 +153,31 @@ def _read_service(env: _Environment) -> dict[str, Any]:
         "argon2_time_cost": _int(env, "CAREERS_USERS_ARGON2_TIME_COST", 2, 1, 20),
         "hash_concurrency": _int(
             env, "CAREERS_USERS_HASH_CONCURRENCY", os.cpu_count() or 1, 1, 256
+        ),
+    }
+
+
+def _read_rates(env: _Environment) -> dict[str, Any]:
+    return {
+        "ratelimit_enabled": env.bool("CAREERS_USERS_RATELIMIT_ENABLED", True),
+        "ratelimit_login": env.rate("CAREERS_USERS_RATELIMIT_LOGIN", str(rates.LOGIN)),
+        "ratelimit_login_address": env.rate(
+            "CAREERS_USERS_RATELIMIT_LOGIN_ADDRESS", str(rates.LOGIN_ADDRESS)
+        ),
+        "ratelimit_login_username": env.rate(
+            "CAREERS_USERS_RATELIMIT_LOGIN_USERNAME", str(rates.LOGIN_USERNAME)
+        ),
+        "ratelimit_register": env.rate(
+            "CAREERS_USERS_RATELIMIT_REGISTER", str(rates.REGISTER)
+        ),
+        "ratelimit_refresh": env.rate(
+            "CAREERS_USERS_RATELIMIT_REFRESH", str(rates.REFRESH)
+        ),
+        "ratelimit_password": env.rate(
+            "CAREERS_USERS_RATELIMIT_PASSWORD", str(rates.PASSWORD)
+        ),
+        "ratelimit_follow": env.rate(
+            "CAREERS_USERS_RATELIMIT_FOLLOW", str(rates.FOLLOW)
         ),
     }
 
@@ -224,6 +261,13 @@ def _check_secret(value: str) -> str:
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
     return value
+
+
+def _parse_rate(value: str) -> Rate | None:
+    try:
+        return rates.parse(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
 
 
 def _parse_proxy_headers(value: str) -> frozenset[str]:

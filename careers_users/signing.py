@@ -5,6 +5,7 @@ any audience, tokens without an expiry and costs several times what PyJWT needs,
 manager here replaces that one step for access and refresh tokens alike.
 """
 
+import hmac
 import re
 from functools import lru_cache
 from typing import Any
@@ -52,6 +53,12 @@ class TokenManager(JWTManager):
             error.jwt_header, error.jwt_data = {}, claims  # type: ignore[attr-defined]
             raise error
         return claims
+
+
+def secret_for(purpose: str) -> bytes:
+    """Return a key for keyed hashes of one purpose, the same for all instances."""
+    key: str = current_app.config["JWT_SECRET_KEY"]
+    return hmac.digest(key.encode(), f"careers_users {purpose}".encode(), "sha256")
 
 
 @lru_cache(maxsize=CACHE_SIZE)

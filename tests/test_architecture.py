@@ -29,7 +29,7 @@ ROWS = [
     "identity",
     "service",
     "queries",
-    "tokens",
+    "tokens throttle",
     "schemas",
     "cursor fields passwords",
     "http",
@@ -38,7 +38,7 @@ ROWS = [
     "database",
     "extensions",
     "settings signing",
-    "clock draining limits secret_file security_log text",
+    "clock draining limits rates secret_file security_log text",
 ]
 
 

@@ -1,6 +1,6 @@
 """What auth reads: who is behind a token, a session, a login."""
 
-from sqlalchemy import RowMapping, bindparam, exists, select
+from sqlalchemy import RowMapping, bindparam, exists, func, or_, select
 
 from careers_users import clock, database, text
 from careers_users.auth.tokens import Claims
@@ -42,6 +42,28 @@ _ACCOUNT = select(
     User.token_version,
     User.is_active,
 )
+# From where somebody has signed in lately, for the throttle: not ended by force, since
+# who did that may have come from there too.
+_ADDRESSES_MAX = 50
+_RECENT = (
+    select(RefreshToken.address)
+    .where(RefreshToken.user_id == User.id)
+    .where(RefreshToken.expires_at > bindparam("now"))
+    .where(
+        or_(RefreshToken.revoked_at.is_(None), RefreshToken.revoked_reason == "logout")
+    )
+    .order_by(RefreshToken.created_at.desc())
+    .limit(_ADDRESSES_MAX)
+    .correlate(User)
+    .subquery()
+)
+_LOGIN = _ACCOUNT.add_columns(
+    select(func.aggregate_strings(_RECENT.c.address, " "))
+    .scalar_subquery()
+    .label("addresses")
+)
+_LOGIN_BY_USERNAME = _LOGIN.where(User.username_key == bindparam("key"))
+_LOGIN_BY_EMAIL = _LOGIN.where(User.email_key == bindparam("key"))
 _ACCOUNT_BY_USERNAME = _ACCOUNT.where(User.username_key == bindparam("key"))
 _ACCOUNT_BY_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"))
 
@@ -81,3 +103,13 @@ def account(identifier: str) -> RowMapping | None:
     """
     statement = _ACCOUNT_BY_EMAIL if "@" in identifier else _ACCOUNT_BY_USERNAME
     return database.fetch_one(statement, {"key": text.fold(identifier.strip())})
+
+
+def login_account(identifier: str) -> RowMapping | None:
+    """Return the same with `addresses`: whence the user has signed in lately.
+
+    They stand in one text, with spaces between them.
+    """
+    statement = _LOGIN_BY_EMAIL if "@" in identifier else _LOGIN_BY_USERNAME
+    key = text.fold(identifier.strip())
+    return database.fetch_one(statement, {"key": key, "now": clock.utcnow()})

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from careers_users import throttle
 from careers_users.auth import service
 from careers_users.auth.identity import signed_in, viewer_claims
 from careers_users.auth.schemas import (
@@ -20,6 +21,7 @@ from careers_users.auth.tokens import Device
 from careers_users.errors import TokenInvalid
 from careers_users.http import BASE_PATH, body, refuses, reply
 from careers_users.limits import ADDRESS_MAX, USER_AGENT_MAX
+from careers_users.throttle import Bucket, RateLimited
 
 bp = Blueprint("auth", __name__, url_prefix=BASE_PATH)
 
@@ -28,7 +30,7 @@ _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 @bp.post("/register/")
 @body(RegisterSchema())
-@refuses(service.UsernameTaken, service.EmailTaken)
+@refuses(service.UsernameTaken, service.EmailTaken, RateLimited)
 @reply(RegisterReplySchema(), 201)
 def register(payload: dict[str, Any]) -> dict[str, Any]:
     """Create an account and sign it in."""
@@ -51,7 +53,7 @@ def register(payload: dict[str, Any]) -> dict[str, Any]:
 
 @bp.post("/login/")
 @body(LoginSchema())
-@refuses(service.InvalidCredentials)
+@refuses(service.InvalidCredentials, RateLimited)
 @reply(LoginReplySchema())
 def login(payload: dict[str, Any]) -> dict[str, Any]:
     """Sign in with username or e-mail address and password."""
@@ -73,11 +75,13 @@ def login(payload: dict[str, Any]) -> dict[str, Any]:
 
 @bp.post("/token/refresh/")
 @body(RefreshSchema())
-@refuses(TokenInvalid)
+@refuses(TokenInvalid, RateLimited)
 @reply(AccessSchema())
 def refresh(payload: dict[str, Any]) -> dict[str, Any]:
     """Get a new access token; an Authorization header is not looked at."""
-    return {"access": service.refresh(payload["refresh"])}
+    caller = Bucket("refresh", (throttle.place(_device().address),))
+    with throttle.counting(TokenInvalid, caller):
+        return {"access": service.refresh(payload["refresh"])}
 
 
 @bp.post("/logout/")

@@ -7,9 +7,9 @@ import jwt
 from sqlalchemy import RowMapping, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import clock, security_log, text
+from careers_users import clock, security_log, text, throttle
 from careers_users.auth import queries, tokens
-from careers_users.auth.passwords import passwords
+from careers_users.auth.passwords import HashingBusy, passwords
 from careers_users.auth.tokens import Claims, Device, Tokens
 from careers_users.database import is_violated
 from careers_users.errors import (
@@ -21,6 +21,7 @@ from careers_users.errors import (
 )
 from careers_users.extensions import db
 from careers_users.models import Total, User, UserCounters
+from careers_users.throttle import Bucket, Reservation
 
 # A session's last use is written at most this often: it need not be exact, and a
 # refresh should not have to write.
@@ -66,8 +67,9 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
     """Add an account and open its first session; return the user's row and the tokens.
 
     `account` is what RegisterSchema loads. Raises UsernameTaken or EmailTaken, as the
-    database decides.
+    database decides, and RateLimited: of those too, or names could be tried out.
     """
+    throttle.reserve(Bucket("register", (throttle.place(device.address),)))
     password_hash = passwords().hash(account["password"])
     try:
         with db.session.begin():
@@ -137,13 +139,14 @@ def translate_conflict(error: IntegrityError) -> Exception:
 def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, Tokens]:
     """Open a session for who knows the password; return the account and the tokens.
 
-    Raises InvalidCredentials, after the same work whoever is asked for.
+    Raises InvalidCredentials, after the same work whoever is asked for, or RateLimited.
     """
-    account = queries.account(identifier)
-    stored = None if account is None else account["password_hash"]
-    is_right = passwords().verify(stored, password)
+    account = queries.login_account(identifier)
+    user_id = None if account is None else account["id"]
+    buckets = _login_buckets(identifier, account, device)
+    tries = throttle.reserve(*buckets, user_id=user_id)
+    is_right = _verify(account, password, tries)
     if account is None or not is_right or not account["is_active"]:
-        user_id = None if account is None else account["id"]
         security_log.record("login_failed", user_id)
         raise InvalidCredentials
     new_hash = None
@@ -153,8 +156,36 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, 
         if new_hash is not None:
             _replace_hash(account["id"], account["password_hash"], new_hash)
         opened = tokens.open_session(account["id"], account["token_version"], device)
+        tries.give_back(db.session)
     security_log.record("login_succeeded", account["id"])
     return account, opened
+
+
+def _login_buckets(
+    identifier: str, account: RowMapping | None, device: Device
+) -> list[Bucket]:
+    """Return whom a login counts: the user here, everybody here, the user anywhere.
+
+    The last not where the user has signed in lately, or anybody could lock them out.
+    """
+    place = throttle.place(device.address)
+    whom = text.fold(identifier.strip()) if account is None else account["id"]
+    buckets = [Bucket("login", (whom, place)), Bucket("login_address", (place,))]
+    known = "" if account is None else account["addresses"] or ""
+    if place not in map(throttle.place, known.split()):
+        buckets.append(Bucket("login_username", (whom,)))
+    return buckets
+
+
+def _verify(account: RowMapping | None, password: str, tries: Reservation) -> bool:
+    """Verify a password, also for nobody; what was not verified is no try."""
+    stored = None if account is None else account["password_hash"]
+    try:
+        return passwords().verify(stored, password)
+    except HashingBusy:
+        with db.session.begin():
+            tries.give_back(db.session)
+        raise
 
 
 def _replace_hash(user_id: int, old_hash: str, new_hash: str) -> None:
@@ -216,11 +247,14 @@ def log_out(viewer: Claims, refresh_token: str) -> None:
 
 
 def prune_tokens() -> int:
-    """Delete all expired sessions and revocations; return how many rows that were."""
+    """Delete all rows whose time is over; return how many that were.
+
+    Those of sessions, revocations and counted tries.
+    """
     total = 0
     while True:
         with db.session.begin():
-            deleted = tokens.prune_batch()
+            deleted = tokens.prune_batch() + throttle.prune_batch(db.session)
         total += deleted
         if not deleted:
             return total
