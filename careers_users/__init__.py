@@ -2,7 +2,17 @@
 
 from flask import Flask
 
-from careers_users import database, errors, health, http, schema_version, throttle
+from careers_users import (
+    database,
+    errors,
+    health,
+    http,
+    jwks,
+    keys_cli,
+    schema_version,
+    signing,
+    throttle,
+)
 from careers_users.auth import cli as auth_cli
 from careers_users.auth import passwords
 from careers_users.auth import routes as auth_routes
@@ -11,7 +21,6 @@ from careers_users.follow import cli as follow_cli
 from careers_users.follow import routes as follow_routes
 from careers_users.profile import routes as profile_routes
 from careers_users.settings import Settings
-from careers_users.signing import ALGORITHM
 
 __all__ = ["create_app"]
 
@@ -26,14 +35,21 @@ def create_app(settings: Settings) -> Flask:
     database.init_app(app, settings)
     migrate.init_app(app, db, str(schema_version.migrations_directory()))
     jwt.init_app(app)
+    signing.init_app(app, settings)
     ma.init_app(app)
     passwords.init_app(app, settings)
     throttle.init_app(app, settings)
     http.init_app(app)
     errors.init_app(app)
-    for blueprint in (health.bp, auth_routes.bp, profile_routes.bp, follow_routes.bp):
+    for blueprint in (
+        health.bp,
+        jwks.bp,
+        auth_routes.bp,
+        profile_routes.bp,
+        follow_routes.bp,
+    ):
         app.register_blueprint(blueprint)
-    for group in (auth_cli.auth, follow_cli.users):
+    for group in (auth_cli.auth, follow_cli.users, keys_cli.keys):
         app.cli.add_command(group)
     return app
 
@@ -44,7 +60,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         MAX_CONTENT_LENGTH=settings.max_request_body_size,
         PUBLIC_READS=settings.public_reads,
         JWT_SECRET_KEY=settings.jwt_secret_key,
-        JWT_ALGORITHM=ALGORITHM,
+        JWT_KEY_RING=settings.jwt_key_ring,
         JWT_ENCODE_ISSUER=settings.jwt_issuer,
         JWT_DECODE_ISSUER=settings.jwt_issuer,
         JWT_ENCODE_AUDIENCE=settings.jwt_audience,
@@ -55,7 +71,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         JWT_COOKIE_CSRF_PROTECT=False,
         JWT_ENCODE_NBF=False,
     )
-    if not settings.jwt_secret_key:
+    if not settings.jwt_secret_key and not settings.jwt_key_ring:
         app.before_request(_refuse_without_key)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from careers_users.database import is_trouble
+from careers_users.keyring import KeyRingError
 
 log = logging.getLogger(__name__)
 
@@ -130,11 +131,17 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ValidationError, _validation_failed)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(SQLAlchemyError, _database_error)
+    app.register_error_handler(KeyRingError, _no_key)
 
 
 def _validation_failed(error: ValidationError) -> Response:
     messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
     return error_response(ValidationFailed(messages))
+
+
+def _no_key(error: KeyRingError) -> Response:
+    log.error("%s", error)
+    return error_response(Unavailable())
 
 
 def http_error(error: HTTPException) -> Response:

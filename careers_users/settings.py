@@ -59,6 +59,7 @@ class Settings:
     database_url: str = field(repr=False)
     embedded: bool = False
     jwt_secret_key: str = field(repr=False)
+    jwt_key_ring: Path | None = None
     jwt_issuer: str = "careers_users"
     jwt_audience: str = "careers"
     public_reads: bool = True
@@ -121,6 +122,7 @@ class Settings:
         env.add_parser("secret", _check_secret)
         env.add_parser("proxy_headers", _parse_proxy_headers)
         env.add_parser("rate", _parse_rate)
+        env.add_parser("path_to", _absolute)
         values = _read_service(env) | _read_database(env) | _read_server(env)
         values |= _read_rates(env)
         data_dir = Path(env.str("CAREERS_USERS_DATA_DIR", "instance")).resolve()
@@ -132,7 +134,8 @@ class Settings:
         if values["database_url"] is None:
             values["embedded"] = True
             values["database_url"] = _embedded_database_url(data_dir)
-            values["jwt_secret_key"] = values["jwt_secret_key"] or _own_key(data_dir)
+            if not values["jwt_secret_key"] and not values["jwt_key_ring"]:
+                values["jwt_secret_key"] = _own_key(data_dir)
         return cls(**values)
 
 
@@ -140,6 +143,7 @@ def _read_service(env: _Environment) -> dict[str, Any]:
     return {
         "database_url": env.database_url("DATABASE_URL", ""),
         "jwt_secret_key": env.secret("CAREERS_USERS_JWT_SECRET_KEY", ""),
+        "jwt_key_ring": env.path_to("CAREERS_USERS_JWT_KEY_RING", ""),
         "jwt_issuer": env.str(
             "CAREERS_USERS_JWT_ISSUER", "careers_users", validate=Length(1, 255)
         ),
@@ -261,6 +265,10 @@ def _check_secret(value: str) -> str:
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
     return value
+
+
+def _absolute(value: str) -> Path | None:
+    return Path(value).resolve() if value else None
 
 
 def _parse_rate(value: str) -> Rate | None:

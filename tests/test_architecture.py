@@ -25,7 +25,7 @@ ROWS = [
     "supervisor",
     "worker",
     "connections",
-    "routes cli health",
+    "routes cli health jwks keys_cli",
     "identity",
     "service",
     "queries",
@@ -37,7 +37,10 @@ ROWS = [
     "models schema_version",
     "database",
     "extensions",
-    "settings signing",
+    "signing",
+    "key_file",
+    "keyring",
+    "settings",
     "clock draining limits rates secret_file security_log text",
 ]
 

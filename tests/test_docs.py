@@ -85,7 +85,10 @@ def test_every_route_has_its_row_and_every_row_its_route(app: Flask) -> None:
     text = text_of("docs/api.md")
     rows = re.findall(r"^\| `([A-Z]+) (\S+)` \|", text, re.MULTILINE)
     named = {f"{method} {BASE_PATH}/{path.lstrip('/')}" for method, path in rows}
-    named |= {f"GET {path}" for path in re.findall(r"`GET (/health\S+)`", text)}
+    named |= {
+        f"GET {path}"
+        for path in re.findall(r"`GET (/(?:health|\.well-known)\S+)`", text)
+    }
     assert {row.replace("{username}", "<username:username>") for row in named} == served
 
 
@@ -117,8 +120,9 @@ def test_commands_named_anywhere_exist_and_all_are_named() -> None:
         re.findall(r"^\| `careers-users (.+?)` \|", text_of("README.md"), re.MULTILINE)
     )
     ours = {"serve", "db upgrade", "auth prune-tokens", "users recount"}
+    ours |= {"keys generate", "keys rotate", "keys list"}
     assert readme == ours
-    listed = {"serve", "db", "auth", "users"}
+    listed = {"serve", "db", "auth", "users", "keys"}
     assert set(main.list_commands(context)) == listed
 
 

@@ -490,7 +490,6 @@ def test_forwarded_headers_are_dropped_without_a_proxy(server: Running) -> None:
     headers = {**FORWARDED, "Forwarded": "for=203.0.113.7;proto=https"}
     reply = server.get("/ip", headers)
     assert reply.json() == {"ip": "127.0.0.1", "scheme": "http", "seen": []}
-    assert server.log().count("Ignoring the forwarding headers") == 1
 
 
 def test_forwarded_headers_of_the_trusted_proxy(launch: Launch) -> None:
@@ -515,6 +514,9 @@ def test_forwarded_headers_of_somebody_else(launch: Launch) -> None:
         assert reply.json() == {"ip": "127.0.0.1", "scheme": "http", "seen": []}
     # The operator hears of it, once.
     advice = "set CAREERS_USERS_TRUSTED_PROXY=127.0.0.1"
+    running.wait_for(advice)
+    running.process.terminate()
+    running.exit_code()
     assert running.log().count(advice) == 1
 
 
