@@ -3,6 +3,7 @@
 from flask import Flask
 
 from careers_users import (
+    blocklist,
     database,
     errors,
     health,
@@ -19,6 +20,7 @@ from careers_users.auth import routes as auth_routes
 from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import cli as follow_cli
 from careers_users.follow import routes as follow_routes
+from careers_users.password import routes as password_routes
 from careers_users.profile import routes as profile_routes
 from careers_users.settings import Settings
 
@@ -39,15 +41,12 @@ def create_app(settings: Settings) -> Flask:
     ma.init_app(app)
     passwords.init_app(app, settings)
     throttle.init_app(app, settings)
+    blocklist.init_app(app, settings.password_blocklist)
     http.init_app(app)
     errors.init_app(app)
-    for blueprint in (
-        health.bp,
-        jwks.bp,
-        auth_routes.bp,
-        profile_routes.bp,
-        follow_routes.bp,
-    ):
+    for feature in (auth_routes, password_routes, profile_routes, follow_routes):
+        app.register_blueprint(feature.bp)
+    for blueprint in (health.bp, jwks.bp):
         app.register_blueprint(blueprint)
     for group in (auth_cli.auth, follow_cli.users, keys_cli.keys):
         app.cli.add_command(group)
@@ -59,6 +58,7 @@ def _configure(app: Flask, settings: Settings) -> None:
     app.config.from_mapping(
         MAX_CONTENT_LENGTH=settings.max_request_body_size,
         PUBLIC_READS=settings.public_reads,
+        PASSWORD_MIN_LENGTH=settings.password_min_length,
         JWT_SECRET_KEY=settings.jwt_secret_key,
         JWT_KEY_RING=settings.jwt_key_ring,
         JWT_ENCODE_ISSUER=settings.jwt_issuer,

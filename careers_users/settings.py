@@ -16,7 +16,8 @@ from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from careers_users import rates, secret_file
+from careers_users import blocklist, rates, secret_file
+from careers_users.limits import PASSWORD_MIN
 from careers_users.rates import Rate
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,9 @@ class Settings:
     argon2_memory_kib: int = 19 * 1024
     argon2_time_cost: int = 2
     hash_concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    password_min_length: int = PASSWORD_MIN
+    password_blocklist: str = blocklist.OFF
 
     ratelimit_enabled: bool = True
     ratelimit_login: Rate | None = rates.LOGIN
@@ -123,6 +127,7 @@ class Settings:
         env.add_parser("proxy_headers", _parse_proxy_headers)
         env.add_parser("rate", _parse_rate)
         env.add_parser("path_to", _absolute)
+        env.add_parser("blocklist", _check_blocklist)
         values = _read_service(env) | _read_database(env) | _read_server(env)
         values |= _read_rates(env)
         data_dir = Path(env.str("CAREERS_USERS_DATA_DIR", "instance")).resolve()
@@ -151,6 +156,12 @@ def _read_service(env: _Environment) -> dict[str, Any]:
             "CAREERS_USERS_JWT_AUDIENCE", "careers", validate=Length(1, 255)
         ),
         "public_reads": env.bool("CAREERS_USERS_PUBLIC_READS", True),
+        "password_min_length": _int(
+            env, "CAREERS_USERS_PASSWORD_MIN_LENGTH", PASSWORD_MIN, PASSWORD_MIN, 64
+        ),
+        "password_blocklist": env.blocklist(
+            "CAREERS_USERS_PASSWORD_BLOCKLIST", blocklist.OFF
+        ),
         "argon2_memory_kib": _int(
             env, "CAREERS_USERS_ARGON2_MEMORY_KIB", 19 * 1024, 7 * 1024, 1024**2
         ),
@@ -265,6 +276,16 @@ def _check_secret(value: str) -> str:
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
     return value
+
+
+def _check_blocklist(value: str) -> str:
+    if value.lower() in (blocklist.OFF, blocklist.COMMON):
+        return value.lower()
+    try:
+        blocklist.load(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+    return str(Path(value).resolve())
 
 
 def _absolute(value: str) -> Path | None:

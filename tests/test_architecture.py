@@ -12,7 +12,7 @@ from careers_users.http import BASE_PATH, operation_of
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "careers_users"
-FEATURES = ["auth", "profile", "follow"]
+FEATURES = ["auth", "password", "profile", "follow"]
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 40
 
@@ -41,7 +41,7 @@ ROWS = [
     "key_file",
     "keyring",
     "settings",
-    "clock draining limits rates secret_file security_log text",
+    "blocklist clock draining limits rates secret_file security_log text",
 ]
 
 

@@ -65,6 +65,7 @@ _LOGIN = _ACCOUNT.add_columns(
 _LOGIN_BY_USERNAME = _LOGIN.where(User.username_key == bindparam("key"))
 _LOGIN_BY_EMAIL = _LOGIN.where(User.email_key == bindparam("key"))
 _ACCOUNT_BY_USERNAME = _ACCOUNT.where(User.username_key == bindparam("key"))
+_ACCOUNT_BY_ID = _ACCOUNT.where(User.id == bindparam("user_id"))
 _ACCOUNT_BY_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"))
 
 
@@ -103,6 +104,11 @@ def account(identifier: str) -> RowMapping | None:
     """
     statement = _ACCOUNT_BY_EMAIL if "@" in identifier else _ACCOUNT_BY_USERNAME
     return database.fetch_one(statement, {"key": text.fold(identifier.strip())})
+
+
+def account_by_id(user_id: int) -> RowMapping | None:
+    """Return the account of that number, hash included."""
+    return database.fetch_one(_ACCOUNT_BY_ID, {"user_id": user_id})
 
 
 def login_account(identifier: str) -> RowMapping | None:

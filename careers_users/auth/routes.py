@@ -34,7 +34,7 @@ _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 @reply(RegisterReplySchema(), 201)
 def register(payload: dict[str, Any]) -> dict[str, Any]:
     """Create an account and sign it in."""
-    user, tokens = service.register(payload, _device())
+    user, tokens = service.register(payload, device())
     return {
         "user": {
             "id": user["id"],
@@ -57,9 +57,7 @@ def register(payload: dict[str, Any]) -> dict[str, Any]:
 @reply(LoginReplySchema())
 def login(payload: dict[str, Any]) -> dict[str, Any]:
     """Sign in with username or e-mail address and password."""
-    account, tokens = service.log_in(
-        payload["username"], payload["password"], _device()
-    )
+    account, tokens = service.log_in(payload["username"], payload["password"], device())
     return {
         "user": {
             "id": account["id"],
@@ -79,7 +77,7 @@ def login(payload: dict[str, Any]) -> dict[str, Any]:
 @reply(AccessSchema())
 def refresh(payload: dict[str, Any]) -> dict[str, Any]:
     """Get a new access token; an Authorization header is not looked at."""
-    caller = Bucket("refresh", (throttle.place(_device().address),))
+    caller = Bucket("refresh", (throttle.place(device().address),))
     with throttle.counting(TokenInvalid, caller):
         return {"access": service.refresh(payload["refresh"])}
 
@@ -95,7 +93,8 @@ def logout(payload: dict[str, Any]) -> dict[str, Any]:
     return {"message": "Successfully logged out"}
 
 
-def _device() -> Device:
+def device() -> Device:
+    """Return from where the current request comes, as far as it tells."""
     user_agent = _NOT_PRINTABLE.sub("?", request.user_agent.string)
     return Device(
         user_agent=user_agent[:USER_AGENT_MAX],

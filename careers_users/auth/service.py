@@ -145,7 +145,7 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, 
     user_id = None if account is None else account["id"]
     buckets = _login_buckets(identifier, account, device)
     tries = throttle.reserve(*buckets, user_id=user_id)
-    is_right = _verify(account, password, tries)
+    is_right = verify(account, password, tries)
     if account is None or not is_right or not account["is_active"]:
         security_log.record("login_failed", user_id)
         raise InvalidCredentials
@@ -177,7 +177,7 @@ def _login_buckets(
     return buckets
 
 
-def _verify(account: RowMapping | None, password: str, tries: Reservation) -> bool:
+def verify(account: RowMapping | None, password: str, tries: Reservation) -> bool:
     """Verify a password, also for nobody; what was not verified is no try."""
     stored = None if account is None else account["password_hash"]
     try:
