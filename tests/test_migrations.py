@@ -28,6 +28,10 @@ from tests.api import Api
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120  # Seconds for three upgrades on a busy machine; they take about two.
 KEY = "a signing key for the tests of migrations"
+# Later ones go when their revision is taken back, and their rows with them.
+FIRST_TABLES = (
+    "users user_counters totals follows refresh_tokens revoked_tokens".split()
+)
 TRIGGERS = {f"users_search_{event}" for event in ("insert", "update", "delete")}
 needs_postgresql = pytest.mark.skipif(
     "postgresql" not in os.environ.get("CAREERS_USERS_TEST_DATABASES", "postgresql"),
@@ -112,10 +116,10 @@ def engine_of(app: Flask) -> Engine:
 
 
 def rows(app: Flask) -> dict[str, list[Any]]:
-    """Return all rows of all tables."""
+    """Return all rows of the tables that there have been since the first revision."""
     found = {}
     with engine_of(app).connect() as connection:
-        for table in db.metadata.sorted_tables:
+        for table in [db.metadata.tables[name] for name in FIRST_TABLES]:
             ordered = select(table).order_by(*table.primary_key)
             found[table.name] = [tuple(row) for row in connection.execute(ordered)]
     return found
