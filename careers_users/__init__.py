@@ -4,7 +4,19 @@ from datetime import timedelta
 
 from flask import Flask
 
-from careers_users import database, docs, errors, health, http, schema_version
+from careers_users import (
+    blocklist,
+    database,
+    docs,
+    errors,
+    health,
+    http,
+    jwks,
+    keys_cli,
+    schema_version,
+    signing,
+    throttle,
+)
 from careers_users.account import cli as account_cli
 from careers_users.account import routes as account_routes
 from careers_users.activity import cli as activity_cli
@@ -15,10 +27,10 @@ from careers_users.auth import routes as auth_routes
 from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import cli as follow_cli
 from careers_users.follow import routes as follow_routes
+from careers_users.password import routes as password_routes
 from careers_users.profile import routes as profile_routes
 from careers_users.sessions import routes as sessions_routes
 from careers_users.settings import Settings
-from careers_users.signing import ALGORITHM
 
 __all__ = ["create_app"]
 
@@ -33,13 +45,18 @@ def create_app(settings: Settings) -> Flask:
     database.init_app(app, settings)
     migrate.init_app(app, db, str(schema_version.migrations_directory()))
     jwt.init_app(app)
+    signing.init_app(app, settings)
     ma.init_app(app)
     passwords.init_app(app, settings)
+    throttle.init_app(app, settings)
+    blocklist.init_app(app, settings.password_blocklist)
     http.init_app(app)
     errors.init_app(app)
     for blueprint in (
         health.bp,
+        jwks.bp,
         auth_routes.bp,
+        password_routes.bp,
         sessions_routes.bp,
         profile_routes.bp,
         follow_routes.bp,
@@ -53,6 +70,7 @@ def create_app(settings: Settings) -> Flask:
         auth_cli.auth,
         follow_cli.users,
         activity_cli.activity,
+        keys_cli.keys,
         docs.openapi_command,
     ):
         app.cli.add_command(command)
@@ -71,8 +89,9 @@ def _configure(app: Flask, settings: Settings) -> None:
         REFRESH_REUSE_WINDOW=settings.refresh_reuse_window,
         USERNAME_RESERVED_DAYS=settings.username_reserved_days,
         AUDIT_RETENTION_DAYS=settings.audit_retention_days,
+        PASSWORD_MIN_LENGTH=settings.password_min_length,
         JWT_SECRET_KEY=settings.jwt_secret_key,
-        JWT_ALGORITHM=ALGORITHM,
+        JWT_KEY_RING=settings.jwt_key_ring,
         JWT_ENCODE_ISSUER=settings.jwt_issuer,
         JWT_DECODE_ISSUER=settings.jwt_issuer,
         JWT_ENCODE_AUDIENCE=settings.jwt_audience,
@@ -83,7 +102,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         JWT_COOKIE_CSRF_PROTECT=False,
         JWT_ENCODE_NBF=False,
     )
-    if not settings.jwt_secret_key:
+    if not settings.jwt_secret_key and not settings.jwt_key_ring:
         app.before_request(_refuse_without_key)
 
 

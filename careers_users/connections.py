@@ -60,9 +60,19 @@ def refusal(status: int) -> tuple[str, list[tuple[str, str]], bytes]:
 def behind_proxy(app: WSGIApplication, adjustments: Any) -> WSGIApplication:
     """Let the trusted proxy say who the client is; drop everybody else's claims."""
     trusted, names = adjustments.trusted_proxy, adjustments.trusted_proxy_headers
+    warned = False
 
     def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        nonlocal warned
         peer, untrusted = environ["REMOTE_ADDR"], proxy_headers.PROXY_HEADERS
+        if trusted not in ("*", peer) and not warned and _is_forwarded(environ):
+            warned = True  # Once: everybody can send such headers.
+            log.warning(
+                "Ignoring the forwarding headers that %s sends. If it is your proxy, "
+                "set CAREERS_USERS_TRUSTED_PROXY=%s: until then all its clients have "
+                "one address, and share the limits on attempts.",
+                *(peer, peer),
+            )
         try:
             if trusted in ("*", peer):
                 untrusted = proxy_headers.parse_proxy_headers(
@@ -78,6 +88,10 @@ def behind_proxy(app: WSGIApplication, adjustments: Any) -> WSGIApplication:
         return app(environ, start)
 
     return application
+
+
+def _is_forwarded(environ: WSGIEnvironment) -> bool:
+    return "HTTP_FORWARDED" in environ or "HTTP_X_FORWARDED_FOR" in environ
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from careers_users.database import is_trouble
+from careers_users.keyring import KeyRingError
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class ServiceError(Exception):
     status: ClassVar[int] = 400
     code: ClassVar[str] = "bad_request"
     error: ClassVar[str] = "The request can't be carried out"
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
 
     def __init__(self, details: Details | None = None) -> None:
         super().__init__(self.error)
@@ -59,7 +60,7 @@ class Unauthorized(ServiceError):
     status = 401
     code = "not_authenticated"
     error = "Authentication is required"
-    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class NotAuthenticated(Unauthorized):
@@ -103,7 +104,7 @@ class Unavailable(ServiceError):
     status = 503
     code = "service_unavailable"
     error = "The service can't answer right now; please try again shortly"
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    headers: Mapping[str, str] = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 
 # Codes and sentences for what Flask and Werkzeug refuse by themselves.
@@ -130,11 +131,17 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ValidationError, _validation_failed)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(SQLAlchemyError, _database_error)
+    app.register_error_handler(KeyRingError, _no_key)
 
 
 def _validation_failed(error: ValidationError) -> Response:
     messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
     return error_response(ValidationFailed(messages))
+
+
+def _no_key(error: KeyRingError) -> Response:
+    log.error("%s", error)
+    return error_response(Unavailable())
 
 
 def http_error(error: HTTPException) -> Response:

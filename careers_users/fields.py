@@ -15,7 +15,7 @@ from flask_marshmallow.schema import Schema
 from marshmallow import RAISE, ValidationError, fields
 from marshmallow.validate import Length, OneOf
 
-from careers_users import text
+from careers_users import blocklist, text
 from careers_users.http import reserved_names
 from careers_users.limits import (
     AVATAR_MAX,
@@ -124,7 +124,9 @@ class NewPassword(Text):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = text.nfc(super()._deserialize(value, attr, data, **kwargs))
-        Length(PASSWORD_MIN, PASSWORD_MAX)(result)
+        Length(current_app.config["PASSWORD_MIN_LENGTH"], PASSWORD_MAX)(result)
+        if blocklist.has(result):
+            raise ValidationError("Too common: others would try it. Choose another.")
         return result
 
 

@@ -360,5 +360,5 @@ def _add_headers(response: Response) -> Response:
     elif "Authorization" in request.headers:
         headers["Cache-Control"] = "private, no-store"
     else:
-        headers["Cache-Control"] = "no-cache"
+        headers.setdefault("Cache-Control", "no-cache")
     return response

@@ -231,3 +231,18 @@ class ReservedUsername(Base):
 
     username_key: Mapped[str] = mapped_column(Folded, primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Throttle(Base):
+    """Tries of one kind by one person or place, in a window of time.
+
+    `key` is a keyed hash of kind and whom: no name and no address is stored.
+    """
+
+    __tablename__ = "throttle"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    used: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)

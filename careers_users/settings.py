@@ -17,7 +17,9 @@ from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from careers_users import secret_file
+from careers_users import blocklist, rates, secret_file
+from careers_users.limits import PASSWORD_MIN
+from careers_users.rates import Rate
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class Settings:
     database_url: str = field(repr=False)
     embedded: bool = False
     jwt_secret_key: str = field(repr=False)
+    jwt_key_ring: Path | None = None
     jwt_issuer: str = "careers_users"
     jwt_audience: str = "careers"
     public_reads: bool = True
@@ -76,6 +79,18 @@ class Settings:
     argon2_memory_kib: int = 19 * 1024
     argon2_time_cost: int = 2
     hash_concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    password_min_length: int = PASSWORD_MIN
+    password_blocklist: str = blocklist.OFF
+
+    ratelimit_enabled: bool = True
+    ratelimit_login: Rate | None = rates.LOGIN
+    ratelimit_login_address: Rate | None = rates.LOGIN_ADDRESS
+    ratelimit_login_username: Rate | None = rates.LOGIN_USERNAME
+    ratelimit_register: Rate | None = rates.REGISTER
+    ratelimit_refresh: Rate | None = rates.REFRESH
+    ratelimit_password: Rate | None = rates.PASSWORD
+    ratelimit_follow: Rate | None = rates.FOLLOW
 
     db_pool_size: int = 8
     db_pool_timeout: int = 5
@@ -123,7 +138,11 @@ class Settings:
         env.add_parser("secret", _check_secret)
         env.add_parser("proxy_headers", _parse_proxy_headers)
         env.add_parser("service_tokens", _parse_service_tokens)
+        env.add_parser("rate", _parse_rate)
+        env.add_parser("path_to", _absolute)
+        env.add_parser("blocklist", _check_blocklist)
         values = _read_service(env) | _read_database(env) | _read_server(env)
+        values |= _read_rates(env)
         data_dir = Path(env.str("CAREERS_USERS_DATA_DIR", "instance")).resolve()
         try:
             env.seal()
@@ -133,7 +152,8 @@ class Settings:
         if values["database_url"] is None:
             values["embedded"] = True
             values["database_url"] = _embedded_database_url(data_dir)
-            values["jwt_secret_key"] = values["jwt_secret_key"] or _own_key(data_dir)
+            if not values["jwt_secret_key"] and not values["jwt_key_ring"]:
+                values["jwt_secret_key"] = _own_key(data_dir)
         return cls(**values)
 
 
@@ -141,6 +161,7 @@ def _read_service(env: _Environment) -> dict[str, Any]:
     return {
         "database_url": env.database_url("DATABASE_URL", ""),
         "jwt_secret_key": env.secret("CAREERS_USERS_JWT_SECRET_KEY", ""),
+        "jwt_key_ring": env.path_to("CAREERS_USERS_JWT_KEY_RING", ""),
         "jwt_issuer": env.str(
             "CAREERS_USERS_JWT_ISSUER", "careers_users", validate=Length(1, 255)
         ),
@@ -165,12 +186,43 @@ def _read_service(env: _Environment) -> dict[str, Any]:
         "audit_retention_days": _int(
             env, "CAREERS_USERS_AUDIT_RETENTION_DAYS", 90, 1, 3650
         ),
+        "password_min_length": _int(
+            env, "CAREERS_USERS_PASSWORD_MIN_LENGTH", PASSWORD_MIN, PASSWORD_MIN, 64
+        ),
+        "password_blocklist": env.blocklist(
+            "CAREERS_USERS_PASSWORD_BLOCKLIST", blocklist.OFF
+        ),
         "argon2_memory_kib": _int(
             env, "CAREERS_USERS_ARGON2_MEMORY_KIB", 19 * 1024, 7 * 1024, 1024**2
         ),
         "argon2_time_cost": _int(env, "CAREERS_USERS_ARGON2_TIME_COST", 2, 1, 20),
         "hash_concurrency": _int(
             env, "CAREERS_USERS_HASH_CONCURRENCY", os.cpu_count() or 1, 1, 256
+        ),
+    }
+
+
+def _read_rates(env: _Environment) -> dict[str, Any]:
+    return {
+        "ratelimit_enabled": env.bool("CAREERS_USERS_RATELIMIT_ENABLED", True),
+        "ratelimit_login": env.rate("CAREERS_USERS_RATELIMIT_LOGIN", str(rates.LOGIN)),
+        "ratelimit_login_address": env.rate(
+            "CAREERS_USERS_RATELIMIT_LOGIN_ADDRESS", str(rates.LOGIN_ADDRESS)
+        ),
+        "ratelimit_login_username": env.rate(
+            "CAREERS_USERS_RATELIMIT_LOGIN_USERNAME", str(rates.LOGIN_USERNAME)
+        ),
+        "ratelimit_register": env.rate(
+            "CAREERS_USERS_RATELIMIT_REGISTER", str(rates.REGISTER)
+        ),
+        "ratelimit_refresh": env.rate(
+            "CAREERS_USERS_RATELIMIT_REFRESH", str(rates.REFRESH)
+        ),
+        "ratelimit_password": env.rate(
+            "CAREERS_USERS_RATELIMIT_PASSWORD", str(rates.PASSWORD)
+        ),
+        "ratelimit_follow": env.rate(
+            "CAREERS_USERS_RATELIMIT_FOLLOW", str(rates.FOLLOW)
         ),
     }
 
@@ -266,6 +318,27 @@ def _parse_service_tokens(value: str) -> tuple[str, ...]:
                 "A token has letters, digits and - . _ ~ + / (RFC 6750, section 2.1)."
             )
     return tuple(tokens)
+
+
+def _check_blocklist(value: str) -> str:
+    if value.lower() in (blocklist.OFF, blocklist.COMMON):
+        return value.lower()
+    try:
+        blocklist.load(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+    return str(Path(value).resolve())
+
+
+def _absolute(value: str) -> Path | None:
+    return Path(value).resolve() if value else None
+
+
+def _parse_rate(value: str) -> Rate | None:
+    try:
+        return rates.parse(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
 
 
 def _parse_proxy_headers(value: str) -> frozenset[str]:

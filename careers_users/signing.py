@@ -1,22 +1,26 @@
-"""What makes a signed token valid: algorithm, issuer, audience, claims and expiry.
+"""What makes a signed token valid: key, algorithm, issuer, audience, claims, expiry.
 
 Flask-JWT-Extended issues the tokens and guards the views. Its own check, though, takes
 any audience, tokens without an expiry and costs several times what PyJWT needs, so the
 manager here replaces that one step for access and refresh tokens alike.
 """
 
+import hmac
 import re
+import uuid
 from functools import lru_cache
 from typing import Any
 
 import jwt
-from flask import current_app
+from flask import Flask, current_app
 from flask_jwt_extended import JWTManager
 
 from careers_users import clock
+from careers_users.key_file import KID, Keys
+from careers_users.keyring import Key, KeyRing
 from careers_users.limits import ID_MAX, INTEGER_MAX
+from careers_users.settings import Settings
 
-ALGORITHM = "HS256"
 # Verified tokens remembered per process: their signature need not be checked again.
 # Expiry and revocation are checked on every request all the same.
 CACHE_SIZE = 4096
@@ -28,8 +32,42 @@ _TOKEN_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 _SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
+_EXTENSION = "careers_users.keys"
+
+
+class UnknownKey(jwt.InvalidTokenError):
+    """The token names a key that the ring does not have, or not yet."""
+
+
 class TokenManager(JWTManager):
-    """Flask-JWT-Extended's manager, with a stricter and faster check of a token."""
+    """Flask-JWT-Extended's manager, with our keys and a stricter, faster check."""
+
+    def _encode_jwt_from_config(
+        self,
+        identity: str,
+        token_type: str,
+        claims: dict[str, Any] | None = None,
+        fresh: Any = False,
+        expires_delta: Any = None,
+        headers: Any = None,
+    ) -> str:
+        """Return a token signed with the key whose time it is; `claims` has its times.
+
+        Raises KeyRingError if no key can be used.
+        """
+        assert expires_delta is None, "the expiry is among the claims"
+        config, key = current_app.config, keys().ring().signing_key()
+        payload = {
+            "fresh": fresh,
+            "jti": str(uuid.uuid4()),
+            "type": token_type,
+            "sub": identity,
+            "aud": config["JWT_ENCODE_AUDIENCE"],
+            "iss": config["JWT_ENCODE_ISSUER"],
+            **(claims or {}),
+        }
+        headers = {**(headers or {}), **({"kid": key.kid} if key.kid else {})}
+        return jwt.encode(payload, key.private, key.algorithm, headers)
 
     def _decode_jwt_from_config(
         self, encoded_token: str, csrf_value: Any = None, allow_expired: bool = False
@@ -39,40 +77,61 @@ class TokenManager(JWTManager):
         Raises jwt.ExpiredSignatureError if only its time is over (and `allow_expired`
         is false), jwt.InvalidTokenError for everything else that is wrong with it.
         """
-        config = current_app.config
-        claims = _verified_claims(
-            encoded_token,
-            config["JWT_SECRET_KEY"],
-            config["JWT_DECODE_ISSUER"],
-            config["JWT_DECODE_AUDIENCE"],
-        ).copy()
-        if claims["exp"] <= clock.utcnow().timestamp() and not allow_expired:
+        config, now = current_app.config, clock.utcnow().timestamp()
+        names = config["JWT_DECODE_ISSUER"], config["JWT_DECODE_AUDIENCE"]
+        try:
+            claims, key = _verified(encoded_token, keys().ring(), *names)
+        except UnknownKey:
+            claims, key = _verified(encoded_token, keys().ring_for_unknown(), *names)
+        if claims["exp"] <= now and not allow_expired:
             error = jwt.ExpiredSignatureError("Signature has expired")
             # Flask-JWT-Extended's error handler reads these two.
             error.jwt_header, error.jwt_data = {}, claims  # type: ignore[attr-defined]
             raise error
-        return claims
+        if key.good_until <= now or claims.get("nbf", 0) > now:
+            raise jwt.InvalidTokenError("Signed with a former key, or not valid yet")
+        return claims.copy()
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give `app` the keys of `settings`; the file is read when first needed."""
+    app.extensions[_EXTENSION] = Keys(settings.jwt_key_ring, settings.jwt_secret_key)
+
+
+def keys() -> Keys:
+    """Return the keys of the current application."""
+    found: Keys = current_app.extensions[_EXTENSION]
+    return found
+
+
+def secret_for(purpose: str) -> bytes:
+    """Return a key for keyed hashes of one purpose, the same for all instances."""
+    secret = keys().ring().secret
+    return hmac.digest(secret, f"careers_users {purpose}".encode(), "sha256")
 
 
 @lru_cache(maxsize=CACHE_SIZE)
-def _verified_claims(
-    token: str, key: str, issuer: str, audience: str
-) -> dict[str, Any]:
-    """Return the claims of a token signed by us for us; whether expired is not asked.
+def _verified(
+    token: str, ring: KeyRing, issuer: str, audience: str
+) -> tuple[dict[str, Any], Key]:
+    """Return the claims of a token signed by us for us, and the key that signed it.
 
-    A time of issue ahead of our clock is no fault: instances' clocks differ a little.
+    Whether the time of either is over is not asked. A time of issue ahead of our clock
+    is no fault: instances' clocks differ a little.
     """
     try:
+        key = _key_for(token, ring)
         claims: dict[str, Any] = jwt.decode(
             token,
-            key,
-            algorithms=[ALGORITHM],
+            key.public,
+            algorithms=[key.algorithm],
             issuer=issuer,
             audience=audience,
             options={
                 "require": REQUIRED_CLAIMS,
                 "verify_exp": False,
                 "verify_iat": False,
+                "verify_nbf": False,
                 "strict_aud": True,
             },
         )
@@ -82,7 +141,25 @@ def _verified_claims(
         raise jwt.InvalidTokenError("Not a token of ours") from error
     if not _has_our_form(claims):
         raise jwt.InvalidTokenError("A claim is not of its form")
-    return claims
+    return claims, key
+
+
+def _key_for(token: str, ring: KeyRing) -> Key:
+    """Return the key that a token's header names, from our ring and nowhere else.
+
+    The header says nothing more than we write into it: no address of a key (`jku`,
+    `x5u`), no key (`jwk`), no extension (`crit`). Which algorithm the key is for, the
+    ring says (RFC 8725, section 3.1).
+    """
+    header = jwt.get_unverified_header(token)
+    kid = header.get("kid")
+    is_ours = header.keys() <= {"alg", "typ", "kid"} and header.get("typ") == "JWT"
+    if not is_ours or not (kid is None or KID.fullmatch(kid)):
+        raise jwt.InvalidTokenError("The header is not of its form")
+    key = ring.find(kid)
+    if key is None:
+        raise UnknownKey("No key of ours has this name")
+    return key
 
 
 def _has_our_form(claims: dict[str, Any]) -> bool:
@@ -100,6 +177,7 @@ def _has_our_form(claims: dict[str, Any]) -> bool:
         and _TOKEN_ID.fullmatch(claims["jti"]) is not None
         and _is_number(claims["ver"], INTEGER_MAX)
         and _is_number(claims["exp"], LAST_SECOND)
+        and _is_number(claims.get("nbf", 0), LAST_SECOND)
         and _is_number(claims.get("gen", None if is_refresh else 0), INTEGER_MAX)
     )
 

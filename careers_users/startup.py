@@ -7,8 +7,9 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from careers_users import database, schema_version
+from careers_users import database, schema_version, signing
 from careers_users.extensions import db
+from careers_users.keyring import KeyRingError
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,12 +29,17 @@ def prepare(app: Flask, settings: Settings) -> None:
     The embedded database is migrated here; any other is its operator's to migrate.
     Raises NotReady with a sentence that says what to do.
     """
-    if not settings.jwt_secret_key:
+    if not settings.jwt_secret_key and not settings.jwt_key_ring:
         raise NotReady(
             "With a DATABASE_URL, CAREERS_USERS_JWT_SECRET_KEY must be set too, to the "
             "same value for all instances; make one with: "
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
+    try:
+        with app.app_context():
+            signing.keys().ring().signing_key()
+    except KeyRingError as error:
+        raise NotReady(str(error)) from error
     try:
         mistake = _first_look(app, settings)
         if mistake and settings.embedded:

@@ -12,7 +12,7 @@ from careers_users.http import BASE_PATH, operation_of
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "careers_users"
-FEATURES = ["audit", "auth", "sessions", "profile", "follow", "activity", "account"]
+FEATURES = "audit auth password sessions profile follow activity account".split()
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 40
 
@@ -25,11 +25,11 @@ ROWS = [
     "supervisor",
     "worker",
     "connections",
-    "docs routes cli health",
+    "docs routes cli health jwks keys_cli",
     "identity intake openapi",
     "service",
     "queries",
-    "tokens",
+    "tokens throttle",
     "json_schema openapi_errors schemas",
     "cursor fields passwords",
     "http",
@@ -37,8 +37,11 @@ ROWS = [
     "models schema_version",
     "database",
     "extensions",
-    "settings signing",
-    "clock device draining limits secret_file security_log text",
+    "signing",
+    "key_file",
+    "keyring",
+    "settings",
+    "blocklist clock device draining limits rates secret_file security_log text",
 ]
 
 

@@ -86,7 +86,7 @@ def test_every_route_has_its_row_and_every_row_its_route(app: Flask) -> None:
     text = text_of("docs/api.md")
     rows = re.findall(r"^\| `([A-Z]+) (\S+)` \|", text, re.MULTILINE)
     named = {f"{method} {BASE_PATH}/{path.lstrip('/')}" for method, path in rows}
-    beside = r"`GET (/health\S+|/docs/|/openapi\.json)`"
+    beside = r"`GET (/health\S+|/\.well-known/\S+|/docs/|/openapi\.json)`"
     named |= {f"GET {path}" for path in re.findall(beside, text)} | {"GET /"}
     rules = {row.replace("{username}", "<username:username>") for row in named}
     assert {re.sub(r"\{(\w+)\}", r"<\1>", row) for row in rules} == served
@@ -121,8 +121,9 @@ def test_commands_named_anywhere_exist_and_all_are_named() -> None:
     )
     ours = {"serve", "db upgrade", "auth prune-tokens", "users recount", "users audit"}
     ours |= {"activity import", "activity prune-events", "openapi"}
+    ours |= {"keys generate", "keys rotate", "keys list"}
     assert readme == ours
-    listed = {"serve", "db", "auth", "users", "activity", "openapi"}
+    listed = {"serve", "db", "auth", "users", "activity", "keys", "openapi"}
     assert set(main.list_commands(context)) == listed
 
 

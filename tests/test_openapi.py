@@ -141,6 +141,7 @@ def test_a_call_in_full(document: dict[str, Any]) -> None:
         "409": ["already_following"],
         "413": ["payload_too_large"],
         "415": ["unsupported_media_type"],
+        "429": ["rate_limited"],
         "503": ["service_unavailable"],
     }
     headers = {

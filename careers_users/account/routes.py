@@ -15,11 +15,13 @@ from careers_users.account.schemas import (
     ExportSchema,
 )
 from careers_users.auth.identity import device, signed_in, viewer_id
+from careers_users.auth.passwords import HashingBusy
 from careers_users.auth.schemas import MessageSchema
 from careers_users.auth.service import WrongPassword
 from careers_users.errors import TokenRevoked
 from careers_users.follow.cursor import Cursor, encode
 from careers_users.http import BASE_PATH, body, query, refuses, reply
+from careers_users.throttle import RateLimited
 
 bp = Blueprint("account", __name__, url_prefix=BASE_PATH)
 
@@ -27,7 +29,7 @@ bp = Blueprint("account", __name__, url_prefix=BASE_PATH)
 @bp.delete("/me/")
 @signed_in
 @body(CloseSchema())
-@refuses(WrongPassword)
+@refuses(WrongPassword, HashingBusy, RateLimited)
 @reply(MessageSchema())
 def close(payload: dict[str, Any]) -> dict[str, Any]:
     """Delete your account for good, with all that is held about you."""

@@ -1,6 +1,6 @@
 """What auth reads: who is behind a token, a session, a login."""
 
-from sqlalchemy import RowMapping, bindparam, exists, func, select
+from sqlalchemy import RowMapping, bindparam, exists, func, or_, select
 
 from careers_users import clock, database, text
 from careers_users.auth.tokens import Claims
@@ -63,6 +63,28 @@ _ACCOUNT = select(
     .scalar_subquery()
     .label("live_sessions"),
 )
+# From where somebody has signed in lately, for the throttle: not ended by force, since
+# who did that may have come from there too.
+_ADDRESSES_MAX = 50
+_RECENT = (
+    select(RefreshToken.address)
+    .where(RefreshToken.user_id == User.id)
+    .where(RefreshToken.expires_at > bindparam("now"))
+    .where(
+        or_(RefreshToken.revoked_at.is_(None), RefreshToken.revoked_reason == "logout")
+    )
+    .order_by(RefreshToken.created_at.desc())
+    .limit(_ADDRESSES_MAX)
+    .correlate(User)
+    .subquery()
+)
+_LOGIN = _ACCOUNT.add_columns(
+    select(func.aggregate_strings(_RECENT.c.address, " "))
+    .scalar_subquery()
+    .label("addresses")
+)
+_LOGIN_BY_USERNAME = _LOGIN.where(User.username_key == bindparam("key"))
+_LOGIN_BY_EMAIL = _LOGIN.where(User.email_key == bindparam("key"))
 _ACCOUNT_BY_USERNAME = _ACCOUNT.where(User.username_key == bindparam("key"))
 _ACCOUNT_BY_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"))
 _ACCOUNT_BY_ID = _ACCOUNT.where(User.id == bindparam("user_id"))
@@ -119,3 +141,13 @@ def account_by_id(user_id: int) -> RowMapping | None:
     """Return the account of that number; otherwise as `account`."""
     parameters = {"user_id": user_id, "now": clock.utcnow()}
     return database.fetch_one(_ACCOUNT_BY_ID, parameters)
+
+
+def login_account(identifier: str) -> RowMapping | None:
+    """Return the same with `addresses`: whence the user has signed in lately.
+
+    They stand in one text, with spaces between them.
+    """
+    statement = _LOGIN_BY_EMAIL if "@" in identifier else _LOGIN_BY_USERNAME
+    key = text.fold(identifier.strip())
+    return database.fetch_one(statement, {"key": key, "now": clock.utcnow()})

@@ -16,13 +16,14 @@ from careers_users.auth.schemas import (
     RegisterSchema,
 )
 from careers_users.http import BASE_PATH, body, refuses, reply
+from careers_users.throttle import RateLimited
 
 bp = Blueprint("auth", __name__, url_prefix=BASE_PATH)
 
 
 @bp.post("/register/")
 @body(RegisterSchema())
-@refuses(service.UsernameTaken, service.EmailTaken, HashingBusy)
+@refuses(service.UsernameTaken, service.EmailTaken, HashingBusy, RateLimited)
 @reply(RegisterReplySchema(), 201)
 def register(payload: dict[str, Any]) -> dict[str, Any]:
     """Create an account and sign it in."""
@@ -45,7 +46,7 @@ def register(payload: dict[str, Any]) -> dict[str, Any]:
 
 @bp.post("/login/")
 @body(LoginSchema())
-@refuses(service.InvalidCredentials, HashingBusy)
+@refuses(service.InvalidCredentials, HashingBusy, RateLimited)
 @reply(LoginReplySchema())
 def login(payload: dict[str, Any]) -> dict[str, Any]:
     """Sign in with username or e-mail address and password."""

@@ -21,6 +21,20 @@ from careers_users.limits import LOGIN_FIELD_MAX, TOKEN_MAX
 from careers_users.text import nfc
 
 
+def check_confirmation(data: dict[str, Any]) -> None:
+    """Raise ValidationError for a password mistyped the second time."""
+    if nfc(data["password_confirm"]) != data["password"]:
+        raise ValidationError("The two passwords differ.", "password_confirm")
+
+
+def refuse_known(password: str, username: str, email: str) -> None:
+    """Raise ValidationError for a password that others can see."""
+    if password.casefold() in (username.casefold(), email.casefold()):
+        raise ValidationError(
+            "Must not be the username or the email address.", "password"
+        )
+
+
 class RegisterSchema(BodySchema):
     """Body of `POST register/`."""
 
@@ -48,14 +62,8 @@ class RegisterSchema(BodySchema):
     @validates_schema
     def check_password(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse a password mistyped the second time, or equal to what others see."""
-        password = data["password"]
-        if nfc(data["password_confirm"]) != password:
-            raise ValidationError("The two passwords differ.", "password_confirm")
-        known = (data["username"].casefold(), data["email"].casefold())
-        if password.casefold() in known:
-            raise ValidationError(
-                "Must not be the username or the email address.", "password"
-            )
+        check_confirmation(data)
+        refuse_known(data["password"], data["username"], data["email"])
 
 
 class LoginSchema(BodySchema):

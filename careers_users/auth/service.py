@@ -7,10 +7,10 @@ import jwt
 from sqlalchemy import RowMapping, bindparam, exists, insert, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from careers_users import clock, security_log, text
+from careers_users import clock, security_log, text, throttle
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
-from careers_users.auth.passwords import passwords
+from careers_users.auth.passwords import HashingBusy, passwords
 from careers_users.auth.tokens import Claims, Tokens
 from careers_users.database import is_trouble, is_violated
 from careers_users.device import Device
@@ -23,6 +23,7 @@ from careers_users.errors import (
 from careers_users.extensions import db
 from careers_users.limits import SESSIONS_MAX
 from careers_users.models import ReservedUsername, Total, User, UserCounters
+from careers_users.throttle import Bucket, Reservation
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +84,9 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
     """Add an account and open its first session; return the user's row and the tokens.
 
     `account` is what RegisterSchema loads. Raises UsernameTaken or EmailTaken, as the
-    database decides.
+    database decides, and RateLimited: of those too, or names could be tried out.
     """
+    throttle.reserve(Bucket("register", (throttle.place(device.address),)))
     password_hash = passwords().hash(account["password"])
     try:
         with db.session.begin():
@@ -174,11 +176,13 @@ def translate_conflict(error: IntegrityError) -> Exception:
 def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, Tokens]:
     """Open a session for who knows the password; return the account and the tokens.
 
-    Raises InvalidCredentials, after the same work whoever is asked for.
+    Raises InvalidCredentials, after the same work whoever is asked for, or RateLimited.
     """
-    account = queries.account(identifier)
-    stored = None if account is None else account["password_hash"]
-    is_right = passwords().verify(stored, password)
+    account = queries.login_account(identifier)
+    user_id = None if account is None else account["id"]
+    buckets = _login_buckets(identifier, account, device)
+    tries = throttle.reserve(*buckets, user_id=user_id)
+    is_right = verify(account, password, tries)
     if account is None or not is_right or not account["is_active"]:
         if account is None:
             security_log.record("login_failed")
@@ -189,7 +193,7 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, 
     if passwords().is_outdated(account["password_hash"]):
         new_hash = passwords().hash(text.nfc(password))
     try:
-        opened = _open_session(account, device, new_hash)
+        opened = _open_session(account, device, new_hash, tries)
     except IntegrityError as error:
         # The reference to a user deleted meanwhile.
         raise InvalidCredentials from error
@@ -197,7 +201,9 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, 
     return account, opened
 
 
-def _open_session(account: RowMapping, device: Device, new_hash: str | None) -> Tokens:
+def _open_session(
+    account: RowMapping, device: Device, new_hash: str | None, tries: Reservation
+) -> Tokens:
     user_id = account["id"]
     row, opened = tokens.new_session(user_id, account["token_version"], device)
     with db.session.begin():
@@ -209,9 +215,37 @@ def _open_session(account: RowMapping, device: Device, new_hash: str | None) -> 
         if ended:
             audit.record("session_ended", user_id, device, reason="limit", count=ended)
         audit.record("login_succeeded", user_id, device, beside=row)
+        tries.give_back(db.session)
     if ended:
         security_log.record("session_ended", user_id, reason="limit", count=ended)
     return opened
+
+
+def _login_buckets(
+    identifier: str, account: RowMapping | None, device: Device
+) -> list[Bucket]:
+    """Return whom a login counts: the user here, everybody here, the user anywhere.
+
+    The last not where the user has signed in lately, or anybody could lock them out.
+    """
+    place = throttle.place(device.address)
+    whom = text.fold(identifier.strip()) if account is None else account["id"]
+    buckets = [Bucket("login", (whom, place)), Bucket("login_address", (place,))]
+    known = "" if account is None else account["addresses"] or ""
+    if place not in map(throttle.place, known.split()):
+        buckets.append(Bucket("login_username", (whom,)))
+    return buckets
+
+
+def verify(account: RowMapping | None, password: str, tries: Reservation) -> bool:
+    """Verify a password, also for nobody; what was not verified is no try."""
+    stored = None if account is None else account["password_hash"]
+    try:
+        return passwords().verify(stored, password)
+    except HashingBusy:
+        with db.session.begin():
+            tries.give_back(db.session)
+        raise
 
 
 def _replace_hash(user_id: int, old_hash: str, new_hash: str) -> None:
@@ -225,10 +259,12 @@ def _replace_hash(user_id: int, old_hash: str, new_hash: str) -> None:
 
 
 def confirm_password(user_id: int, password: str, device: Device) -> None:
-    """Make sure that who asks knows the viewer's password; else raise WrongPassword."""
-    account = queries.account_by_id(user_id)
-    stored = None if account is None else account["password_hash"]
-    if not passwords().verify(stored, password):
+    """Make sure that who asks knows the viewer's password.
+
+    Raises WrongPassword, or RateLimited after too many of them.
+    """
+    tries = throttle.reserve(Bucket("password", (user_id,)), user_id=user_id)
+    if not verify(queries.account_by_id(user_id), password, tries):
         audit.record_repeated("confirmation_failed", user_id, device)
         raise WrongPassword
 
@@ -284,14 +320,15 @@ def log_out(viewer: Claims, refresh_token: str, device: Device) -> None:
 
 
 def prune_tokens() -> int:
-    """Delete all expired sessions, revocations, reservations and old events.
+    """Delete all rows whose time is over; return how many that were.
 
-    Returns how many rows that were.
+    Those of sessions, revocations, name reservations, old events and counted tries.
     """
     total = 0
     while True:
         with db.session.begin():
             deleted = tokens.prune_batch() + audit.prune_batch()
+            deleted += throttle.prune_batch(db.session)
         total += deleted
         if not deleted:
             return total

@@ -28,6 +28,7 @@ from careers_users.follow.schemas import (
 )
 from careers_users.http import BASE_PATH, body, query, refuses, reply
 from careers_users.profile.service import UserNotFound
+from careers_users.throttle import RateLimited
 
 bp = Blueprint("follow", __name__, url_prefix=BASE_PATH)
 
@@ -35,7 +36,7 @@ bp = Blueprint("follow", __name__, url_prefix=BASE_PATH)
 @bp.post("/follow/")
 @signed_in
 @body(FollowSchema())
-@refuses(UserNotFound, service.CannotFollowSelf, service.AlreadyFollowing)
+@refuses(UserNotFound, service.CannotFollowSelf, service.AlreadyFollowing, RateLimited)
 @reply(FollowRowSchema(), 201)
 def follow(payload: dict[str, Any]) -> dict[str, Any]:
     """Follow a user, named by id or by username."""

@@ -8,13 +8,14 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
-from careers_users import clock
+from careers_users import clock, security_log, throttle
 from careers_users.database import is_violated
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
 from careers_users.follow import queries
 from careers_users.models import Follow, Total, User, UserCounters
 from careers_users.profile.service import UserNotFound
+from careers_users.throttle import Bucket, RateLimited
 
 
 class CannotFollowSelf(ServiceError):
@@ -69,7 +70,7 @@ def follow_id(viewer: RowMapping, user_id: int) -> Edge:
 def follow_name(viewer: RowMapping, username: str) -> Edge:
     """Make the viewer follow the user of that name.
 
-    Raises UserNotFound, CannotFollowSelf or AlreadyFollowing.
+    Raises UserNotFound, CannotFollowSelf, AlreadyFollowing or RateLimited.
     """
     return _follow(viewer, queries.user_by_username(username))
 
@@ -79,6 +80,8 @@ def _follow(viewer: RowMapping, user: RowMapping | None) -> Edge:
     created_at = clock.utcnow()
     try:
         with db.session.begin():
+            # Here, not before: so it costs one statement, and counts what comes of it.
+            throttle.count(db.session, Bucket("follow", (viewer["id"],)))
             edge_id = db.session.execute(
                 insert(Follow)
                 .values(
@@ -89,6 +92,9 @@ def _follow(viewer: RowMapping, user: RowMapping | None) -> Edge:
                 .returning(Follow.id)
             ).scalar_one()
             _count(viewer["id"], user["id"], 1)
+    except RateLimited as refusal:
+        security_log.record("throttled", viewer["id"], rate=refusal.rate)
+        raise
     except IntegrityError as error:
         if is_violated(error, "uq_follows_follower_id_following_id"):
             raise AlreadyFollowing from error

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint
 
+from careers_users import throttle
 from careers_users.auth.identity import device, signed_in, viewer_claims
 from careers_users.auth.schemas import MessageSchema
 from careers_users.errors import TokenInvalid
@@ -16,17 +17,21 @@ from careers_users.sessions.schemas import (
     RenewSchema,
     SessionsSchema,
 )
+from careers_users.throttle import Bucket, RateLimited
 
 bp = Blueprint("sessions", __name__, url_prefix=BASE_PATH)
 
 
 @bp.post("/token/refresh/")
 @body(RenewSchema())
-@refuses(TokenInvalid)
+@refuses(TokenInvalid, RateLimited)
 @reply(RenewedSchema())
 def refresh(payload: dict[str, Any]) -> dict[str, Any]:
     """Get a new access token; an Authorization header is not looked at."""
-    renewed = service.refresh(payload["refresh"], payload["rotate"], device())
+    source = device()
+    caller = Bucket("refresh", (throttle.place(source.address),))
+    with throttle.counting(TokenInvalid, caller):
+        renewed = service.refresh(payload["refresh"], payload["rotate"], source)
     if renewed.refresh is None:
         return {"access": renewed.access}
     return {"access": renewed.access, "refresh": renewed.refresh}

@@ -1,0 +1,70 @@
+"""What is changed with a password: the hash, and with it every session."""
+
+from sqlalchemy import update
+
+from careers_users import security_log, throttle
+from careers_users.audit import service as audit
+from careers_users.auth import queries, tokens
+from careers_users.auth.passwords import passwords
+from careers_users.auth.schemas import refuse_known
+from careers_users.auth.service import verify
+from careers_users.auth.tokens import Tokens
+from careers_users.device import Device
+from careers_users.errors import TokenRevoked, ValidationFailed
+from careers_users.extensions import db
+from careers_users.models import User
+from careers_users.throttle import Bucket
+
+
+class WrongPassword(ValidationFailed):
+    """The old password is not the user's.
+
+    A 400, since a 401 would make clients believe that their token is no good.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"old_password": ["Wrong password."]})
+
+
+def change(user_id: int, old: str, new: str, device: Device) -> Tokens:
+    """Set a new password; end all sessions, and return the tokens of a new one.
+
+    Raises WrongPassword, RateLimited, ValidationError for one that others can see, or
+    TokenRevoked if the account or the password has been changed meanwhile.
+    """
+    account = queries.account_by_id(user_id)
+    if account is None:
+        raise TokenRevoked
+    refuse_known(new, account["username"], account["email"])
+    tries = throttle.reserve(Bucket("password", (user_id,)), user_id=user_id)
+    if not verify(account, old, tries):
+        audit.record_repeated("password_change_failed", user_id, device)
+        raise WrongPassword
+    new_hash = passwords().hash(new)
+    with db.session.begin():
+        version = _replace(user_id, account["token_version"], new_hash)
+        tokens.end_sessions(user_id, "password_changed")
+        row, opened = tokens.new_session(user_id, version, device)
+        audit.record("password_changed", user_id, device, beside=row)
+        tries.give_back(db.session)
+    security_log.record("password_changed", user_id)
+    return opened
+
+
+def _replace(user_id: int, token_version: int, new_hash: str) -> int:
+    """Write the hash, and a new version: tokens of any other are refused from now on.
+
+    Only if the version is still the one that was read with the hash just verified.
+    """
+    version: int | None = db.session.execute(
+        update(User)
+        .where(User.id == user_id)
+        .where(User.token_version == token_version)
+        .where(User.is_active)
+        .values(password_hash=new_hash, token_version=User.token_version + 1)
+        .returning(User.token_version)
+        .execution_options(synchronize_session=False)
+    ).scalar_one_or_none()
+    if version is None:
+        raise TokenRevoked
+    return version

@@ -1,0 +1,242 @@
+"""How often something may be tried: counted in the database, for all instances alike.
+
+A try is *reserved* before it is made, so that tries at the same time can't all pass,
+and given back if it was in order. The table holds keyed hashes: neither names nor
+addresses can be read from it.
+"""
+
+import hmac
+import math
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+from flask import Flask, current_app
+from sqlalchemy import Connection, CursorResult, bindparam, case, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session, scoped_session
+
+from careers_users import clock, security_log, signing
+from careers_users.errors import ServiceError
+from careers_users.extensions import db
+from careers_users.models import Throttle
+from careers_users.rates import Rate
+from careers_users.settings import Settings
+
+# One subscriber has at least this much of IPv6 (RFC 6177), so it counts as one address.
+IPV6_PREFIX = 64
+# One reservation in so many also deletes expired rows, a batch at most.
+PRUNE_ONE_IN = 50
+PRUNE_BATCH = 1000
+_EXTENSION = "careers_users.throttle"
+
+# In which a transaction is open.
+Open = Connection | Session | scoped_session[Any]
+
+
+class RateLimited(ServiceError):
+    """Too many tries; `Retry-After` says in how many seconds the next may be made."""
+
+    status = 429
+    code = "rate_limited"
+    error = "Too many attempts; please try again later"
+
+    def __init__(self, rate: str = "", seconds: int = 1) -> None:
+        super().__init__()
+        self.rate = rate
+        self.headers = {"Retry-After": str(seconds)}
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What is counted together: the name of a rate, and whom it counts."""
+
+    rate: str
+    whom: tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Tries that have been counted, to be given back if they were in order."""
+
+    keys: tuple[str, ...] = ()
+    made_at: datetime | None = None
+
+    def give_back(self, session: Open) -> None:
+        """Take the tries off again, as the last statement of a transaction.
+
+        Others at the same address wait for these rows until it commits.
+        """
+        if self.keys:
+            session.execute(_GIVE_BACK, {"keys": self.keys, "made_at": self.made_at})
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give `app` the rates of `settings`: none if throttling is off."""
+    rates = {
+        "login": settings.ratelimit_login,
+        "login_address": settings.ratelimit_login_address,
+        "login_username": settings.ratelimit_login_username,
+        "register": settings.ratelimit_register,
+        "refresh": settings.ratelimit_refresh,
+        "password": settings.ratelimit_password,
+        "follow": settings.ratelimit_follow,
+    }
+    app.extensions[_EXTENSION] = {
+        name: rate
+        for name, rate in rates.items()
+        if rate is not None and settings.ratelimit_enabled
+    }
+
+
+def place(address: str) -> str:
+    """Return what counts as one address: IPv4 as it is, IPv6 by its network."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address  # A socket file, say, has none.
+    if not isinstance(ip, IPv6Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ip_network((ip.packed, IPV6_PREFIX), strict=False))
+
+
+def reserve(*buckets: Bucket, user_id: int | None = None) -> Reservation:
+    """Count a try in all buckets, or in none; for the others to see at once.
+
+    In a short transaction of its own: nothing slow is done while it holds its rows.
+    Raises RateLimited if one is full. `user_id` is for the security log.
+    """
+    if not any(bucket.rate in _rates() for bucket in buckets):
+        return Reservation()
+    try:
+        with db.engine.begin() as connection:
+            reservation = count(connection, *buckets)
+    except RateLimited as refusal:
+        security_log.record("throttled", user_id, rate=refusal.rate)
+        raise
+    if secrets.randbelow(PRUNE_ONE_IN) == 0:
+        with db.engine.begin() as connection:
+            prune_batch(connection)
+    return reservation
+
+
+def count(connection: Open, *buckets: Bucket) -> Reservation:
+    """Count a try in all buckets, in a transaction that the caller begins and ends.
+
+    Raises RateLimited if one is full: the transaction must then be rolled back.
+    """
+    now, rates = clock.utcnow(), _rates()
+    named = {_key(bucket): bucket.rate for bucket in buckets if bucket.rate in rates}
+    if not named:
+        return Reservation()
+    tries = [
+        {
+            "key": key,
+            "used": 1,
+            "started_at": now,
+            "expires_at": now + timedelta(seconds=rates[named[key]].seconds),
+        }
+        # In one order, so that no two reservations wait for each other.
+        for key in sorted(named)
+    ]
+    counted = connection.execute(_COUNT[db.engine.dialect.name], tries).all()
+    waits = {
+        named[key]: (expires_at - now).total_seconds()
+        for key, used, expires_at in counted
+        if used > rates[named[key]].tries
+    }
+    if waits:
+        longest = max(waits, key=lambda rate: waits[rate])
+        raise RateLimited(longest, max(1, math.ceil(waits[longest])))
+    return Reservation(tuple(sorted(named)), now)
+
+
+@contextmanager
+def counting(failure: type[Exception], bucket: Bucket) -> Iterator[None]:
+    """Count only what ends in `failure`; instead of it, raise RateLimited if too many.
+
+    What succeeds costs no statement. For what can't be guessed anyway.
+    """
+    try:
+        yield
+    except failure:
+        reserve(bucket)
+        raise
+
+
+def prune_batch(connection: Open) -> int:
+    """Delete up to a batch of rows whose time is over; return how many."""
+    result = connection.execute(
+        _PRUNE,
+        {"now": clock.utcnow()},
+        execution_options={"synchronize_session": False},
+    )
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+def _rates() -> Mapping[str, Rate]:
+    rates: Mapping[str, Rate] = current_app.extensions[_EXTENSION]
+    return rates
+
+
+def _key(bucket: Bucket) -> str:
+    text = repr((bucket.rate, *bucket.whom))
+    return hmac.digest(signing.secret_for("throttle"), text.encode(), "sha256").hex()
+
+
+# --------------------------------------------------------------------------- statements
+
+
+def _count_statement(insert: Any) -> Any:
+    """Return the upsert: a window that is over begins anew with this try."""
+    new = insert(Throttle)
+    is_over = Throttle.expires_at <= new.excluded.started_at
+    return new.on_conflict_do_update(
+        index_elements=[Throttle.key],
+        set_={
+            "used": case((is_over, 1), else_=Throttle.used + 1),
+            "started_at": case(
+                (is_over, new.excluded.started_at), else_=Throttle.started_at
+            ),
+            "expires_at": case(
+                (is_over, new.excluded.expires_at), else_=Throttle.expires_at
+            ),
+        },
+    ).returning(Throttle.key, Throttle.used, Throttle.expires_at)
+
+
+_COUNT = {
+    "sqlite": _count_statement(sqlite.insert),
+    "postgresql": _count_statement(postgresql.insert),
+}
+# Only in the window in which they were counted; locked in the order of `count`.
+_GIVE_BACK = (
+    update(Throttle)
+    .where(
+        Throttle.key.in_(
+            select(Throttle.key)
+            .where(Throttle.key.in_(bindparam("keys", expanding=True)))
+            .order_by(Throttle.key)
+            .with_for_update()
+        )
+    )
+    .where(Throttle.started_at <= bindparam("made_at"))
+    .where(Throttle.used > 0)
+    .values(used=Throttle.used - 1)
+    .execution_options(synchronize_session=False)
+)
+_PRUNE = delete(Throttle).where(
+    Throttle.key.in_(
+        select(Throttle.key)
+        .where(Throttle.expires_at < bindparam("now"))
+        .limit(PRUNE_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+)

@@ -1,0 +1,368 @@
+"""How often something may be tried, and what those hear who try more often."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from careers_users import create_app, rates
+from careers_users.auth.passwords import HashingBusy, Passwords
+from careers_users.extensions import db
+from careers_users.models import Throttle
+from careers_users.rates import Rate
+from careers_users.throttle import place
+from config import TestConfig
+from tests.api import Api, Reply
+from tests.auth.backstage import NOON, SECOND, forge, rows, set_clock
+from tests.profile.test_statements import statements
+
+MINUTE = timedelta(minutes=1)
+HOME, AWAY, ELSEWHERE = "192.0.2.1", "198.51.100.7", "203.0.113.9"
+NAMES = "login login_address login_username register refresh password follow".split()
+Make = Callable[..., Api]
+
+
+@pytest.fixture
+def throttled(settings: TestConfig) -> Any:
+    """Make a client of an application in which only the limits given are set."""
+    made: list[Flask] = []
+
+    def make(**limits: Rate) -> Api:
+        values = {f"ratelimit_{name}": limits.get(name) for name in NAMES}
+        app = create_app(replace(settings, ratelimit_enabled=True, **values))  # type: ignore[arg-type]
+        made.append(app)
+        return Api(app)
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.engine.dispose()
+
+
+def from_(address: str) -> dict[str, Any]:
+    """Options of a call that comes from this address."""
+    return {"environ_base": {"REMOTE_ADDR": address}}
+
+
+def log_in(
+    api: Api, username: str, password: str = "wrong", address: str = HOME
+) -> Reply:
+    """Try to log in."""
+    body = {"username": username, "password": password}
+    return api.post("login/", body, **from_(address))
+
+
+def register(api: Api, username: str, address: str = HOME) -> Reply:
+    """Register a user from this address."""
+    passwords = {"password": "password123", "password_confirm": "password123"}
+    body = {"username": username, "email": f"{username}@example.com", **passwords}
+    return api.post("register/", body, **from_(address))
+
+
+def statuses(*replies: Reply) -> list[int]:
+    """The statuses of replies."""
+    return [reply.status_code for reply in replies]
+
+
+def test_wrong_logins_of_a_user_from_an_address_are_limited(
+    throttled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(monkeypatch, NOON)
+    api = throttled(login=Rate(3, 300))
+    alice = api.register("alice")
+
+    tries = [log_in(api, "alice") for _ in range(5)]
+    assert statuses(*tries) == [401, 401, 401, 429, 429]
+    assert tries[3].json["code"] == "rate_limited"
+    assert tries[3].headers["Retry-After"] == "300"
+    # The right password does not open the door either, until the time is over.
+    set_clock(monkeypatch, NOON + 2 * MINUTE)
+    late = log_in(api, "ALICE", alice.password)
+    assert late.status_code == 429
+    assert late.headers["Retry-After"] == "180"
+    assert log_in(api, alice.email, alice.password).status_code == 429
+    # Others, and she herself elsewhere, are not concerned.
+    assert log_in(api, "alice", alice.password, AWAY).status_code == 200
+    assert log_in(api, "bob").status_code == 401
+    set_clock(monkeypatch, NOON + 5 * MINUTE - SECOND)
+    assert log_in(api, "alice", alice.password).headers["Retry-After"] == "1"
+    set_clock(monkeypatch, NOON + 5 * MINUTE)
+    assert log_in(api, "alice", alice.password).status_code == 200
+
+
+def test_right_logins_are_given_back(throttled: Make) -> None:
+    api = throttled(login=Rate(2, 300), login_address=Rate(2, 300))
+    alice = api.register("alice")
+
+    assert log_in(api, "alice").status_code == 401
+    for _ in range(5):
+        assert log_in(api, "alice", alice.password).status_code == 200
+    assert log_in(api, "alice").status_code == 401
+    assert log_in(api, "alice", alice.password).status_code == 429
+
+
+def test_a_try_is_not_given_back_to_another_window(
+    throttled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(monkeypatch, NOON)
+    api = throttled(login=Rate(5, 300))
+    alice = api.register("alice")
+
+    def verify_slowly(*_: Any) -> bool:
+        # Meanwhile the window ends, and a wrong try begins another.
+        set_clock(monkeypatch, NOON + 10 * MINUTE)
+        monkeypatch.setattr(Passwords, "verify", lambda *_: False)
+        assert log_in(api, "alice").status_code == 401
+        return True
+
+    monkeypatch.setattr(Passwords, "verify", verify_slowly)
+    assert log_in(api, "alice", alice.password).status_code == 200
+    assert [row["used"] for row in rows(api.app, select(Throttle.used))] == [1]
+
+
+def test_who_finds_no_turn_to_be_verified_has_not_tried(
+    throttled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = throttled(login=Rate(1, 300))
+    alice = api.register("alice")
+
+    def busy(*_: Any) -> bool:
+        raise HashingBusy
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Passwords, "verify", busy)
+        assert statuses(*[log_in(api, "alice") for _ in range(3)]) == [503] * 3
+    assert log_in(api, "alice", alice.password).status_code == 200
+
+
+def test_unknown_names_are_counted_and_answered_alike(
+    throttled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(monkeypatch, NOON)
+    api = throttled(login=Rate(2, 300), login_username=Rate(3, 3600))
+    api.register("alice")
+    answers = {
+        name: [log_in(api, name, "wrong", AWAY) for _ in range(3)]
+        + [log_in(api, name, "wrong", ELSEWHERE) for _ in range(2)]
+        for name in ("alice", "nobody", "alice@example.com", "x" * 4000, "nobody@x")
+    }
+    alike = {
+        (reply.status_code, reply.data, reply.headers.get("Retry-After"))
+        for name in ("alice", "nobody", "x" * 4000, "nobody@x")
+        for reply in answers[name]
+    }
+    assert statuses(*answers["alice"]) == [401, 401, 429, 401, 429]
+    assert statuses(*answers["nobody"]) == [401, 401, 429, 401, 429]
+    assert len(alike) == 3
+    # Her address is no second door to the same account.
+    assert statuses(*answers["alice@example.com"]) == [429] * 5
+
+
+def test_an_address_is_limited_whomever_it_tries(throttled: Make) -> None:
+    api = throttled(login_address=Rate(3, 300))
+    alice = api.register("alice")
+
+    assert statuses(*[log_in(api, f"user{n}") for n in range(4)]) == [401] * 3 + [429]
+    assert log_in(api, "alice", alice.password).status_code == 429
+    assert log_in(api, "alice", alice.password, AWAY).status_code == 200
+
+
+def test_an_ipv6_network_is_one_address(throttled: Make) -> None:
+    api = throttled(login_address=Rate(3, 300))
+    hosts = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::2", "2001:db8:1:2:a:b:c:d"]
+
+    tries = [log_in(api, f"user{n}", address=host) for n, host in enumerate(hosts)]
+    assert statuses(*tries) == [401] * 3
+    assert log_in(api, "x", address="2001:db8:1:2::9").status_code == 429
+    assert log_in(api, "x", address="2001:db8:1:3::1").status_code == 401
+    assert place("::ffff:192.0.2.1") == place("192.0.2.1") == "192.0.2.1"
+    assert place("") == ""
+
+
+def test_nobody_can_lock_a_user_out_of_where_they_are_at_home(
+    throttled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(monkeypatch, NOON)
+    api = throttled(login=Rate(3, 300), login_username=Rate(5, 3600))
+    reply = register(api, "alice", HOME)
+    assert log_in(api, "alice", "password123", "2001:db8::1").status_code == 200
+
+    attack = [log_in(api, "alice", "x", f"203.0.113.{n}") for n in range(8)]
+    assert statuses(*attack) == [401] * 5 + [429] * 3
+    assert log_in(api, "alice", "password123", AWAY).status_code == 429
+    for address in (HOME, "2001:db8::2"):
+        assert log_in(api, "alice", "password123", address).status_code == 200
+        # ... where fewer tries are allowed, but not none.
+        wrong = [log_in(api, "alice", "x", address) for _ in range(4)]
+        assert statuses(*wrong) == [401] * 3 + [429]
+    set_clock(monkeypatch, NOON + 10 * MINUTE)
+    body = {"refresh": reply.json["refresh"]}
+    assert api.post("logout/", body, token=reply.json["access"]).status_code == 200
+    assert log_in(api, "alice", "password123", HOME).status_code == 200
+
+
+def test_a_refused_try_is_counted_nowhere(throttled: Make) -> None:
+    api = throttled(login=Rate(2, 300), login_username=Rate(4, 3600))
+    api.register("alice")
+
+    assert statuses(*[log_in(api, "alice", "x", AWAY) for _ in range(50)])[2:] == (
+        [429] * 48
+    )
+    # The fifty from one address have used two of the user's four.
+    tries = [log_in(api, "alice", "x", f"203.0.113.{n}") for n in range(3)]
+    assert statuses(*tries) == [401, 401, 429]
+
+
+def test_registrations_from_an_address_are_limited(throttled: Make) -> None:
+    api = throttled(register=Rate(3, 3600))
+
+    names = ("alice", "alice", "bob", "carol")
+    assert statuses(*[register(api, name) for name in names]) == [201, 409, 201, 429]
+    assert register(api, "alice").status_code == 429, "nor who is there already"
+    assert register(api, "carol", AWAY).status_code == 201
+
+
+def test_bad_refresh_tokens_from_an_address_are_limited(throttled: Make) -> None:
+    api = throttled(refresh=Rate(2, 300))
+    alice = api.register("alice")
+    bad = {"refresh": forge(api.app, alice.refresh, sid="0" * 32)}
+
+    tries = [api.post("token/refresh/", bad, **from_(HOME)) for _ in range(3)]
+    assert statuses(*tries) == [401, 401, 429]
+    # A good one is not in question, and costs no statement more.
+    with statements(api) as seen:
+        good = api.post("token/refresh/", {"refresh": alice.refresh}, **from_(HOME))
+    assert good.status_code == 200
+    assert len(seen) == 1, seen
+    assert api.post("token/refresh/", bad, **from_(AWAY)).status_code == 401
+
+
+def test_follows_of_a_user_are_limited(throttled: Make) -> None:
+    api = throttled(follow=Rate(2, 3600))
+    alice, *others = [api.register(name) for name in ("alice", "bob", "carol", "dave")]
+
+    def follow(name: str) -> int:
+        body = {"username": name}
+        return api.post("follow/", body, token=alice.access).status_code
+
+    assert [follow(n) for n in ("bob", "bob", "nobody", "carol", "dave")] == (
+        [201, 409, 404, 201, 429]
+    )
+    reply = api.get("following/", token=alice.access)
+    assert reply.json["count"] == 2
+    assert api.get("me/stats/", token=alice.access).json["following_count"] == 2
+    token = others[0].access
+    assert api.post("follow/", {"username": "dave"}, token=token).status_code == 201
+
+
+def test_a_login_costs_two_statements_more_and_a_read_none(
+    throttled: Make, api: Api
+) -> None:
+    alice = api.register("alice")
+    rate = Rate(9, 300)
+    limited = throttled(
+        **dict.fromkeys(("login", "login_address", "login_username"), rate)
+    )
+
+    def cost(client: Api, call: Callable[[Api], Reply]) -> list[str]:
+        with statements(client) as seen:
+            assert call(client).status_code < 300
+        return [statement for statement in seen if "BEGIN" not in statement]
+
+    def login(client: Api) -> Reply:
+        return log_in(client, "alice", alice.password)
+
+    plain, more = cost(api, login), cost(limited, login)
+    assert len(more) == len(plain) + 2
+    assert [more[1].split()[0], more[-1].split()[0]] == ["INSERT", "UPDATE"]
+    assert more[0] == plain[0]
+    for path in ("me/", "alice/", "?search=ali", "alice/followers/"):
+
+        def read(client: Api, path: str = path) -> Reply:
+            return client.get(path, token=alice.access)
+
+        assert len(cost(limited, read)) == len(cost(api, read)), path
+
+
+def test_the_table_holds_neither_names_nor_addresses(
+    throttled: Make, app: Flask
+) -> None:
+    limits = dict.fromkeys(("login", "login_address", "login_username"), Rate(5, 300))
+    api = throttled(**limits, register=Rate(5, 300))
+    register(api, "alice")
+    assert log_in(api, "alice").status_code == 401
+    assert log_in(api, "nobody", "wrong", AWAY).status_code == 401
+
+    stored = rows(app, select(*Throttle.__table__.c))
+    assert len(stored) == 6
+    assert all(len(row["key"]) == 64 and int(row["key"], 16) for row in stored)
+    for word in ("alice", "nobody", HOME, AWAY):
+        assert word not in str(stored)
+
+
+def test_expired_counts_are_pruned(
+    throttled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left() -> int:
+        return len(rows(api.app, select(Throttle.key)))
+
+    monkeypatch.setattr("secrets.randbelow", lambda _: 1)
+    set_clock(monkeypatch, NOON)
+    api = throttled(login=Rate(5, 300))
+    for number in range(3):
+        log_in(api, f"user{number}")
+    set_clock(monkeypatch, NOON + 4 * MINUTE)
+    log_in(api, "late")
+    assert left() == 4
+    set_clock(monkeypatch, NOON + 6 * MINUTE)
+    result = api.app.test_cli_runner().invoke(args=["auth", "prune-tokens"])
+    assert "Deleted 3 expired rows." in result.output
+    assert left() == 1
+    # Some logins do it too.
+    set_clock(monkeypatch, NOON + 60 * MINUTE)
+    monkeypatch.setattr("secrets.randbelow", lambda _: 0)
+    log_in(api, "later")
+    assert left() == 1
+
+
+def test_who_is_throttled_is_told_to_the_watchers(
+    throttled: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "careers_users.security")
+    api = throttled(login=Rate(1, 300))
+    alice = api.register("alice")
+    log_in(api, "alice", "secret one")
+    log_in(api, "alice", "secret two")
+
+    record = caplog.records[-1]
+    assert record.getMessage() == "throttled"
+    assert record.__dict__["user_id"] == alice.id
+    assert record.__dict__["details"] == {"rate": "login"}
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("10/5minutes", Rate(10, 300)),
+        ("1/second", Rate(1, 1)),
+        (" 100 / 1 hour ", Rate(100, 3600)),
+        ("7/30Days", Rate(7, 30 * 86400)),
+        ("off", None),
+    ],
+)
+def test_rates_are_read_and_written(text: str, rate: Rate | None) -> None:
+    assert rates.parse(text) == rate
+    assert rate is None or rates.parse(str(rate)) == rate
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10", "0/hour", "10/0minutes", "-1/hour", "10/31days", "x/hour", "9/h"]
+)
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="looks like 10/5minutes"):
+        rates.parse(text)
