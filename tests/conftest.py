@@ -20,6 +20,7 @@ from careers_users.extensions import db
 from config import TestConfig
 from tests import postgres
 from tests.api import Api
+from tests.deploy import programs
 
 KEY = "a signing key for tests, and for nothing else"
 KINDS = tuple(
@@ -28,11 +29,11 @@ KINDS = tuple(
 _numbers = itertools.count(1)
 
 
-def pytest_report_header() -> str:
-    """Say which databases the tests run on."""
+def pytest_report_header() -> list[str]:
+    """Say which databases the tests run on, and which programs are missing."""
     left_out = {"sqlite", "postgresql"} - set(KINDS)
     note = f" (left out: {', '.join(sorted(left_out))})" if left_out else ""
-    return f"databases: {', '.join(KINDS)}{note}"
+    return [f"databases: {', '.join(KINDS)}{note}", programs.header()]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
