@@ -3,8 +3,8 @@
     python docs/diagrams.py
 
 writes `images/architecture.svg` (the rows of modules, by feature, with the imports
-between features) and `images/data-model.svg` (tables, columns and references).
-A test fails while the files are not what this would draw.
+between features), `images/data-model.svg` (tables, columns and references) and
+`images/production.svg` (who talks to whom; this one knows nothing of the code). A test fails while the files are not what this would draw.
 """
 
 import sys
@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # So that it can be run from anywhere.
 
-from docs.drawing import architecture, data_model  # noqa: E402
+from docs.drawing import architecture, data_model, running  # noqa: E402
 
 IMAGES = ROOT / "docs/images"
 
@@ -23,6 +23,7 @@ def pictures() -> dict[str, str]:
     return {
         "architecture.svg": architecture.draw(),
         "data-model.svg": data_model.draw(),
+        "production.svg": running.draw(),
     }
 
 
