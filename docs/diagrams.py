@@ -4,7 +4,8 @@
 
 writes `images/architecture.svg` (the rows of modules, by feature, with the imports
 between features), `images/data-model.svg` (tables, columns and references) and
-`images/production.svg` (who talks to whom; this one knows nothing of the code). A test fails while the files are not what this would draw.
+`images/production.svg` (who talks to whom; this one knows nothing of the code). A test
+fails while the files are not what this would draw.
 """
 
 import sys
