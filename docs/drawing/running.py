@@ -5,50 +5,27 @@ from docs.drawing.svg import COLOURS, GREY, PAPER, Sheet
 WIDTH, HEIGHT = 1160.0, 500.0
 TOP, BOX = 96.0, 360.0
 SLATE, BLUE, GREEN, BROWN, *_ = COLOURS
+NGINX = [
+    *("TLS", "says who the client is", "keeps connections"),
+    *("asks another instance", "when one is gone"),
+]
+POSTGRESQL = [
+    *("users, follows,", "counters, sessions"),
+    *("decides what is", "unique and in order"),
+]
 
 
 def draw() -> str:
     """Return the picture."""
     sheet = Sheet("careers_users in production", "clients, nginx, instances, database")
     sheet.text(32, 44, "In production", size=22, bold=True)
-    sheet.text(
-        *(
-            32,
-            68,
-            "Files for all of it are in deploy/; nginx and the instances may repeat.",
-        ),
-        fill=GREY,
-    )
+    words = "Files for all of it are in deploy/; nginx and the instances may repeat."
+    sheet.text(32, 68, words, fill=GREY)
     _box(sheet, 32, 150, SLATE, "clients", ["browsers,", "apps,", "other services"])
-    _box(
-        sheet,
-        270,
-        190,
-        BLUE,
-        "nginx",
-        [
-            "TLS",
-            "says who the client is",
-            "keeps connections",
-            "asks another instance",
-            "when one is gone",
-        ],
-    )
+    _box(sheet, 270, 190, BLUE, "nginx", NGINX)
     _instance(sheet, TOP, "instance, port 8001")
     _instance(sheet, TOP + 190, "instance, port 8002")
-    _box(
-        sheet,
-        938,
-        190,
-        BROWN,
-        "PostgreSQL",
-        [
-            "users, follows,",
-            "counters, sessions",
-            "decides what is",
-            "unique and in order",
-        ],
-    )
+    _box(sheet, 938, 190, BROWN, "PostgreSQL", POSTGRESQL)
     middle = TOP + BOX / 2
     _hop(sheet, 182, 270, middle, middle, "https")
     for y in (TOP + 85, TOP + 275):

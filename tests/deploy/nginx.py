@@ -200,6 +200,15 @@ class Client:
         self._connection.close()
 
 
+def read_or_write(client: Client, key: str) -> Answer:
+    """Register, and look at the own profile: a POST and a GET."""
+    answer = client.register(key)
+    if answer.status != 201:
+        return answer
+    token = f"Bearer {answer.body['access']}"
+    return client.call("GET", "me/", Authorization=token)
+
+
 class Load:
     """Several clients that each make `count` calls, one after the other."""
 

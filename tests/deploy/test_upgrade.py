@@ -9,7 +9,7 @@ import pytest
 
 from careers_users import schema_version
 from tests import served
-from tests.deploy.nginx import Answer, Client, Load, Nginx
+from tests.deploy.nginx import Load, Nginx, read_or_write
 from tests.served import KEY, ROOT, Server
 
 pytestmark = pytest.mark.deploy("nginx", "openssl")
@@ -80,15 +80,6 @@ def fleet(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
     fleet = Fleet(tmp_path, database_url)
     yield fleet
     fleet.close()
-
-
-def read_or_write(client: Client, key: str) -> Answer:
-    """Register, and look at the own profile: a POST and a GET for each key."""
-    answer = client.register(key)
-    if answer.status != 201:
-        return answer
-    token = f"Bearer {answer.body['access']}"
-    return client.call("GET", "me/", Authorization=token)
 
 
 def assert_ready(*servers: Server) -> None:
