@@ -208,7 +208,7 @@ def test_a_killed_instance_costs_no_read(start: Start) -> None:
         assert f"127.0.0.1:{one.port}, 127.0.0.1:{other.port}/502, 200" in nginx.log
 
 
-def test_a_killed_instance_costs_only_the_posts_it_was_working_on(
+def test_a_killed_instance_costs_only_the_posts_that_reached_it(
     start: Start, database_url: str
 ) -> None:
     one, other = start(), start()
@@ -219,8 +219,9 @@ def test_a_killed_instance_costs_only_the_posts_it_was_working_on(
     failed = {key for key, answer in load.answers.items() if answer.status != 201}
     for key in failed:
         assert_refused(load.answers[key], 503, "service_unavailable")
-    # At most one for each client, and no request was sent twice: that would be a 409.
-    assert len(failed) <= 4
+    # Those in flight, and perhaps one more on each connection whose end nginx had not
+    # noticed yet. None was sent twice: that would be a 409.
+    assert len(failed) <= 8
     users = {name for (name,) in served.ask(database_url, "SELECT username FROM users")}
     assert load.answers.keys() - failed <= users <= load.answers.keys()
     assert served.wrong_counters(database_url) == []
