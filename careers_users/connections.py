@@ -122,7 +122,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class _Task(WSGITask):  # type: ignore[misc]
-    """Tells the client, while we drain, not to send another request here."""
+    """Sends header and body together, and says while we drain that it was the last."""
 
     def build_response_header(self) -> bytes:
         if draining.is_set():
@@ -131,8 +131,12 @@ class _Task(WSGITask):  # type: ignore[misc]
                 last = len(self.channel.requests) <= 1 and not self.channel.request
             if last:
                 self.request.headers["CONNECTION"] = "close"
-        header: bytes = super().build_response_header()
-        return header
+        self.channel.header = super().build_response_header()
+        return b""  # The channel has it.
+
+    def finish(self) -> None:
+        super().finish()
+        self.channel.flush_header()
 
 
 class _Refusal(ErrorTask):  # type: ignore[misc]
@@ -156,6 +160,24 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     parser_class, task_class, error_task_class = _Parser, _Task, _Refusal
     close_when_flushed = will_close = refused = False
     swallow_until = 0.0
+    header = b""
+
+    def write_soon(self, data: Any) -> int:
+        """Send what is to be sent; a header waits for the first piece of its body.
+
+        It saves a packet, and a process that is killed does not leave half a reply with
+        a proxy, which could not ask another instance then.
+        """
+        if data and self.header and isinstance(data, bytes):
+            data, self.header = self.header + data, b""
+        elif data:  # A file, which is sent from where it is.
+            self.flush_header()
+        return int(super().write_soon(data))
+
+    def flush_header(self) -> None:
+        """Send a header that has no body to wait for."""
+        header, self.header = self.header, b""
+        super().write_soon(header)
 
     def unfinished(self) -> int:
         """How many requests of this connection are still to be answered."""

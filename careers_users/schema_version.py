@@ -29,14 +29,32 @@ def head() -> str | None:
     return ScriptDirectory.from_config(config).get_current_head()
 
 
-def mistake(app: Flask) -> str | None:
-    """Return what is wrong with the database's schema, as a sentence; None if nothing.
+def is_newer(revision: str) -> bool:
+    """Tell whether a revision is of a later version of the service than this one.
+
+    Revisions are numbered, so a later one has a higher number and is not known here.
+    """
+    return revision.isdigit() and revision > (head() or "")
+
+
+def current(app: Flask) -> tuple[str, ...]:
+    """Return the revisions that the database is at: one, or none if it is empty.
 
     Raises SQLAlchemyError if the database can't be asked.
     """
     with app.app_context(), database.reader().connect() as connection:
-        current = MigrationContext.configure(connection).get_current_heads()
-    if current == (head(),):
+        return MigrationContext.configure(connection).get_current_heads()
+
+
+def mistake(app: Flask) -> str | None:
+    """Return what is wrong with the database's schema, as a sentence; None if nothing.
+
+    A newer schema is none: migrations only add what the version before can do without,
+    so that it goes on serving (and can be started again) while the new one is deployed.
+    Raises SQLAlchemyError if the database can't be asked.
+    """
+    found = current(app)
+    if found == (head(),) or (len(found) == 1 and is_newer(found[0])):
         return None
-    found = ", ".join(current) or "empty"
-    return f"The database is not migrated ({found}, not {head()}): flask db upgrade"
+    names = ", ".join(found) or "empty"
+    return f"The database is not migrated ({names}, not {head()}): flask db upgrade"

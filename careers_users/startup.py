@@ -48,6 +48,7 @@ def prepare(app: Flask, settings: Settings) -> None:
             mistake = schema_version.mistake(app)
         if mistake:
             raise NotReady(mistake)
+        _report_newer_schema(app)
         _report_search(app)
     except SQLAlchemyError as error:
         raise NotReady(_complaint(settings, error)) from error
@@ -55,6 +56,17 @@ def prepare(app: Flask, settings: Settings) -> None:
         with app.app_context():
             # A server forks after this; its processes must not share connections.
             db.engine.dispose()
+
+
+def _report_newer_schema(app: Flask) -> None:
+    """Say so if the database has been migrated for a later version than this one."""
+    for revision in filter(schema_version.is_newer, schema_version.current(app)):
+        log.warning(
+            "The database is at revision %s, which is newer than this version (%s): "
+            "right during an upgrade, and after one has been taken back.",
+            revision,
+            schema_version.head(),
+        )
 
 
 def _first_look(app: Flask, settings: Settings) -> str | None:

@@ -20,6 +20,7 @@ from careers_users.extensions import db
 from config import TestConfig
 from tests import browser, postgres
 from tests.api import Api
+from tests.deploy import programs
 
 KEY = "a signing key for tests, and for nothing else"
 KINDS = tuple(
@@ -29,10 +30,11 @@ _numbers = itertools.count(1)
 
 
 def pytest_report_header() -> list[str]:
-    """Say which databases the tests run on, and in which browser."""
+    """Say which databases the tests run on, in which browser, and what is missing."""
     left_out = {"sqlite", "postgresql"} - set(KINDS)
     note = f" (left out: {', '.join(sorted(left_out))})" if left_out else ""
-    return [f"databases: {', '.join(KINDS)}{note}", browser.header()]
+    lines = [browser.header(), programs.header()]
+    return [f"databases: {', '.join(KINDS)}{note}", *lines]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

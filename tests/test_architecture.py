@@ -47,7 +47,7 @@ ROWS = [
 
 def sources() -> list[Path]:
     """All Python files of the repository."""
-    places = ("careers_users", "migrations", "tests", "benchmarks")
+    places = "careers_users migrations tests benchmarks deploy docs".split()
     files = [path for place in places for path in (ROOT / place).rglob("*.py")]
     return sorted([*files, ROOT / "config.py", ROOT / "wsgi.py"])
 

@@ -181,3 +181,67 @@ def test_no_word_of_the_paths_is_free_for_a_user(app: Flask) -> None:
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def test_every_file_for_machines_is_named() -> None:
+    documents = text_of("docs/deployment.md") + text_of("docs/operations.md")
+    files = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    assert len(files) > 8
+    for path in files:
+        if "__pycache__" not in path.parts:
+            assert path.relative_to(ROOT).as_posix() in documents, path
+
+
+def test_every_document_is_in_the_index() -> None:
+    index = text_of("docs/README.md")
+    for path in (ROOT / "docs").rglob("*.md"):
+        name = path.relative_to(ROOT / "docs").as_posix()
+        if name != "README.md" and not re.match(r"decisions/\d", name):
+            assert f"]({name})" in index, name
+
+
+# What the shell blocks may call beside what this repository brings.
+_PROGRAMS = (
+    "apt-get brew curl docker export for do done install nginx pg_dump pg_restore psql "
+    "python python3 set systemctl unset useradd".split()
+)
+# CONTRIBUTING.md shows how to write it.
+_EXAMPLE = "tests/follow/test_follows_me.py"
+_BROUGHT = "careers-users flask mypy pip pytest ruff".split()
+
+
+def shell_commands(path: Path) -> set[str]:
+    """The first words of all commands in a document's shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
+    text = "\n".join(blocks).replace("\\\n", " ")
+    text = re.sub(r'"[^"\n]*"', "_", text)  # Quotes hold no commands here.
+    commands = [line.strip() for line in re.split(r"\n|&&|;", text)]
+    without_variables = [re.sub(r"^(\w+=\S* +)+", "", one) for one in commands]
+    words = [one.split()[0] for one in without_variables if one]
+    return {word for word in words if not re.match(r"\w+=|#|\.$", word)}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_shell_blocks_exist(path: Path) -> None:
+    for word in shell_commands(path):
+        name = word.rpartition("/")[2]
+        assert word in _PROGRAMS or name in _BROUGHT, f"{word} in {path.name}"
+
+
+def test_shell_commands_are_found_at_all() -> None:
+    assert {"psql", "careers-users", "/opt/careers_users/.venv/bin/pip", "nginx"} <= (
+        shell_commands(ROOT / "docs/deployment.md")
+    )
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_files_named_in_commands_exist(path: Path) -> None:
+    text = path.read_text("utf-8")
+    named = re.findall(r"(?<![\w/.])(?:deploy|docs|tests|migrations)/[\w./@-]*\w", text)
+    for name in set(named) - {_EXAMPLE}:
+        assert (ROOT / name).exists() or (path.parent / name).exists(), name
+    units = {
+        file.name.partition("@")[0] for file in (ROOT / "deploy/systemd").iterdir()
+    }
+    for unit in re.findall(r"systemctl \w+ (?:--now )?'?([\w.-]+)@?", text):
+        assert unit.partition("@")[0] in units | {"nginx"}, unit

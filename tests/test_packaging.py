@@ -56,5 +56,6 @@ def test_the_top_level_holds_little() -> None:
     assert names <= {
         *("wsgi.py", "config.py", "setup.cfg", "pyproject.toml", "requirements.lock"),
         *("careers_users", "migrations", "tests", "docs", "benchmarks", "deploy"),
-        *("README.md", "CHANGELOG.md", "LICENSE", ".ci", ".gitignore"),
+        *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
+        *(".ci", ".dockerignore", ".gitignore"),
     }

@@ -1,0 +1,288 @@
+"""The files under deploy/: each is what it seems, and names what there is."""
+
+import ast
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from fnmatch import fnmatch
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import pytest
+
+from careers_users.commands import main
+from careers_users.settings import Settings
+from tests.deploy import programs
+from tests.served import KEY, ROOT, Server, environment, run
+from tests.test_docs import settings_read
+
+DEPLOY = ROOT / "deploy"
+UNITS = DEPLOY / "systemd"
+PROGRAM = "/opt/careers_users/.venv/bin/careers-users"
+ENV_FILE = DEPLOY / "careers_users.env.example"
+
+
+def text_of(name: str) -> str:
+    """A file under deploy/."""
+    return (DEPLOY / name).read_text("utf-8")
+
+
+def assert_command_exists(words: list[str]) -> None:
+    """Assert that `careers-users` takes these words, options and all."""
+    command: click.Command | None = main
+    context = click.Context(main)
+    while isinstance(command, click.Group):
+        assert words, "a command is named"
+        command = command.get_command(context, words.pop(0))
+        assert command is not None
+    assert command is not None
+    command.make_context("careers-users", words)  # Raises for an option it has not.
+
+
+# -- The environment file --------------------------------------------------------------
+
+
+def settings_of(lines: list[str]) -> dict[str, str]:
+    """The settings in lines of NAME=value, as systemd and docker read them."""
+    return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_0-9]+=", line))
+
+
+def test_the_environment_file_is_as_the_document_says() -> None:
+    module = runpy.run_path(str(ROOT / "docs/env_example.py"))
+    assert text_of(ENV_FILE.name) == module["example"](), "run docs/env_example.py"
+
+
+def test_the_environment_file_has_every_setting_and_no_other() -> None:
+    lines = text_of(ENV_FILE.name).splitlines()
+    active = settings_of(lines)
+    shown = settings_of([line.removeprefix("#") for line in lines])
+    assert shown.keys() == settings_read()
+    assert {"DATABASE_URL", "CAREERS_USERS_JWT_SECRET_KEY"} <= active.keys()
+    # Where instances differ, a file that they share must not say it.
+    assert not {"HOST", "PORT"} & active.keys()
+    for line in lines:
+        assert line == "" or line.startswith("#") or re.match(r"[A-Z_0-9]+=\S*$", line)
+
+
+def test_the_environment_file_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in settings_read():
+        monkeypatch.delenv(name, raising=False)
+    for uncommented in (False, True):
+        lines = text_of(ENV_FILE.name).splitlines()
+        if uncommented:
+            lines = [line.removeprefix("#") for line in lines]
+        for name, value in settings_of(lines).items():
+            if value:
+                monkeypatch.setenv(name, value)
+        monkeypatch.setenv("CAREERS_USERS_JWT_SECRET_KEY", KEY)
+        settings = Settings.from_env()
+        assert settings.url.database == "careers"
+        assert settings.processes == 2
+        assert settings.trusted_proxy == "127.0.0.1"
+
+
+# -- systemd ---------------------------------------------------------------------------
+
+
+def unit(name: str) -> dict[str, list[str]]:
+    """The settings of a unit file; some come more than once."""
+    found: dict[str, list[str]] = {}
+    for line in (UNITS / name).read_text("utf-8").splitlines():
+        if "=" in line and not line.startswith("#"):
+            key, value = line.split("=", 1)
+            found.setdefault(key, []).append(value)
+    return found
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """The unit files as they would be installed, with the program that is here."""
+    program = Path(sys.executable).with_name("careers-users")
+    if not program.exists():  # The package is not installed, only on the path.
+        program = tmp_path / "careers-users"
+        program.touch(mode=0o755)
+    for path in UNITS.iterdir():
+        name = path.name.replace("@", "@8001")
+        text = path.read_text("utf-8").replace(PROGRAM, str(program))
+        (tmp_path / name).write_text(text, "utf-8")
+    return tmp_path
+
+
+def analyze(*words: str) -> "subprocess.CompletedProcess[str]":
+    """Run systemd-analyze, which needs no running systemd for this."""
+    command = [programs.path("systemd-analyze"), *words]
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.deploy("systemd-analyze")
+def test_systemd_has_nothing_to_say_against_the_units(units: Path) -> None:
+    names = sorted(path.name for path in units.iterdir() if ".service" in path.name)
+    assert names == ["careers-users-prune.service", "careers-users@8001.service"]
+    done = analyze(
+        "verify", *map(str, units.glob("*.service")), *map(str, units.glob("*.timer"))
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.deploy("systemd-analyze")
+@pytest.mark.parametrize(
+    "name", ["careers-users@8001.service", "careers-users-prune.service"]
+)
+def test_the_units_are_hardened(units: Path, name: str) -> None:
+    # The level is ten times what systemd shows: 1.5 of 10, where less is better.
+    done = analyze("security", "--offline=true", "--threshold=15", str(units / name))
+    assert done.returncode == 0, done.stdout
+    assert "Overall exposure level" in done.stdout
+
+
+def test_the_units_fit_the_service() -> None:
+    service = unit("careers-users@.service")
+    program, *words = shlex.split(service["ExecStart"][0].replace("%i", "8001"))
+    assert program == PROGRAM
+    assert_command_exists(words)
+    program, *words = shlex.split(unit("careers-users-prune.service")["ExecStart"][0])
+    assert program == PROGRAM
+    assert_command_exists(words)
+    # The grace that the service gives itself, and what it gives stuck workers.
+    assert int(service["TimeoutStopSec"][0]) > Settings.drain_timeout + 5
+    assert service["KillMode"] == ["mixed"]
+    names = {line.partition("=")[0] for line in service["Environment"]}
+    assert names <= settings_read()
+
+
+def test_a_wrong_setting_is_not_tried_again(tmp_path: Path) -> None:
+    done = run(tmp_path, "serve", PORT="none")
+    prevented = unit("careers-users@.service")["RestartPreventExitStatus"]
+    assert [str(done.returncode)] == prevented
+
+
+# -- Windows ---------------------------------------------------------------------------
+
+
+def test_the_windows_service_fits_the_service() -> None:
+    root = ElementTree.fromstring(text_of("windows/careers-users.xml"))
+    assert root.tag == "service"
+    executable = root.findtext("executable") or ""
+    assert executable.endswith(r"\.venv\Scripts\careers-users.exe")
+    assert_command_exists((root.findtext("arguments") or "").split())
+    names = {element.attrib["name"] for element in root.iter("env")}
+    assert {name.removesuffix("_FILE") for name in names} <= settings_read()
+    seconds = int((root.findtext("stoptimeout") or "").removesuffix(" sec"))
+    assert seconds > Settings.drain_timeout + 5
+    port = re.search(r"--port (\d+)", root.findtext("arguments") or "")
+    assert port
+    assert root.findtext("id") == f"careers-users-{port[1]}"
+
+
+def test_iis_passes_on_what_nginx_does() -> None:
+    root = ElementTree.fromstring(text_of("windows/web.config"))
+    rule = next(r for r in root.iter("rule") if r.attrib["name"] == "careers_users")
+    pattern = rule.find("match")
+    action = rule.find("action")
+    assert pattern is not None
+    assert action is not None
+    for path in ("careers/users", "careers/users/", "careers/users/me/stats/"):
+        assert re.search(pattern.attrib["url"], path)
+    for path in ("careers/usersx", "health/ready", "x/careers/users/"):
+        assert not re.search(pattern.attrib["url"], path)
+    target = urlsplit(action.attrib["url"].replace("{R:0}", "careers/users/"))
+    assert (target.hostname, target.path) == ("127.0.0.1", "/careers/users/")
+    assert f"--port {target.port}" in text_of("windows/careers-users.xml")
+    sent = {e.attrib["name"]: e.attrib["value"] for e in rule.iter("set")}
+    assert sent["HTTP_X_FORWARDED_FOR"] == ""
+    assert sent["HTTP_X_FORWARDED_PROTO"] == "https"
+    limits = next(root.iter("requestLimits"))
+    limit = limits.attrib["maxAllowedContentLength"]
+    assert int(limit) == Settings.max_request_body_size
+
+
+# -- The image -------------------------------------------------------------------------
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions, in order, each with what follows it."""
+    text = re.sub(r"^#.*\n", "", text_of("Dockerfile"), flags=re.MULTILINE)
+    lines = [line for line in re.sub(r"\\\n", " ", text).splitlines() if line.strip()]
+    pairs = [line.split(None, 1) for line in lines]
+    return [(word, rest.strip()) for word, rest in pairs]
+
+
+def test_the_image_runs_the_service_as_nobody_special() -> None:
+    found = instructions()
+    known = "ARG FROM ENV WORKDIR RUN COPY USER VOLUME EXPOSE STOPSIGNAL HEALTHCHECK"
+    assert {word for word, _ in found} == {*known.split(), "ENTRYPOINT", "CMD"}
+    last_from = max(n for n, (word, _) in enumerate(found) if word == "FROM")
+    final = dict(found[last_from:])
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", final["USER"])
+    assert final["STOPSIGNAL"] == "SIGTERM"
+    # The exec form: the service itself is process 1, and gets the signal.
+    program, *words = ast.literal_eval(final["ENTRYPOINT"]) + ast.literal_eval(
+        final["CMD"]
+    )
+    assert program == "careers-users"
+    assert_command_exists(words)
+    names = set(re.findall(r"\b([A-Z_]+)=", final["ENV"])) - {
+        "PATH",
+        "PYTHONUNBUFFERED",
+    }
+    assert names <= settings_read()
+    assert f"PORT={final['EXPOSE']}" in final["ENV"]
+
+
+def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
+    ignored, *admitted = [
+        line
+        for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert ignored == "*"
+    kept = {line[1:].rstrip("/") for line in admitted if line.startswith("!")}
+    copied: set[str] = set()
+    for word, rest in instructions():
+        if word == "COPY" and "--from" not in rest:
+            copied |= set(rest.split()[:-1])
+    assert copied == kept
+    for name in copied:
+        assert (ROOT / name).exists(), name
+    for secret in ("instance/jwt_secret_key", ".env", ".git/config", "tests/api.py"):
+        assert not any(fnmatch(secret, f"{name}*") for name in kept)
+
+
+def test_what_the_image_installs_is_a_whole_package(tmp_path: Path) -> None:
+    """What setup.cfg reads is among the copied: a build of them alone must work."""
+    for word, rest in instructions():
+        if word == "COPY" and "--from" not in rest and "requirements" not in rest:
+            for name in rest.split()[:-1]:
+                (tmp_path / name).symlink_to(ROOT / name)
+    code = "import setuptools; d = setuptools.setup(); print(*d.packages)"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, "--name"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "careers_users.migrations.versions" in done.stdout
+
+
+def test_the_health_check_asks_the_service(tmp_path: Path) -> None:
+    """Run the check itself, against a server that is alive and against none."""
+
+    check = dict(instructions())["HEALTHCHECK"].partition("CMD ")[2]
+    program, *words = ast.literal_eval(check)
+    assert program == "python3"
+    with Server(tmp_path) as server:
+        env = environment({"PORT": str(server.port)})
+        command = [sys.executable, *words]
+        assert subprocess.call(command, env=env, timeout=60) == 0
+        server.kill()
+        with Path(os.devnull).open("w") as nowhere:
+            assert subprocess.call(command, env=env, stderr=nowhere, timeout=60) != 0
