@@ -2,7 +2,17 @@
 
 from flask import Flask
 
-from careers_users import database, errors, health, http, schema_version
+from careers_users import (
+    cors,
+    database,
+    errors,
+    health,
+    http,
+    metrics,
+    request_context,
+    request_log,
+    schema_version,
+)
 from careers_users.auth import cli as auth_cli
 from careers_users.auth import passwords
 from careers_users.auth import routes as auth_routes
@@ -22,14 +32,19 @@ def create_app(settings: Settings) -> Flask:
     Nothing is connected or checked yet: `startup.prepare()` does that before serving.
     """
     app = http.Service("careers_users", static_folder=None)
+    request_context.init_app(app)
+    request_log.init_app(app)
     _configure(app, settings)
     database.init_app(app, settings)
     migrate.init_app(app, db, str(schema_version.migrations_directory()))
     jwt.init_app(app)
     ma.init_app(app)
     passwords.init_app(app, settings)
+    metrics.init_app(app, settings)
+    cors.init_app(app, settings.cors_origins)
     http.init_app(app)
     errors.init_app(app)
+    health.init_app(app, settings)
     for blueprint in (health.bp, auth_routes.bp, profile_routes.bp, follow_routes.bp):
         app.register_blueprint(blueprint)
     for group in (auth_cli.auth, follow_cli.users):

@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
+from sqlalchemy import Engine
 
 from careers_users import database
 
@@ -34,7 +35,13 @@ def mistake(app: Flask) -> str | None:
 
     Raises SQLAlchemyError if the database can't be asked.
     """
-    with app.app_context(), database.reader().connect() as connection:
+    with app.app_context():
+        return mistake_of(database.reader())
+
+
+def mistake_of(engine: Engine) -> str | None:
+    """Return the same of the database that an engine reaches."""
+    with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_heads()
     if current == (head(),):
         return None

@@ -5,6 +5,7 @@
 
 import logging
 import os
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from careers_users import secret_file
+from careers_users import logs, secret_file
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,12 @@ REFRESH_LIFETIME = timedelta(days=7)
 PROXY_HEADERS = (
     "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port forwarded"
 ).split()
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])"
+    r"(:(?P<port>[1-9][0-9]{0,4}))?",
+    re.ASCII,
+)
 
 
 class SettingsError(Exception):
@@ -88,6 +95,11 @@ class Settings:
     )
     drain_timeout: int = 20
 
+    log_format: str = "auto"
+    log_level: str = "INFO"
+    metrics: bool = False
+    cors_origins: frozenset[str] = frozenset()
+
     @property
     def url(self) -> URL:
         """The database's address, ready for SQLAlchemy."""
@@ -110,7 +122,9 @@ class Settings:
         env.add_parser("database_url", normalise_database_url)
         env.add_parser("secret", _check_secret)
         env.add_parser("proxy_headers", _parse_proxy_headers)
+        env.add_parser("origins", _parse_origins)
         values = _read_service(env) | _read_database(env) | _read_server(env)
+        values |= _read_operation(env)
         data_dir = Path(env.str("CAREERS_USERS_DATA_DIR", "instance")).resolve()
         try:
             env.seal()
@@ -183,6 +197,19 @@ def _read_server(env: _Environment) -> dict[str, Any]:
     }
 
 
+def _read_operation(env: _Environment) -> dict[str, Any]:
+    return {
+        "log_format": env.str(
+            "CAREERS_USERS_LOG_FORMAT", "auto", validate=OneOf(logs.FORMATS)
+        ),
+        "log_level": env.str(
+            "CAREERS_USERS_LOG_LEVEL", "INFO", validate=OneOf(logs.LEVELS)
+        ),
+        "metrics": env.bool("CAREERS_USERS_METRICS", False),
+        "cors_origins": env.origins("CAREERS_USERS_CORS_ORIGINS", ""),
+    }
+
+
 def _int(env: _Environment, name: str, default: int, low: int, high: int) -> int | None:
     return env.int(name, default, validate=Range(low, high))
 
@@ -231,6 +258,23 @@ def _parse_proxy_headers(value: str) -> frozenset[str]:
     for name in names:
         OneOf(PROXY_HEADERS, error="{input} is none of: {choices}.")(name)
     return frozenset(names)
+
+
+def _parse_origins(value: str) -> frozenset[str]:
+    """Return the origins in the form in which browsers send them (RFC 6454, 6.2)."""
+    return frozenset(map(_parse_origin, value.lower().replace(",", " ").split()))
+
+
+def _parse_origin(value: str) -> str:
+    match = _ORIGIN.fullmatch(value)
+    if match is None or int(match["port"] or 0) > 65535:
+        raise ValidationError(
+            f"{value} is not an origin: list exact ones, as https://www.example.com or "
+            "http://localhost:3000, without path, user or wildcard."
+        )
+    # A browser leaves the scheme's own port out.
+    is_default = (match["scheme"], match["port"]) in (("http", "80"), ("https", "443"))
+    return value.rpartition(":")[0] if is_default else value
 
 
 def _list_mistakes(error: EnvValidationError) -> str:

@@ -6,7 +6,7 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users import database, schema_version
+from careers_users import database, meters, schema_version
 from careers_users.extensions import db
 from careers_users.settings import Settings
 
@@ -28,6 +28,11 @@ def prepare(app: Flask, settings: Settings) -> None:
             "With a DATABASE_URL, CAREERS_USERS_JWT_SECRET_KEY must be set too, to the "
             "same value for all instances; make one with: "
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
+    if settings.metrics and not meters.AVAILABLE:
+        raise NotReady(
+            "CAREERS_USERS_METRICS is on, but prometheus-client is not installed; "
+            "install it with: pip install 'careers_users[metrics]'"
         )
     try:
         mistake = schema_version.mistake(app)

@@ -25,8 +25,8 @@ ROWS = [
     "supervisor",
     "worker",
     "connections",
-    "routes cli health",
-    "identity",
+    "routes cli health metrics request_log",
+    "identity meters",
     "service",
     "queries",
     "tokens",
@@ -38,7 +38,8 @@ ROWS = [
     "database",
     "extensions",
     "settings signing",
-    "clock draining limits secret_file security_log text",
+    "logs",
+    "clock cors draining limits request_context secret_file security_log text",
 ]
 
 

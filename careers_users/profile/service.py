@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import RowMapping, select, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import clock, text
+from careers_users import clock, security_log, text
 from careers_users.auth.service import translate_conflict
 from careers_users.errors import ServiceError, TokenRevoked
 from careers_users.extensions import db
@@ -27,24 +27,28 @@ def update_profile(user_id: int, changes: dict[str, Any]) -> RowMapping:
     """
     try:
         with db.session.begin():
-            return _update(user_id, changes)
+            old_email, row = _update(user_id, changes)
     except IntegrityError as error:
         raise translate_conflict(error) from error
+    if row["email"] != old_email:
+        security_log.record("email_changed", user_id)
+    return row
 
 
-def _update(user_id: int, changes: dict[str, Any]) -> RowMapping:
+def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
+    """Write the changes; return the e-mail address before them, and the row after."""
     # The searched text is made of several columns: two changes of different columns at
     # once must not each write it without the other's.
     row = db.session.execute(
-        select(User.username, User.first_name, User.last_name, User.bio)
+        select(User.username, User.first_name, User.last_name, User.bio, User.email)
         .where(User.id == user_id)
         .with_for_update()
     ).one_or_none()
     if row is None:
         raise TokenRevoked
-    names = row._asdict() | {
-        name: value for name, value in changes.items() if name in row._fields
-    }
+    names = row._asdict()
+    old_email: str = names.pop("email")
+    names |= {name: value for name, value in changes.items() if name in names}
     values = {**changes, "search_text": text.search_text(**names)}
     for name, key in _FOLDED.items():
         if name in changes:
@@ -67,7 +71,7 @@ def _update(user_id: int, changes: dict[str, Any]) -> RowMapping:
         )
         .execution_options(synchronize_session=False)
     )
-    return db.session.execute(statement).mappings().one()
+    return old_email, db.session.execute(statement).mappings().one()
 
 
 _FOLDED = {

@@ -1,0 +1,188 @@
+"""The numbers that are kept for Prometheus, and how they move.
+
+docs/monitoring.md lists them. No label ever holds what a client typed: routes are
+rules, and paths that match none share one value.
+"""
+
+import os
+from importlib.metadata import version
+from typing import Any
+
+from flask import Response, g, request
+from sqlalchemy import Engine, event
+
+from careers_users import request_context
+from careers_users.auth.passwords import Passwords
+
+try:
+    import prometheus_client as prometheus
+    from prometheus_client import multiprocess, values
+except ImportError:  # The extra `metrics` is not installed.
+    AVAILABLE = False
+else:
+    AVAILABLE = True
+
+_IN_USE = "careers_users.in_use"
+# Where the processes of one server count together; prometheus-client's own variable.
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Seconds: from a read of one row to a login that waited for its turn.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# How a call ended, by the status of its reply.
+OUTCOMES = {
+    200: "succeeded",
+    201: "succeeded",
+    400: "malformed",
+    401: "refused",
+    403: "refused",
+    404: "refused",
+    409: "refused",
+    413: "malformed",
+    415: "malformed",
+    429: "throttled",
+    503: "unavailable",
+}
+_OTHERWISE = "failed"
+# The calls that are counted by their outcome, by endpoint.
+FLOWS = {
+    "auth.register": ("registrations", "Registrations, by how they ended."),
+    "auth.login": ("logins", "Logins, by how they ended."),
+    "auth.refresh": ("refreshes", "Uses of refresh tokens, by how they ended."),
+    "follow.follow": ("follows", "Follows, by how they ended."),
+    "follow.unfollow": ("unfollows", "Unfollows, by how they ended."),
+}
+
+
+class Meters:
+    """All numbers of one application, in a registry of its own.
+
+    With several processes each writes its numbers into a file of its own in DIRECTORY,
+    and `exposition` adds them up; of processes that have ended, counters stay.
+    """
+
+    def __init__(self) -> None:
+        self._is_shared = DIRECTORY in os.environ
+        # The library decides this when it is imported, which is before the directory
+        # is there.
+        values.ValueClass = (
+            values.MultiProcessValue()  # type: ignore[no-untyped-call]
+            if self._is_shared
+            else values.MutexValue
+        )
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = prometheus.CollectorRegistry()
+        labels = ("method", "rule", "status")
+        self._requests = self._counter("requests", "Requests answered.", *labels)
+        self._seconds = prometheus.Histogram(
+            "careers_users_request_seconds",
+            "Time from a request's start to its reply, in seconds.",
+            labels,
+            registry=self._registry,
+            buckets=BUCKETS,
+        )
+        self._in_flight = self._gauge("requests_in_flight", "Requests being served.")
+        self._flows = {
+            endpoint: self._counter(name, text, "outcome")
+            for endpoint, (name, text) in FLOWS.items()
+        }
+        for flow in self._flows.values():
+            # From 0, so that a rate sees the first of a kind.
+            for outcome in (*OUTCOMES.values(), _OTHERWISE):
+                flow.labels(outcome)
+        self._events = self._counter(
+            "security_events", "Security events, by name.", "event"
+        )
+        build = self._gauge("build_info", "Processes, by their version.", "version")
+        build.labels(version("careers_users")).set(1)
+        # Looking children up by their labels takes longer than counting.
+        self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    def _counter(self, name: str, text: str, *labels: str) -> Any:
+        return prometheus.Counter(
+            f"careers_users_{name}", text, labels, registry=self._registry
+        )
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Any:
+        # With several processes: the sum of those that live.
+        return prometheus.Gauge(
+            f"careers_users_{name}",
+            text,
+            labels,
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+
+    def begin(self) -> None:
+        """Note that a request has begun; before Flask looks for its view."""
+        g.is_counted = True
+        self._in_flight.inc()
+
+    def answered(self, response: Response) -> Response:
+        """Count the reply to the current request; return it as it is."""
+        key = request_context.method(), request_context.route(), response.status_code
+        children = self._children.get(key)
+        if children is None:
+            labels = (*key[:2], str(key[2]))
+            children = self._requests.labels(*labels), self._seconds.labels(*labels)
+            self._children[key] = children
+        children[0].inc()
+        children[1].observe(request_context.elapsed())
+        flow = self._flows.get(request.endpoint or "")
+        if flow is not None and request.method != "OPTIONS":
+            flow.labels(OUTCOMES.get(response.status_code, _OTHERWISE)).inc()
+        return response
+
+    def end(self, _error: BaseException | None) -> None:
+        """Note that the current request is over, however it ended."""
+        if g.pop("is_counted", False):
+            self._in_flight.dec()
+
+    def security_event(self, name: str) -> None:
+        """Count a security event."""
+        self._events.labels(name).inc()
+
+    def watch_pool(self, engine: Engine, size: int) -> None:
+        """Follow the connections of an engine, whose pool has room for `size`."""
+        prefix, text = "database_connections", "Connections to the database"
+        self._gauge(f"{prefix}_max", f"{text} that may be open.").set(size)
+        is_open = self._gauge(f"{prefix}_open", f"{text} that are open.")
+        in_use = self._gauge(f"{prefix}_in_use", f"{text} that work for a request.")
+
+        def connect(_connection: Any, _record: Any) -> None:
+            is_open.inc()
+
+        def close(_connection: Any, _record: Any) -> None:
+            is_open.dec()
+
+        def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
+            record.record_info[_IN_USE] = True
+            in_use.inc()
+
+        def checkin(_connection: Any, record: Any) -> None:
+            # A connection that was found dead comes back without having been out.
+            if record.record_info.pop(_IN_USE, False):
+                in_use.dec()
+
+        event.listen(engine, "connect", connect)
+        event.listen(engine, "close", close)
+        event.listen(engine, "checkout", checkout)
+        event.listen(engine, "checkin", checkin)
+
+    def watch_hashing(self, hasher: Passwords) -> None:
+        """Follow who waits for a turn to hash a password, and who has one."""
+        waiting = self._gauge("hashes_waiting", "Requests waiting for a turn to hash.")
+        running = self._gauge("hashes_running", "Passwords being hashed or verified.")
+        hasher.watch(waiting.inc, running.inc)
+
+    def exposition(self) -> bytes:
+        """Return all numbers of all processes in Prometheus' text format."""
+        registry = self._registry
+        if self._is_shared:
+            registry = prometheus.CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return prometheus.generate_latest(registry)
+
+
+def forget(pid: int) -> None:
+    """Drop what a process that has ended had at hand; what it counted stays."""
+    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
