@@ -5,15 +5,20 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from careers_users import request_context
+from careers_users import clock, request_context
 
+Fields = Mapping[str, Any]
 FORMATS = ("auto", "json", "text")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 # Line ends, terminal escapes and what else could make one line look like another.
+_ours = logging.getLogger("careers_users")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -41,11 +46,29 @@ def _formatter(log_format: str) -> logging.Formatter:
     return TextFormatter() if log_format == "text" else JsonFormatter()
 
 
-class _Handler(logging.StreamHandler[Any]):
-    """Ours, to be told from others'."""
+class _Formatter(logging.Formatter):
+    """Makes lines out of their parts, for records and past them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line, perhaps with more below."""
+        attributes = record.__dict__
+        fields: dict[str, Any] = {**attributes.get("details", {})}
+        if "user_id" in attributes:
+            fields["user_id"] = attributes["user_id"]
+        if trouble := _traceback(self, record):
+            fields["exception"] = trouble
+        return self.line(
+            record.created, record.levelname, record.name, record.getMessage(), fields
+        )
+
+    def line(
+        self, seconds: float, level: str, name: str, message: str, fields: Fields
+    ) -> str:
+        """Return a line of the log; `seconds` since the epoch."""
+        raise NotImplementedError
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Formatter):
     """A line is one JSON object (RFC 8259) in ASCII, whatever the terminal's encoding.
 
     `time` (RFC 3339, UTC), `level`, `logger`, `message`; the fields of the event
@@ -53,48 +76,83 @@ class JsonFormatter(logging.Formatter):
     and `traceparent` within a request.
     """
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as a line of JSON."""
-        line: dict[str, Any] = {
-            "time": _time(record.created, "T", "Z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **_fields(record),
+    def line(
+        self, seconds: float, level: str, name: str, message: str, fields: Fields
+    ) -> str:
+        """Return a line of JSON."""
+        content = {
+            "time": _time(seconds, "T", "Z"),
+            "level": level,
+            "logger": name,
+            "message": message,
+            **fields,
+            **request_context.tags(),
         }
-        if trouble := _traceback(self, record):
-            line["exception"] = trouble
         try:
-            text = orjson.dumps(line, default=str).decode()
+            text = orjson.dumps(content, default=str).decode()
         except TypeError:  # A lone surrogate, or a number beyond 64 bits.
             text = ""
-        return text if text and text.isascii() else json.dumps(line, default=str)
+        return text if text and text.isascii() else json.dumps(content, default=str)
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(_Formatter):
     """A line for people; a traceback follows, indented, so that it forges no line."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as a line of text, with its traceback below."""
-        fields = [f"{name}={value}" for name, value in _fields(record).items()]
-        start = f"{_time(record.created, ' ', '')} {record.levelname} {record.name}:"
-        line = _one_line(" ".join([start, record.getMessage(), *fields]))
-        trouble = _traceback(self, record)
-        return "\n    ".join([line, *map(_one_line, trouble.split("\n"))]).rstrip()
+    def line(
+        self, seconds: float, level: str, name: str, message: str, fields: Fields
+    ) -> str:
+        """Return a line of text, with a traceback below if there is one."""
+        words = [f"{_time(seconds, ' ', '')} {level} {name}: {message}"]
+        shown = {**fields, **request_context.tags()}
+        trouble = shown.pop("exception", "")
+        words += [f"{name}={value}" for name, value in shown.items()]
+        lines = [" ".join(words), *(f"    {line}" for line in trouble.splitlines())]
+        return "\n".join(map(_one_line, lines))
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """Ours, to be told from others'."""
+
+    def write(self, line: str) -> None:
+        """Write a line; a log that can't be written stops nobody."""
+        with self.lock or nullcontext():
+            try:
+                self.stream.write(line + self.terminator)
+                self.flush()
+            except (OSError, ValueError):  # The pipe's reader is gone, or it is closed.
+                return
+
+
+def write(logger: logging.Logger, message: str, fields: Fields) -> None:
+    """Log a message with its fields at INFO, which the caller has found to be enabled.
+
+    Where nobody but our own handler listens, the line is made at once. Logging's own
+    way to the same line takes as long as all else that is done to watch a request.
+    """
+    handlers = logging.root.handlers
+    if (
+        len(handlers) == 1
+        and type(handlers[0]) is _Handler
+        and not (logger.handlers or _ours.handlers)
+    ):
+        handler = handlers[0]
+        formatter: Any = handler.formatter
+        now = clock.timestamp()
+        handler.write(formatter.line(now, "INFO", logger.name, message, fields))
+        return
+    details = dict(fields)
+    user_id = details.pop("user_id", None)
+    logger.info(message, extra={"details": details, "user_id": user_id})
 
 
 def _time(seconds: float, between: str, zone: str) -> str:
-    whole = time.strftime(f"%Y-%m-%d{between}%H:%M:%S", time.gmtime(seconds))
-    return f"{whole}.{int(seconds * 1000) % 1000:03}{zone}"
+    whole = int(seconds)
+    return f"{_date(whole, between)}.{int((seconds - whole) * 1000):03}{zone}"
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    attributes = record.__dict__
-    fields: dict[str, Any] = dict(attributes.get("details") or {})
-    if "user_id" in attributes:
-        fields["user_id"] = attributes["user_id"]
-    fields.update(request_context.tags())
-    return fields
+@lru_cache(maxsize=4)
+def _date(seconds: int, between: str) -> str:
+    return time.strftime(f"%Y-%m-%d{between}%H:%M:%S", time.gmtime(seconds))
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:

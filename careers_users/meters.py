@@ -8,11 +8,10 @@ import os
 from importlib.metadata import version
 from typing import Any
 
-from flask import Response, g, request
 from sqlalchemy import Engine, event
 
-from careers_users import request_context
 from careers_users.auth.passwords import Passwords
+from careers_users.request_context import Exchange
 
 try:
     import prometheus_client as prometheus
@@ -72,7 +71,6 @@ class Meters:
         prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = prometheus.CollectorRegistry()
         labels = ("method", "rule", "status")
-        self._requests = self._counter("requests", "Requests answered.", *labels)
         self._seconds = prometheus.Histogram(
             "careers_users_request_seconds",
             "Time from a request's start to its reply, in seconds.",
@@ -95,7 +93,7 @@ class Meters:
         build = self._gauge("build_info", "Processes, by their version.", "version")
         build.labels(version("careers_users")).set(1)
         # Looking children up by their labels takes longer than counting.
-        self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._children: dict[tuple[str, str, int], Any] = {}
 
     def _counter(self, name: str, text: str, *labels: str) -> Any:
         return prometheus.Counter(
@@ -112,30 +110,22 @@ class Meters:
             multiprocess_mode="livesum",
         )
 
-    def begin(self) -> None:
-        """Note that a request has begun; before Flask looks for its view."""
-        g.is_counted = True
+    def began(self, _exchange: Exchange) -> None:
+        """Note that a request has begun."""
         self._in_flight.inc()
 
-    def answered(self, response: Response) -> Response:
-        """Count the reply to the current request; return it as it is."""
-        key = request_context.method(), request_context.route(), response.status_code
-        children = self._children.get(key)
-        if children is None:
-            labels = (*key[:2], str(key[2]))
-            children = self._requests.labels(*labels), self._seconds.labels(*labels)
-            self._children[key] = children
-        children[0].inc()
-        children[1].observe(request_context.elapsed())
-        flow = self._flows.get(request.endpoint or "")
-        if flow is not None and request.method != "OPTIONS":
-            flow.labels(OUTCOMES.get(response.status_code, _OTHERWISE)).inc()
-        return response
-
-    def end(self, _error: BaseException | None) -> None:
-        """Note that the current request is over, however it ended."""
-        if g.pop("is_counted", False):
-            self._in_flight.dec()
+    def ended(self, exchange: Exchange) -> None:
+        """Count a request and its reply."""
+        self._in_flight.dec()
+        key = exchange.method, exchange.route, exchange.status
+        seconds = self._children.get(key)
+        if seconds is None:
+            seconds = self._seconds.labels(*map(str, key))
+            self._children[key] = seconds
+        seconds.observe(exchange.seconds)
+        flow = self._flows.get(exchange.endpoint or "")
+        if flow is not None and exchange.method != "OPTIONS":
+            flow.labels(OUTCOMES.get(exchange.status, _OTHERWISE)).inc()
 
     def security_event(self, name: str) -> None:
         """Count a security event."""
@@ -147,6 +137,12 @@ class Meters:
         self._gauge(f"{prefix}_max", f"{text} that may be open.").set(size)
         is_open = self._gauge(f"{prefix}_open", f"{text} that are open.")
         in_use = self._gauge(f"{prefix}_in_use", f"{text} that work for a request.")
+        pool: Any = engine.pool
+        if not self._is_shared:
+            # Nobody else has to know until somebody asks, and this process is asked.
+            in_use.set_function(pool.checkedout)
+            is_open.set_function(lambda: pool.checkedout() + pool.checkedin())
+            return
 
         def connect(_connection: Any, _record: Any) -> None:
             is_open.inc()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from careers_users import meters, security_log
+from careers_users import meters, request_context, security_log
 from careers_users.auth.passwords import passwords
 from careers_users.extensions import db
 from careers_users.meters import Meters
@@ -27,14 +27,12 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Count what `app` does and serve it at `/metrics`, if the settings want it.
 
     Otherwise, or without the extra, nothing is counted and the address is a 404. After
-    the database and the passwords, and before other hooks are added.
+    the database and the passwords.
     """
     if not (settings.metrics and meters.AVAILABLE):
         return
     mine = app.extensions[_METERS] = Meters()
-    app.before_request(mine.begin)
-    app.after_request(mine.answered)
-    app.teardown_request(mine.end)
+    request_context.observe(app, began=mine.began, ended=mine.ended)
     security_log.listen(app, mine.security_event)
     with app.app_context():
         mine.watch_pool(db.engine, settings.db_pool_size)

@@ -2,44 +2,33 @@
 
 import logging
 
-from flask import Flask, Response, request
+from flask import Flask
 
-from careers_users import request_context
-from careers_users.auth.identity import ANONYMOUS, viewer_id
+from careers_users import logs, request_context
+from careers_users.request_context import Exchange
 
 log = logging.getLogger("careers_users.requests")
 
 
 def init_app(app: Flask) -> None:
-    """Log every reply of `app`.
-
-    Before other hooks are added: Flask runs them backwards, and this one is to see what
-    the others have made of the reply.
-    """
-    app.after_request(_log)
+    """Log every reply of `app`."""
+    request_context.observe(app, ended=_log)
 
 
-def _log(response: Response) -> Response:
+def _log(exchange: Exchange) -> None:
     """Say who asked for what and got what; nothing that the client typed.
 
     The route stands for the path, since paths hold usernames, and mistyped ones
     anything.
     """
     if log.isEnabledFor(logging.INFO):
-        viewer = viewer_id()
-        details = {
-            "method": request_context.method(),
-            "route": request_context.route(),
-            "status": response.status_code,
-            "duration_ms": round(request_context.elapsed() * 1000, 3),
-            "bytes": _size(response),
-            "address": request.remote_addr,
+        fields = {
+            "method": exchange.method,
+            "route": exchange.route,
+            "status": exchange.status,
+            "duration_ms": round(exchange.seconds * 1000, 3),
+            "bytes": exchange.size,
+            "address": exchange.address,
+            "user_id": exchange.viewer_id,
         }
-        user_id = None if viewer == ANONYMOUS else viewer
-        log.info("request", extra={"details": details, "user_id": user_id})
-    return response
-
-
-def _size(response: Response) -> int | None:
-    """Return the bytes of the body that is sent; None if that will only turn out."""
-    return 0 if request.method == "HEAD" else response.calculate_content_length()
+        logs.write(log, "request", fields)

@@ -92,6 +92,11 @@ class Server:
         return self._port
 
     @property
+    def pid(self) -> int:
+        """The process that was started; with several, the parent of those that serve."""
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has written to stderr until now."""
         return "".join(self._lines)
