@@ -87,9 +87,15 @@ def _watched(
             status: str, headers: list[tuple[str, str]], error: Any = None
         ) -> Callable[[bytes], object]:
             exchange.status = int(status[:3])
-            for name, value in headers:
-                if name == "Content-Length":
-                    exchange.size = int(value)
+            # Werkzeug leaves its request here, until Flask takes it away.
+            request = environ.get("werkzeug.request")
+            rule = None if request is None else request.url_rule
+            if rule is not None:
+                exchange.route, exchange.endpoint = rule.rule, rule.endpoint
+            if exchange.method == "HEAD":
+                exchange.size = 0
+            else:
+                exchange.size = _size(headers)
             headers.append((REQUEST_ID_HEADER, exchange.id))
             return start(status, headers, error)
 
@@ -98,7 +104,7 @@ def _watched(
         try:
             return inner(environ, start_with_id)
         finally:
-            _end(exchange, environ)
+            exchange.seconds = time.perf_counter() - exchange.began
             for observer in at_end:
                 observer(exchange)
             _current.set(outer)
@@ -120,15 +126,11 @@ def _begin(environ: WSGIEnvironment) -> Exchange:
     )
 
 
-def _end(exchange: Exchange, environ: WSGIEnvironment) -> None:
-    exchange.seconds = time.perf_counter() - exchange.began
-    # Werkzeug leaves its request here; Flask's own way to it is closed by now.
-    request = environ.get("werkzeug.request")
-    rule = None if request is None else request.url_rule
-    if rule is not None:
-        exchange.route, exchange.endpoint = rule.rule, rule.endpoint
-    if exchange.method == "HEAD":
-        exchange.size = 0
+def _size(headers: list[tuple[str, str]]) -> int | None:
+    for name, value in headers:
+        if name == "Content-Length":
+            return int(value)
+    return None
 
 
 def checked_id(given: str | None) -> str:
