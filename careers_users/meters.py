@@ -5,7 +5,9 @@ rules, and paths that match none share one value.
 """
 
 import os
+from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -16,8 +18,10 @@ from careers_users.request_context import Exchange
 try:
     import prometheus_client as prometheus
     from prometheus_client import multiprocess, values
+    from prometheus_client.registry import Collector
 except ImportError:  # The extra `metrics` is not installed.
     AVAILABLE = False
+    Collector = object  # type: ignore[assignment, misc]
 else:
     AVAILABLE = True
 
@@ -175,8 +179,30 @@ class Meters:
         registry = self._registry
         if self._is_shared:
             registry = prometheus.CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            registry.register(_Shared(os.environ[DIRECTORY]))
         return prometheus.generate_latest(registry)
+
+
+class _Shared(Collector):
+    """The numbers in the files of all processes, added up."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory)
+
+    def collect(self) -> Iterable[Any]:
+        """Return them, but for those of files that are being made just now."""
+        files = [str(file) for file in self._directory.glob("*.db") if _has_begun(file)]
+        merge = multiprocess.MultiProcessCollector.merge
+        return merge(files)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def _has_begun(file: Path) -> bool:
+    try:
+        # The library makes a file first and then gives it its size, and stumbles over
+        # one in between: perhaps for ever, if a process was killed at that moment.
+        return file.stat().st_size > 0
+    except FileNotFoundError:  # A process has just been forgotten.
+        return False
 
 
 def forget(pid: int) -> None:

@@ -18,7 +18,7 @@ from flask import Flask
 from careers_users import create_app
 from careers_users.extensions import db
 from config import TestConfig
-from tests import postgres
+from tests import browser, postgres
 from tests.api import Api
 
 KEY = "a signing key for tests, and for nothing else"
@@ -32,7 +32,7 @@ def pytest_report_header() -> str:
     """Say which databases the tests run on."""
     left_out = {"sqlite", "postgresql"} - set(KINDS)
     note = f" (left out: {', '.join(sorted(left_out))})" if left_out else ""
-    return f"databases: {', '.join(KINDS)}{note}"
+    return f"databases: {', '.join(KINDS)}{note}\n{browser.report_header()}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

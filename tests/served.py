@@ -93,7 +93,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """The process that was started; with several, the parent of those that serve."""
+        """The process that was started; with several, the parent of the others."""
         return self._process.pid
 
     @property
