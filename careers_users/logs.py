@@ -118,7 +118,7 @@ class _Handler(logging.StreamHandler[Any]):
         with self.lock or nullcontext():
             try:
                 self.stream.write(line + self.terminator)
-                self.flush()
+                self.stream.flush()
             except (OSError, ValueError):  # The pipe's reader is gone, or it is closed.
                 return
 
