@@ -2,14 +2,16 @@
 
 import os
 
-from careers_users import create_app
+from careers_users import create_app, logs
 from careers_users.commands import run
 from careers_users.settings import SettingsError
 from careers_users.startup import NotReady, prepare
 from config import Config
 
 try:
+    logs.configure()  # For what there is to say about the settings themselves.
     settings = Config.from_env()
+    logs.configure(settings.log_format, settings.log_level)
     if __name__ == "__main__":
         raise SystemExit(run(settings))
     app = create_app(settings)

@@ -25,7 +25,8 @@ from sqlalchemy import Table
 from careers_users import create_app, text
 from careers_users.extensions import db
 from careers_users.models import Follow, User, UserCounters
-from careers_users.settings import Settings, normalise_database_url
+from careers_users.setting_kinds import normalise_database_url
+from careers_users.settings import Settings
 
 USERS = 100_000
 EDGES = 1_000_000

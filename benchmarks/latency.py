@@ -40,7 +40,7 @@ from benchmarks.dataset import (
     fill,
 )
 from careers_users.http import BASE_PATH
-from careers_users.settings import normalise_database_url
+from careers_users.setting_kinds import normalise_database_url
 from tests import postgres
 
 LIMIT_MS = 50.0

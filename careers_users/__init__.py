@@ -6,6 +6,7 @@ from flask import Flask
 
 from careers_users import (
     blocklist,
+    cors,
     database,
     docs,
     errors,
@@ -13,6 +14,9 @@ from careers_users import (
     http,
     jwks,
     keys_cli,
+    metrics,
+    request_context,
+    request_log,
     schema_version,
     signing,
     throttle,
@@ -41,6 +45,8 @@ def create_app(settings: Settings) -> Flask:
     Nothing is connected or checked yet: `startup.prepare()` does that before serving.
     """
     app = http.Service("careers_users", static_folder=None)
+    request_context.init_app(app)
+    request_log.init_app(app)
     _configure(app, settings)
     database.init_app(app, settings)
     migrate.init_app(app, db, str(schema_version.migrations_directory()))
@@ -50,8 +56,16 @@ def create_app(settings: Settings) -> Flask:
     passwords.init_app(app, settings)
     throttle.init_app(app, settings)
     blocklist.init_app(app, settings.password_blocklist)
+    metrics.init_app(app, settings)
+    cors.init_app(app, settings.cors_origins)
     http.init_app(app)
     errors.init_app(app)
+    health.init_app(app, settings)
+    _register(app, settings)
+    return app
+
+
+def _register(app: Flask, settings: Settings) -> None:
     for blueprint in (
         health.bp,
         jwks.bp,
@@ -75,7 +89,6 @@ def create_app(settings: Settings) -> Flask:
     ):
         app.cli.add_command(command)
     follow_cli.users.add_command(account_cli.audit_user)
-    return app
 
 
 def _configure(app: Flask, settings: Settings) -> None:

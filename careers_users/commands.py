@@ -1,6 +1,5 @@
 """The command `careers-users`: serve, migrate, look after the data."""
 
-import logging
 import sys
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -9,7 +8,7 @@ import click
 from flask import Flask
 from flask.cli import FlaskGroup
 
-from careers_users import create_app, server
+from careers_users import create_app, logs, metrics, server
 from careers_users.settings import Settings, SettingsError
 from careers_users.startup import NotReady, prepare
 
@@ -23,10 +22,13 @@ def _make_app() -> Flask:
 
 
 def _settings() -> Settings:
+    logs.configure()  # For what there is to say about the settings themselves.
     try:
-        return Settings.from_env()
+        settings = Settings.from_env()
     except SettingsError as error:
         _stop(str(error), EXIT_CONFIG)
+    logs.configure(settings.log_format, settings.log_level)
+    return settings
 
 
 @click.group(
@@ -71,16 +73,14 @@ def run(settings: Settings) -> int:
 
     Exits with a sentence on stderr if it can't be served like this.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     # A thread without a connection of its own to use would only wait for the others.
     pool_size = max(settings.db_pool_size, settings.threads)
     settings = replace(settings, db_pool_size=pool_size)
     try:
-        prepare(create_app(settings), settings)
-        return server.run(settings, lambda: create_app(settings))
+        # This process may become the parent of those that serve; it counts nothing.
+        prepare(create_app(replace(settings, metrics=False)), settings)
+        with metrics.counting_together(settings) as ended:
+            return server.run(settings, lambda: create_app(settings), ended)
     except NotReady as error:
         _stop(str(error), EXIT_UNAVAILABLE)
     except server.ServerError as error:

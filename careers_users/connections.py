@@ -6,7 +6,7 @@ What waitress refuses by itself gets the same JSON as every other error.
 import json
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -22,10 +22,11 @@ from waitress.utilities import (  # type: ignore[import-untyped]
     RequestEntityTooLarge,
 )
 
-from careers_users import clock
+from careers_users import clock, cors, request_context
 from careers_users.draining import draining
 
 log = logging.getLogger(__name__)
+request_log = logging.getLogger("careers_users.requests")
 
 SWALLOW = 2.0  # Seconds for a refused sender to notice, before we hang up.
 STALLED = 2.0  # A half-sent request that is silent for longer doesn't delay a stop.
@@ -44,8 +45,15 @@ def _now() -> float:
     return clock.utcnow().timestamp()
 
 
-def refusal(status: int) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Return status line, headers and body of a refusal that the application missed."""
+def refusal(
+    status: int, address: str, request_id: str | None, more: Mapping[str, str]
+) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return status line, headers and body of a refusal that the application missed.
+
+    It is logged like any other request, under `request_id` or a new one; `more` headers
+    go with it.
+    """
+    request_id = request_context.checked_id(request_id)
     code, sentence = REFUSALS[status]
     body = json.dumps({"error": sentence, "code": code, "details": f"{sentence}."})
     headers = {
@@ -53,7 +61,13 @@ def refusal(status: int) -> tuple[str, list[tuple[str, str]], bytes]:
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
         "Content-Security-Policy": "default-src 'none'",
+        "Vary": "Origin",
+        request_context.REQUEST_ID_HEADER: request_id,
+        **more,
     }
+    details: dict[str, object] = {"method": None, "route": None, "status": status}
+    details |= {"bytes": len(body), "address": address, "request_id": request_id}
+    request_log.info("refused", extra={"details": details, "user_id": None})
     return f"{status} {HTTPStatus(status).phrase}", list(headers.items()), body.encode()
 
 
@@ -73,6 +87,8 @@ def behind_proxy(app: WSGIApplication, adjustments: Any) -> WSGIApplication:
                 "one address, and share the limits on attempts.",
                 *(peer, peer),
             )
+        if any(f"HTTP_{name}" in environ for name in proxy_headers.PROXY_HEADERS):
+            environ["careers_users.forwarded"] = True
         try:
             if trusted in ("*", peer):
                 untrusted = proxy_headers.parse_proxy_headers(
@@ -81,7 +97,10 @@ def behind_proxy(app: WSGIApplication, adjustments: Any) -> WSGIApplication:
                 ip_address(environ["REMOTE_ADDR"])
         except (proxy_headers.MalformedProxyHeader, IndexError, ValueError):
             log.warning("The proxy %s sent forwarding headers that make no sense", peer)
-            status, headers, body = refusal(400)
+            origin = environ.get("HTTP_ORIGIN")
+            allowance = cors.headers_for(origin, adjustments.cors_origins)
+            request_id = environ.get("HTTP_X_REQUEST_ID")
+            status, headers, body = refusal(400, peer, request_id, allowance)
             start(status, headers)
             return [body]
         proxy_headers.clear_untrusted_headers(environ, untrusted)
@@ -143,7 +162,13 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
     """Answers what waitress refuses: our JSON, and nothing of what the client sent."""
 
     def execute(self) -> None:
-        self.status, self.response_headers, body = refusal(self.request.error.code)
+        headers = self.request.headers
+        self.status, self.response_headers, body = refusal(
+            self.request.error.code,
+            self.channel.addr[0],
+            headers.get("X_REQUEST_ID"),
+            cors.headers_for(headers.get("ORIGIN"), self.channel.adj.cors_origins),
+        )
         self.content_length = len(body)
         self.channel.refused = True
         self.set_close_on_finish()

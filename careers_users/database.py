@@ -4,10 +4,18 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import DateTime, Dialect, Engine, Executable, event
+from sqlalchemy import (
+    DateTime,
+    Dialect,
+    Engine,
+    Executable,
+    create_engine,
+    event,
+)
 from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.exc import (
     DBAPIError,
@@ -17,6 +25,7 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
 from careers_users.extensions import db
@@ -142,6 +151,38 @@ def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
         except Exception as error:
             # The pool throws its connections away and hands out a new one.
             raise InvalidatePoolError("The connection was lost while idle.") from error
+
+
+def probing_engine(settings: Settings, seconds: int) -> Engine:
+    """Return an engine that keeps no connections, and gives up after about `seconds`.
+
+    For asking how the database does, whatever becomes of the connections at work. It
+    makes no SQLite file where there is none.
+    """
+    if settings.is_sqlite:
+        uri = f"{Path(settings.url.database or '').absolute().as_uri()}?mode=rw"
+        return create_engine(
+            "sqlite://",
+            creator=lambda: sqlite3.connect(uri, uri=True, timeout=seconds),
+            poolclass=NullPool,
+        )
+    arguments = {
+        "connect_timeout": seconds,
+        # libpq: the same for a server that has vanished since. Milliseconds, seconds.
+        "tcp_user_timeout": seconds * 1000,
+        "keepalives_idle": seconds,
+        "keepalives_interval": 1,
+        "keepalives_count": 1,
+    }
+    engine = create_engine(settings.url, poolclass=NullPool, connect_args=arguments)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        connection.autocommit = True
+        connection.execute(f"SET statement_timeout = '{seconds}s'")
+        connection.autocommit = False
+
+    return engine
 
 
 def fetch_all(

@@ -1,20 +1,74 @@
 """Whether this process lives, and whether it can serve; for load balancers."""
 
 import logging
+import threading
+from concurrent.futures import Future
 from typing import Any, ClassVar
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 from flask_marshmallow.schema import Schema
 from marshmallow import fields
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users import schema_version
+from careers_users import database, schema_version
 from careers_users.draining import draining
+from careers_users.errors import Unavailable
 from careers_users.http import answers
+from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
 
+# How long readiness takes at most: probes are given up by those who send them after a
+# few seconds, and then nobody would learn what is wrong.
+PROBE_SECONDS = 2
+NO_ANSWER = f"no answer within {PROBE_SECONDS} seconds"
+_PROBE = "careers_users.probe"
+
 bp = Blueprint("health", __name__, url_prefix="/health")
+
+
+class Probe:
+    """Asks the database how it is, in a thread of its own.
+
+    Whoever waits for the answer can give up waiting, whatever it is that hangs: a name
+    server, a network, a lock, a disk. There is one question at a time, however many
+    want to know, so that a database in trouble is not asked ever more.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._answer: Future[str] | None = None
+
+    def state(self, seconds: float) -> str:
+        """Return "ok" or what is wrong with the database, after `seconds` at most."""
+        with self._lock:
+            answer = self._answer
+            if answer is None or answer.done():
+                answer = self._answer = Future()
+                asking = threading.Thread(target=self._ask, args=(answer,), daemon=True)
+                asking.start()
+        try:
+            return answer.result(seconds)
+        except TimeoutError:
+            log.error("The database gives no answer within %d seconds", seconds)
+            return NO_ANSWER
+
+    def _ask(self, answer: Future[str]) -> None:
+        try:
+            answer.set_result(schema_version.mistake_of(self._engine) or "ok")
+        except SQLAlchemyError as error:
+            log.error("The database is in trouble: %s", error)
+            answer.set_result("unreachable")
+        except Exception as error:
+            # Whoever waits must hear of it, and the next question must be possible.
+            answer.set_exception(error)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Prepare the question whether the database of `app` is ready."""
+    app.extensions[_PROBE] = Probe(database.probing_engine(settings, PROBE_SECONDS))
 
 
 class LiveSchema(Schema):
@@ -45,17 +99,18 @@ def live() -> dict[str, Any]:
 @answers(ReadySchema(), 200, 503)
 def ready() -> Response:
     """Answer 200 if requests can be served, else 503 and what is missing."""
-    checks = {"draining": draining.is_set(), "database": _database_state(current_app)}
-    is_ready = not checks["draining"] and checks["database"] == "ok"
-    response = jsonify({"status": "ok" if is_ready else "unavailable", **checks})
-    response.status_code = 200 if is_ready else 503
+    probe: Probe = current_app.extensions[_PROBE]
+    is_draining = draining.is_set()
+    state = probe.state(PROBE_SECONDS)
+    is_ready = state == "ok" and not is_draining
+    response = jsonify(
+        {
+            "status": "ok" if is_ready else "unavailable",
+            "draining": is_draining,
+            "database": state,
+        }
+    )
+    if not is_ready:
+        response.status_code = Unavailable.status
+        response.headers.update(Unavailable.headers)
     return response
-
-
-def _database_state(app: Flask) -> str:
-    try:
-        mistake = schema_version.mistake(app)
-    except SQLAlchemyError as error:
-        log.error("The database is in trouble: %s", error)
-        return "unreachable"
-    return mistake or "ok"

@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
+from sqlalchemy import Engine
 
 from careers_users import database
 
@@ -37,23 +38,29 @@ def is_newer(revision: str) -> bool:
     return revision.isdigit() and revision > (head() or "")
 
 
-def current(app: Flask) -> tuple[str, ...]:
-    """Return the revisions that the database is at: one, or none if it is empty.
+def current(engine: Engine) -> tuple[str, ...]:
+    """Return the revisions that a database is at: one, or none if it is empty.
 
     Raises SQLAlchemyError if the database can't be asked.
     """
-    with app.app_context(), database.reader().connect() as connection:
+    with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_heads()
 
 
 def mistake(app: Flask) -> str | None:
+    """Return what is wrong with the schema of an application's database, or None."""
+    with app.app_context():
+        return mistake_of(database.reader())
+
+
+def mistake_of(engine: Engine) -> str | None:
     """Return what is wrong with the database's schema, as a sentence; None if nothing.
 
     A newer schema is none: migrations only add what the version before can do without,
     so that it goes on serving (and can be started again) while the new one is deployed.
     Raises SQLAlchemyError if the database can't be asked.
     """
-    found = current(app)
+    found = current(engine)
     if found == (head(),) or (len(found) == 1 and is_newer(found[0])):
         return None
     names = ", ".join(found) or "empty"

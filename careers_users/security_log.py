@@ -1,13 +1,29 @@
 """What happens to accounts and sessions, for those who watch over them."""
 
 import logging
+from collections.abc import Callable
+
+from flask import Flask, current_app, has_app_context, has_request_context, request
 
 log = logging.getLogger("careers_users.security")
+
+_LISTENERS = "careers_users.security_listeners"
 
 
 def record(event: str, user_id: int | None = None, **details: object) -> None:
     """Log a security event, such as `login_failed`; `user_id` is whom it concerns.
 
     `details` hold no secret: no password, no token, and of what somebody typed nothing.
+    The client's address is added within a request.
     """
+    if has_request_context():
+        details.setdefault("address", request.remote_addr)
     log.info(event, extra={"user_id": user_id, "details": details})
+    if has_app_context():
+        for listener in current_app.extensions.get(_LISTENERS, ()):
+            listener(event)
+
+
+def listen(app: Flask, listener: Callable[[str], object]) -> None:
+    """Call `listener` with the name of each security event of `app` from now on."""
+    app.extensions.setdefault(_LISTENERS, []).append(listener)

@@ -9,7 +9,7 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
@@ -56,12 +56,19 @@ class ServerSettings(Protocol):
     def trusted_proxy_headers(self) -> frozenset[str]: ...
     @property
     def drain_timeout(self) -> int: ...
+    @property
+    def cors_origins(self) -> Collection[str]: ...
 
 
-def run(settings: ServerSettings, make_app: Callable[[], WSGIApplication]) -> int:
+def run(
+    settings: ServerSettings,
+    make_app: Callable[[], WSGIApplication],
+    ended: Callable[[int], object] = lambda _pid: None,
+) -> int:
     """Serve what `make_app` returns until told to stop; return the exit code.
 
-    `make_app` is called once in each process, after the fork. Raises ServerError if the
+    `make_app` is called once in each process, after the fork, and `ended` here, with
+    the number of each of several processes that is no more. Raises ServerError if the
     address can't be had or the settings contradict each other; with one process, what
     `make_app` raises comes through, with several it is logged and the code is 1.
     """
@@ -86,6 +93,7 @@ def run(settings: ServerSettings, make_app: Callable[[], WSGIApplication]) -> in
                 listener,
                 serve,
                 announce,
+                ended,
                 processes=settings.processes,
                 drain_timeout=settings.drain_timeout,
             ).run()
@@ -113,6 +121,7 @@ def _adjustments(settings: ServerSettings) -> Any:
     except ValueError as error:
         raise ServerError(f"Correct the settings of the proxy: {error}.") from error
     adjustments.body_limit = settings.max_request_body_size
+    adjustments.cors_origins = settings.cors_origins
     return adjustments
 
 

@@ -5,34 +5,24 @@
 
 import logging
 import os
-import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
 from environs import EnvValidationError, FileAwareEnv
-from marshmallow import ValidationError
 from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
-from careers_users import blocklist, rates, secret_file
+from careers_users import blocklist, logs, rates, secret_file, setting_kinds
 from careers_users.limits import PASSWORD_MIN
 from careers_users.rates import Rate
 
 log = logging.getLogger(__name__)
 
-# RFC 7518, section 3.2: an HS256 key has at least as many bits as the hash.
-MINIMUM_KEY_BYTES = 32
-# RFC 6750, section 2.1: what can stand behind "Bearer".
-_SERVICE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 ACCESS_LIFETIME = timedelta(minutes=60)
 REFRESH_LIFETIME = timedelta(days=7)
 ROTATIONS = ("off", "optional", "required")
-PROXY_HEADERS = (
-    "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port forwarded"
-).split()
 
 
 class SettingsError(Exception):
@@ -115,6 +105,11 @@ class Settings:
     )
     drain_timeout: int = 20
 
+    log_format: str = "auto"
+    log_level: str = "INFO"
+    metrics: bool = False
+    cors_origins: frozenset[str] = frozenset()
+
     @property
     def url(self) -> URL:
         """The database's address, ready for SQLAlchemy."""
@@ -134,15 +129,10 @@ class Settings:
         SettingsError, which names everything that is wrong at once.
         """
         env = _Environment(eager=False, strip_whitespace=True)
-        env.add_parser("database_url", normalise_database_url)
-        env.add_parser("secret", _check_secret)
-        env.add_parser("proxy_headers", _parse_proxy_headers)
-        env.add_parser("service_tokens", _parse_service_tokens)
-        env.add_parser("rate", _parse_rate)
-        env.add_parser("path_to", _absolute)
-        env.add_parser("blocklist", _check_blocklist)
-        values = _read_service(env) | _read_database(env) | _read_server(env)
-        values |= _read_rates(env)
+        for name, parse in setting_kinds.PARSERS.items():
+            env.add_parser(name, parse)
+        values = _read_service(env) | _read_accounts(env) | _read_rates(env)
+        values |= _read_database(env) | _read_server(env) | _read_operation(env)
         data_dir = Path(env.str("CAREERS_USERS_DATA_DIR", "instance")).resolve()
         try:
             env.seal()
@@ -174,6 +164,11 @@ def _read_service(env: _Environment) -> dict[str, Any]:
             env, "CAREERS_USERS_EVENTS_RETENTION_DAYS", 30, 1, 3650
         ),
         "docs": env.bool("CAREERS_USERS_DOCS", True),
+    }
+
+
+def _read_accounts(env: _Environment) -> dict[str, Any]:
+    return {
         "refresh_rotation": env.str(
             "CAREERS_USERS_REFRESH_ROTATION", "optional", validate=OneOf(ROTATIONS)
         ),
@@ -266,86 +261,21 @@ def _read_server(env: _Environment) -> dict[str, Any]:
     }
 
 
+def _read_operation(env: _Environment) -> dict[str, Any]:
+    return {
+        "log_format": env.str(
+            "CAREERS_USERS_LOG_FORMAT", "auto", validate=OneOf(logs.FORMATS)
+        ),
+        "log_level": env.str(
+            "CAREERS_USERS_LOG_LEVEL", "INFO", validate=OneOf(logs.LEVELS)
+        ),
+        "metrics": env.bool("CAREERS_USERS_METRICS", False),
+        "cors_origins": env.origins("CAREERS_USERS_CORS_ORIGINS", ""),
+    }
+
+
 def _int(env: _Environment, name: str, default: int, low: int, high: int) -> int | None:
     return env.int(name, default, validate=Range(low, high))
-
-
-def normalise_database_url(value: str) -> str | None:
-    """Return a database URL with the driver we use and, for SQLite, an absolute path.
-
-    None if `value` is empty: not set. Raises ValidationError, without the URL's
-    password in it, for anything but a file of SQLite or a PostgreSQL server.
-    """
-    if not value.strip():
-        return None
-    try:
-        url = make_url(value.strip())
-    except (ArgumentError, ValueError):
-        raise ValidationError(
-            "Not a database URL; it looks like postgresql://user:password@host/name."
-        ) from None
-    if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
-        url = url.set(drivername="postgresql+psycopg")
-    elif url.get_backend_name() != "sqlite":
-        raise ValidationError(
-            "Only postgresql:// and sqlite:// databases are supported."
-        )
-    elif url.database in (None, "", ":memory:"):
-        raise ValidationError(
-            "An SQLite database needs a file: sqlite:////path/to/file.db"
-        )
-    else:
-        path = str(Path(str(url.database)).resolve())
-        url = url.set(drivername="sqlite", database=path)
-    return url.render_as_string(hide_password=False)
-
-
-def _check_secret(value: str) -> str:
-    if value and len(value.encode()) < MINIMUM_KEY_BYTES:
-        raise ValidationError(
-            f"Shorter than {MINIMUM_KEY_BYTES} bytes; make one with: "
-            'python -c "import secrets; print(secrets.token_urlsafe(48))"'
-        )
-    return value
-
-
-def _parse_service_tokens(value: str) -> tuple[str, ...]:
-    tokens = value.replace(",", " ").split()
-    for token in tokens:
-        _check_secret(token)
-        if not _SERVICE_TOKEN.fullmatch(token):
-            raise ValidationError(
-                "A token has letters, digits and - . _ ~ + / (RFC 6750, section 2.1)."
-            )
-    return tuple(tokens)
-
-
-def _check_blocklist(value: str) -> str:
-    if value.lower() in (blocklist.OFF, blocklist.COMMON):
-        return value.lower()
-    try:
-        blocklist.load(value)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
-    return str(Path(value).resolve())
-
-
-def _absolute(value: str) -> Path | None:
-    return Path(value).resolve() if value else None
-
-
-def _parse_rate(value: str) -> Rate | None:
-    try:
-        return rates.parse(value)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
-
-
-def _parse_proxy_headers(value: str) -> frozenset[str]:
-    names = value.lower().replace(",", " ").split()
-    for name in names:
-        OneOf(PROXY_HEADERS, error="{input} is none of: {choices}.")(name)
-    return frozenset(names)
 
 
 def _list_mistakes(error: EnvValidationError) -> str:

@@ -7,7 +7,7 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from careers_users import database, schema_version, signing
+from careers_users import database, meters, schema_version, signing
 from careers_users.extensions import db
 from careers_users.keyring import KeyRingError
 from careers_users.settings import Settings
@@ -35,6 +35,11 @@ def prepare(app: Flask, settings: Settings) -> None:
             "same value for all instances; make one with: "
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
+    if settings.metrics and not meters.AVAILABLE:
+        raise NotReady(
+            "CAREERS_USERS_METRICS is on, but prometheus-client is not installed; "
+            "install it with: pip install 'careers_users[metrics]'"
+        )
     try:
         with app.app_context():
             signing.keys().ring().signing_key()
@@ -60,7 +65,9 @@ def prepare(app: Flask, settings: Settings) -> None:
 
 def _report_newer_schema(app: Flask) -> None:
     """Say so if the database has been migrated for a later version than this one."""
-    for revision in filter(schema_version.is_newer, schema_version.current(app)):
+    with app.app_context():
+        revisions = schema_version.current(database.reader())
+    for revision in filter(schema_version.is_newer, revisions):
         log.warning(
             "The database is at revision %s, which is newer than this version (%s): "
             "right during an upgrade, and after one has been taken back.",

@@ -44,11 +44,13 @@ class Supervisor:
         listener: socket.socket,
         serve: Callable[[Callable[[], object], list[int]], None],
         announce: Callable[[], object],
+        ended: Callable[[int], object],
         *,
         processes: int,
         drain_timeout: int,
     ) -> None:
         self.listener, self.serve, self.announce = listener, serve, announce
+        self.ended = ended
         self.processes, self.drain_timeout = processes, drain_timeout
         self.children: dict[int, _Child] = {}
         self.alive, self.wake = os.pipe(), os.pipe()
@@ -131,6 +133,7 @@ class Supervisor:
         os.close(fd)
         pid, started = self.children.pop(fd)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        self.ended(pid)
         if self.stopping:
             return
         now = time.monotonic()

@@ -19,7 +19,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from careers_users.http import BASE_PATH
-from careers_users.settings import normalise_database_url
+from careers_users.setting_kinds import normalise_database_url
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "a signing key for served tests, nothing else"
@@ -92,6 +92,11 @@ class Server:
         assert self._decided.wait(PATIENCE), "it neither listens nor ends"
         assert self._port, self.log
         return self._port
+
+    @property
+    def pid(self) -> int:
+        """The process that was started; with several, the parent of the others."""
+        return self._process.pid
 
     @property
     def log(self) -> str:

@@ -25,8 +25,8 @@ ROWS = [
     "supervisor",
     "worker",
     "connections",
-    "docs routes cli health jwks keys_cli",
-    "identity intake openapi",
+    "docs routes cli health jwks keys_cli metrics request_log",
+    "identity intake meters openapi",
     "service",
     "queries",
     "tokens throttle",
@@ -41,7 +41,9 @@ ROWS = [
     "key_file",
     "keyring",
     "settings",
-    "blocklist clock device draining limits rates secret_file security_log text",
+    "logs setting_kinds",
+    "blocklist clock cors device draining limits "
+    "rates request_context secret_file security_log text",
 ]
 
 

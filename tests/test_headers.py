@@ -15,6 +15,7 @@ EXPECTED = {
     "Content-Security-Policy",
     "Vary",
     "Cache-Control",
+    "X-Request-ID",
 }
 PUBLIC_READS = ("", "alice/", "alice/stats/", "alice/followers/", "alice/following/")
 OWN_READS = ("me/", "me/stats/", "followers/", "following/", "me/followers/")
@@ -27,7 +28,7 @@ def check(response: TestResponse, cache_control: str, *more: str) -> None:
     assert headers["Content-Type"] == "application/json"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Content-Security-Policy"] == "default-src 'none'"
-    assert headers.getlist("Vary") == ["Authorization"]
+    assert headers.getlist("Vary") == ["Authorization", "Origin"]
     assert {*headers.keys()} == {*EXPECTED, *more}
 
 

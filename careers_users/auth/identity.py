@@ -9,6 +9,7 @@ from flask import Response, current_app, g, request
 from flask_jwt_extended import verify_jwt_in_request
 from sqlalchemy import RowMapping
 
+from careers_users import request_context
 from careers_users.auth import queries, service, tokens
 from careers_users.auth.tokens import Claims
 from careers_users.device import Device
@@ -114,8 +115,10 @@ def _is_over(_header: dict[str, Any], payload: dict[str, Any]) -> bool:
     """Ask for user and revocation together, in the request's only such statement."""
     g.claims = tokens.claims_of(payload)
     g.viewer = queries.viewer(g.claims)
-    if g.viewer is not None and g.viewer.get("is_unconfirmed"):
-        service.confirm_rotation(g.claims)
+    if g.viewer is not None:
+        request_context.name_viewer(g.viewer["id"])
+        if g.viewer.get("is_unconfirmed"):
+            service.confirm_rotation(g.claims)
     return g.viewer is None
 
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
@@ -42,6 +42,8 @@ class Passwords:
             time_cost=time_cost, memory_cost=memory_kib, parallelism=1, type=Type.ID
         )
         self._turns = BoundedSemaphore(concurrency)
+        self._waiting: Callable[[int], object] = _unwatched
+        self._running: Callable[[int], object] = _unwatched
         # Verified when there is no such user, so that the answer takes as long.
         self._dummy = self._hasher.hash("nobody's password")
 
@@ -74,12 +76,29 @@ class Passwords:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._turns.acquire(timeout=HASH_QUEUE_SECONDS):
+        self._waiting(1)
+        try:
+            has_turn = self._turns.acquire(timeout=HASH_QUEUE_SECONDS)
+        finally:
+            self._waiting(-1)
+        if not has_turn:
             raise HashingBusy
+        self._running(1)
         try:
             yield
         finally:
+            self._running(-1)
             self._turns.release()
+
+    def watch(
+        self, waiting: Callable[[int], object], running: Callable[[int], object]
+    ) -> None:
+        """Call these with 1 and -1 as somebody begins and ends to wait, and to hash."""
+        self._waiting, self._running = waiting, running
+
+
+def _unwatched(_change: int) -> None:
+    """Count nothing."""
 
 
 def _verify_django(stored: str, password: str) -> bool:

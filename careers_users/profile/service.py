@@ -41,6 +41,7 @@ def update_profile(user_id: int, changes: dict[str, Any], device: Device) -> Row
 
 
 def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
+    """Write the changes; return the e-mail address before them, and the row after."""
     # The searched text is made of several columns: two changes of different columns at
     # once must not each write it without the other's.
     row = db.session.execute(
@@ -51,7 +52,7 @@ def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
     if row is None:
         raise TokenRevoked
     names = row._asdict()
-    old_email = names.pop("email")
+    old_email: str = names.pop("email")
     names |= {name: value for name, value in changes.items() if name in names}
     values = {**changes, "search_text": text.search_text(**names)}
     for name, key in _FOLDED.items():

@@ -61,7 +61,8 @@ def test_garbage_bad_signature_access_token_and_all_else_is_401_with_one_body(
     refusals = set()
 
     for case, token in _refused(api, app, monkeypatch):
-        response = api.post("token/refresh/", {"refresh": token})
+        same_id = {"X-Request-ID": "same"}
+        response = api.post("token/refresh/", {"refresh": token}, headers=same_id)
         assert response.status_code == 401, case
         assert response.json["code"] == "token_invalid", case
         refusals.add((response.data, str(response.headers)))

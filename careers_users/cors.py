@@ -1,0 +1,54 @@
+"""Pages of other origins: which may call this service from a browser (Fetch, CORS).
+
+None may, unless the setting lists them. No credentials mode is needed: tokens travel in
+the Authorization header, which a page sets itself, and there are no cookies.
+"""
+
+from collections.abc import Collection
+
+from flask import Flask, Response, request
+
+ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-ID"
+# Beside those that every page may read (Fetch, "CORS-safelisted response-header name").
+EXPOSED_HEADERS = "Allow, Retry-After, WWW-Authenticate, X-Request-ID"
+# How long a browser need not ask again; Chromium's own limit.
+MAX_AGE_SECONDS = 7200
+
+
+def init_app(app: Flask, origins: Collection[str]) -> None:
+    """Let the pages of these origins, and of no other, call `app`."""
+
+    def answer(response: Response) -> Response:
+        response.headers.add("Vary", "Origin")
+        allowance = headers_for(request.headers.get("Origin"), origins)
+        if allowance and request.method == "OPTIONS":
+            allowance |= _preflight(response)
+        response.headers.update(allowance)
+        return response
+
+    app.after_request(answer)
+
+
+def headers_for(origin: str | None, origins: Collection[str]) -> dict[str, str]:
+    """Return the headers that let the pages of an allowed origin read a reply.
+
+    `Vary: Origin` goes with every reply, also to those who are not allowed: a cache
+    must not hand one origin the reply made for another.
+    """
+    if origin is None or origin not in origins:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": EXPOSED_HEADERS,
+    }
+
+
+def _preflight(response: Response) -> dict[str, str]:
+    """Return what a browser asks before the call itself: this path's methods."""
+    if "Access-Control-Request-Method" not in request.headers or not response.allow:
+        return {}
+    return {
+        "Access-Control-Allow-Methods": response.allow.to_header(),
+        "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+        "Access-Control-Max-Age": str(MAX_AGE_SECONDS),
+    }

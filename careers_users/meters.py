@@ -1,0 +1,210 @@
+"""The numbers that are kept for Prometheus, and how they move.
+
+docs/monitoring.md lists them. No label ever holds what a client typed: routes are
+rules, and paths that match none share one value.
+"""
+
+import os
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from careers_users.auth.passwords import Passwords
+from careers_users.request_context import Exchange
+
+try:
+    import prometheus_client as prometheus
+    from prometheus_client import multiprocess, values
+    from prometheus_client.registry import Collector
+except ImportError:  # The extra `metrics` is not installed.
+    AVAILABLE = False
+    Collector = object  # type: ignore[assignment, misc]
+else:
+    AVAILABLE = True
+
+_IN_USE = "careers_users.in_use"
+# Where the processes of one server count together; prometheus-client's own variable.
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Seconds: from a read of one row to a login that waited for its turn.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# How a call ended, by the status of its reply.
+OUTCOMES = {
+    200: "succeeded",
+    201: "succeeded",
+    400: "malformed",
+    401: "refused",
+    403: "refused",
+    404: "refused",
+    409: "refused",
+    413: "malformed",
+    415: "malformed",
+    429: "throttled",
+    503: "unavailable",
+}
+_OTHERWISE = "failed"
+# The calls that are counted by their outcome, by endpoint.
+FLOWS = {
+    "auth.register": ("registrations", "Registrations, by how they ended."),
+    "auth.login": ("logins", "Logins, by how they ended."),
+    "auth.refresh": ("refreshes", "Uses of refresh tokens, by how they ended."),
+    "follow.follow": ("follows", "Follows, by how they ended."),
+    "follow.unfollow": ("unfollows", "Unfollows, by how they ended."),
+}
+
+
+class Meters:
+    """All numbers of one application, in a registry of its own.
+
+    With several processes each writes its numbers into a file of its own in DIRECTORY,
+    and `exposition` adds them up; of processes that have ended, counters stay.
+    """
+
+    def __init__(self) -> None:
+        self._is_shared = DIRECTORY in os.environ
+        # The library decides this when it is imported, which is before the directory
+        # is there.
+        values.ValueClass = (
+            values.MultiProcessValue()  # type: ignore[no-untyped-call]
+            if self._is_shared
+            else values.MutexValue
+        )
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = prometheus.CollectorRegistry()
+        labels = ("method", "rule", "status")
+        self._seconds = prometheus.Histogram(
+            "careers_users_request_seconds",
+            "Time from a request's start to its reply, in seconds.",
+            labels,
+            registry=self._registry,
+            buckets=BUCKETS,
+        )
+        self._in_flight = self._gauge("requests_in_flight", "Requests being served.")
+        self._flows = {
+            endpoint: self._counter(name, text, "outcome")
+            for endpoint, (name, text) in FLOWS.items()
+        }
+        for flow in self._flows.values():
+            # From 0, so that a rate sees the first of a kind.
+            for outcome in (*OUTCOMES.values(), _OTHERWISE):
+                flow.labels(outcome)
+        self._events = self._counter(
+            "security_events", "Security events, by name.", "event"
+        )
+        build = self._gauge("build_info", "Processes, by their version.", "version")
+        build.labels(version("careers_users")).set(1)
+        # Looking children up by their labels takes longer than counting.
+        self._children: dict[tuple[str, str, int], Any] = {}
+
+    def _counter(self, name: str, text: str, *labels: str) -> Any:
+        return prometheus.Counter(
+            f"careers_users_{name}", text, labels, registry=self._registry
+        )
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Any:
+        # With several processes: the sum of those that live.
+        return prometheus.Gauge(
+            f"careers_users_{name}",
+            text,
+            labels,
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+
+    def began(self, _exchange: Exchange) -> None:
+        """Note that a request has begun."""
+        self._in_flight.inc()
+
+    def ended(self, exchange: Exchange) -> None:
+        """Count a request and its reply."""
+        self._in_flight.dec()
+        key = exchange.method, exchange.route, exchange.status
+        seconds = self._children.get(key)
+        if seconds is None:
+            seconds = self._seconds.labels(*map(str, key))
+            self._children[key] = seconds
+        seconds.observe(exchange.seconds)
+        flow = self._flows.get(exchange.endpoint or "")
+        if flow is not None and exchange.method != "OPTIONS":
+            flow.labels(OUTCOMES.get(exchange.status, _OTHERWISE)).inc()
+
+    def security_event(self, name: str) -> None:
+        """Count a security event."""
+        self._events.labels(name).inc()
+
+    def watch_pool(self, engine: Engine, size: int) -> None:
+        """Follow the connections of an engine, whose pool has room for `size`."""
+        prefix, text = "database_connections", "Connections to the database"
+        self._gauge(f"{prefix}_max", f"{text} that may be open.").set(size)
+        is_open = self._gauge(f"{prefix}_open", f"{text} that are open.")
+        in_use = self._gauge(f"{prefix}_in_use", f"{text} that work for a request.")
+        pool: Any = engine.pool
+        if not self._is_shared:
+            # Nobody else has to know until somebody asks, and this process is asked.
+            in_use.set_function(pool.checkedout)
+            is_open.set_function(lambda: pool.checkedout() + pool.checkedin())
+            return
+
+        def connect(_connection: Any, _record: Any) -> None:
+            is_open.inc()
+
+        def close(_connection: Any, _record: Any) -> None:
+            is_open.dec()
+
+        def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
+            record.record_info[_IN_USE] = True
+            in_use.inc()
+
+        def checkin(_connection: Any, record: Any) -> None:
+            # A connection that was found dead comes back without having been out.
+            if record.record_info.pop(_IN_USE, False):
+                in_use.dec()
+
+        event.listen(engine, "connect", connect)
+        event.listen(engine, "close", close)
+        event.listen(engine, "checkout", checkout)
+        event.listen(engine, "checkin", checkin)
+
+    def watch_hashing(self, hasher: Passwords) -> None:
+        """Follow who waits for a turn to hash a password, and who has one."""
+        waiting = self._gauge("hashes_waiting", "Requests waiting for a turn to hash.")
+        running = self._gauge("hashes_running", "Passwords being hashed or verified.")
+        hasher.watch(waiting.inc, running.inc)
+
+    def exposition(self) -> bytes:
+        """Return all numbers of all processes in Prometheus' text format."""
+        registry = self._registry
+        if self._is_shared:
+            registry = prometheus.CollectorRegistry()
+            registry.register(_Shared(os.environ[DIRECTORY]))
+        return prometheus.generate_latest(registry)
+
+
+class _Shared(Collector):
+    """The numbers in the files of all processes, added up."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory)
+
+    def collect(self) -> Iterable[Any]:
+        """Return them, but for those of files that are being made just now."""
+        files = [str(file) for file in self._directory.glob("*.db") if _has_begun(file)]
+        merge = multiprocess.MultiProcessCollector.merge
+        return merge(files)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def _has_begun(file: Path) -> bool:
+    try:
+        # The library makes a file first and then gives it its size, and stumbles over
+        # one in between: perhaps for ever, if a process was killed at that moment.
+        return file.stat().st_size > 0
+    except FileNotFoundError:  # A process has just been forgotten.
+        return False
+
+
+def forget(pid: int) -> None:
+    """Drop what a process that has ended had at hand; what it counted stays."""
+    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -1,0 +1,71 @@
+"""`/metrics` for Prometheus, where it is switched on: needs the extra `metrics`."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from flask import Blueprint, Flask, Response, current_app, request
+from werkzeug.exceptions import NotFound
+
+from careers_users import meters, request_context, security_log
+from careers_users.auth.passwords import passwords
+from careers_users.extensions import db
+from careers_users.meters import Meters
+from careers_users.settings import Settings
+
+# How proxies say for whom they ask; and the mark of our own server, which takes these
+# headers away.
+FORWARDING = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via")
+FORWARDED = "careers_users.forwarded"
+_METERS = "careers_users.meters"
+
+bp = Blueprint("metrics", __name__)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Count what `app` does and serve it at `/metrics`, if the settings want it.
+
+    Otherwise, or without the extra, nothing is counted and the address is a 404. After
+    the database and the passwords.
+    """
+    if not (settings.metrics and meters.AVAILABLE):
+        return
+    mine = app.extensions[_METERS] = Meters()
+    request_context.observe(app, began=mine.began, ended=mine.ended)
+    security_log.listen(app, mine.security_event)
+    with app.app_context():
+        mine.watch_pool(db.engine, settings.db_pool_size)
+        mine.watch_hashing(passwords())
+    app.register_blueprint(bp)
+
+
+@contextmanager
+def counting_together(settings: Settings) -> Iterator[Callable[[int], None]]:
+    """Give the processes of one server a private directory to count in together.
+
+    Gives a function to call with the number of each process that has ended. In the end
+    the directory is removed. Makes none where there is nothing to share.
+    """
+    if not (settings.metrics and meters.AVAILABLE and settings.processes > 1):
+        yield lambda _pid: None
+        return
+    with tempfile.TemporaryDirectory(prefix="careers-users-metrics-") as directory:
+        os.environ[meters.DIRECTORY] = directory
+        try:
+            yield meters.forget
+        finally:
+            del os.environ[meters.DIRECTORY]
+
+
+@bp.get("/metrics")
+def metrics() -> Response:
+    """Answer with what was counted; not to who comes through a proxy.
+
+    The numbers are the operator's. Who is forwarded here comes from outside, by a proxy
+    that forwards more than it should.
+    """
+    if FORWARDED in request.environ or any(n in request.headers for n in FORWARDING):
+        raise NotFound
+    mine: Meters = current_app.extensions[_METERS]
+    return Response(mine.exposition(), content_type=meters.CONTENT_TYPE)

@@ -1,0 +1,162 @@
+"""What is known of the request being served: its id, its start, how it is answered.
+
+This wraps the WSGI application rather than using Flask's hooks: it sees each reply as
+it leaves, whatever has failed, and costs a tenth.
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from flask import Flask
+
+REQUEST_ID_HEADER = "X-Request-ID"
+# What other systems use for ids (UUIDs, ULIDs, hex), and nothing that could forge or
+# break a line of a log.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+# W3C Trace Context, section 3.2: version, trace id, parent id and flags, in lower case.
+# Version ff, and ids of zeros, are forbidden.
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
+# Stands for the route of all paths that are none of ours: what strangers type must
+# neither fill a log nor make a time series.
+UNMATCHED = "unmatched"
+_OBSERVERS = "careers_users.observers"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request with its reply, as far as they have come; times in seconds.
+
+    `method` is `OTHER` for one that nobody has; `route` is the rule that the path
+    matched, or UNMATCHED; `size` the bytes of the body, None if not known beforehand.
+    """
+
+    id: str
+    traceparent: str | None
+    address: str | None
+    method: str
+    began: float
+    route: str = UNMATCHED
+    endpoint: str | None = None
+    seconds: float = 0.0
+    # What a server answers when the application fails altogether.
+    status: int = 500
+    size: int | None = None
+    viewer_id: int | None = None
+
+
+Observer = Callable[[Exchange], object]
+_current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+
+
+def init_app(app: Flask) -> None:
+    """Give every request an id, and every reply that id in `X-Request-ID`."""
+    observers: tuple[list[Observer], list[Observer]] = ([], [])
+    app.extensions[_OBSERVERS] = observers
+    app.wsgi_app = _watched(app.wsgi_app, *observers)  # type: ignore[assignment, method-assign]
+
+
+def observe(
+    app: Flask, *, began: Observer | None = None, ended: Observer | None = None
+) -> None:
+    """Call these at the beginning and at the end of each request of `app`."""
+    for observers, observer in zip(
+        app.extensions[_OBSERVERS], (began, ended), strict=True
+    ):
+        if observer is not None:
+            observers.append(observer)
+
+
+def _watched(
+    inner: WSGIApplication, at_begin: list[Observer], at_end: list[Observer]
+) -> WSGIApplication:
+    def wsgi_app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        exchange = _begin(environ)
+        outer = _current.get()
+        _current.set(exchange)
+
+        def start_with_id(
+            status: str, headers: list[tuple[str, str]], error: Any = None
+        ) -> Callable[[bytes], object]:
+            exchange.status = int(status[:3])
+            # Werkzeug leaves its request here, until Flask takes it away.
+            request = environ.get("werkzeug.request")
+            rule = None if request is None else request.url_rule
+            if rule is not None:
+                exchange.route, exchange.endpoint = rule.rule, rule.endpoint
+            if exchange.method == "HEAD":
+                exchange.size = 0
+            else:
+                exchange.size = _size(headers)
+            headers.append((REQUEST_ID_HEADER, exchange.id))
+            return start(status, headers, error)
+
+        for observer in at_begin:
+            observer(exchange)
+        try:
+            return inner(environ, start_with_id)
+        finally:
+            exchange.seconds = time.perf_counter() - exchange.began
+            for observer in at_end:
+                observer(exchange)
+            _current.set(outer)
+
+    return wsgi_app
+
+
+def _begin(environ: WSGIEnvironment) -> Exchange:
+    parent = environ.get("HTTP_TRACEPARENT")
+    if parent is not None and _TRACEPARENT.fullmatch(parent) is None:
+        parent = None
+    method = environ["REQUEST_METHOD"]
+    return Exchange(
+        checked_id(environ.get("HTTP_X_REQUEST_ID")),
+        parent,
+        environ.get("REMOTE_ADDR"),
+        method if method in METHODS else "OTHER",
+        time.perf_counter(),
+    )
+
+
+def _size(headers: list[tuple[str, str]]) -> int | None:
+    for name, value in headers:
+        if name == "Content-Length":
+            return int(value)
+    return None
+
+
+def checked_id(given: str | None) -> str:
+    """Return the id that the client or a proxy gave if it is proper, else a new one.
+
+    Proper are up to 64 letters, digits, dots, dashes and underscores.
+    """
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    # No secret, so it need not come from the system's generator; Python seeds its own
+    # anew in each process.
+    return f"{random.getrandbits(128):032x}"
+
+
+def name_viewer(user_id: int | None) -> None:
+    """Note who makes the current request, if there is one."""
+    exchange = _current.get()
+    if exchange is not None:
+        exchange.viewer_id = user_id
+
+
+def tags() -> dict[str, str]:
+    """Return what every log line of the current request carries; {} outside of one."""
+    exchange = _current.get()
+    if exchange is None:
+        return {}
+    if exchange.traceparent is None:
+        return {"request_id": exchange.id}
+    return {"request_id": exchange.id, "traceparent": exchange.traceparent}
