@@ -2,12 +2,10 @@
 
 from flask import Flask
 
-from careers_users import database, errors, health, http, schema_version
-from careers_users.auth import cli as auth_cli
+from careers_users import database, errors, groups, health, http, schema_version
 from careers_users.auth import passwords
 from careers_users.auth import routes as auth_routes
 from careers_users.extensions import db, jwt, ma, migrate
-from careers_users.follow import cli as follow_cli
 from careers_users.follow import routes as follow_routes
 from careers_users.profile import routes as profile_routes
 from careers_users.settings import Settings
@@ -32,8 +30,8 @@ def create_app(settings: Settings) -> Flask:
     errors.init_app(app)
     for blueprint in (health.bp, auth_routes.bp, profile_routes.bp, follow_routes.bp):
         app.register_blueprint(blueprint)
-    for group in (auth_cli.auth, follow_cli.users):
-        app.cli.add_command(group)
+    for command in groups.COMMANDS:
+        app.cli.add_command(command)
     return app
 
 

@@ -36,14 +36,30 @@ class RegisterSchema(BodySchema):
     @validates_schema
     def check_password(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse a password mistyped the second time, or equal to what others see."""
-        password = data["password"]
-        if nfc(data["password_confirm"]) != password:
+        if nfc(data["password_confirm"]) != data["password"]:
             raise ValidationError("The two passwords differ.", "password_confirm")
-        known = (data["username"].casefold(), data["email"].casefold())
-        if password.casefold() in known:
-            raise ValidationError(
-                "Must not be the username or the email address.", "password"
-            )
+        _refuse_what_others_see(data)
+
+
+class NewPasswordSchema(BodySchema):
+    """A new password of an account that is there."""
+
+    username = Text(required=True)
+    email = Text(required=True)
+    password = NewPassword(required=True)
+
+    @validates_schema
+    def check_password(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a password equal to what others see."""
+        _refuse_what_others_see(data)
+
+
+def _refuse_what_others_see(data: dict[str, Any]) -> None:
+    known = (data["username"].casefold(), data["email"].casefold())
+    if data["password"].casefold() in known:
+        raise ValidationError(
+            "Must not be the username or the email address.", "password"
+        )
 
 
 class LoginSchema(BodySchema):
