@@ -22,11 +22,13 @@ from waitress.utilities import (  # type: ignore[import-untyped]
     RequestEntityTooLarge,
 )
 
-from careers_users import clock
+from careers_users import clock, notices
 from careers_users.draining import draining
 
 log = logging.getLogger(__name__)
 
+# Headers that only proxies send, as WSGI names them.
+_FORWARDED = {"HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"}
 SWALLOW = 2.0  # Seconds for a refused sender to notice, before we hang up.
 STALLED = 2.0  # A half-sent request that is silent for longer doesn't delay a stop.
 
@@ -74,10 +76,23 @@ def behind_proxy(app: WSGIApplication, adjustments: Any) -> WSGIApplication:
             status, headers, body = refusal(400)
             start(status, headers)
             return [body]
+        if trusted not in ("*", peer) and _FORWARDED & environ.keys():
+            _note_untrusted(peer)
         proxy_headers.clear_untrusted_headers(environ, untrusted)
         return app(environ, start)
 
     return application
+
+
+def _note_untrusted(peer: str) -> None:
+    """Warn, once, that somebody forwards requests whom the settings do not name."""
+    sentence = (
+        "Forwarding headers (X-Forwarded-For and such) arrive from a peer that is not "
+        "trusted and are ignored; if it is your proxy, name it in "
+        "CAREERS_USERS_TRUSTED_PROXY"
+    )
+    if notices.note("proxy", f"{sentence}."):
+        log.warning("%s (the peer is %s)", sentence, peer)
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]

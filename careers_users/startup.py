@@ -6,7 +6,7 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users import database, schema_version
+from careers_users import checks, schema_version, troubles
 from careers_users.extensions import db
 from careers_users.settings import Settings
 
@@ -37,27 +37,13 @@ def prepare(app: Flask, settings: Settings) -> None:
             mistake = schema_version.mistake(app)
         if mistake:
             raise NotReady(mistake)
-        _report_search(app)
+        for finding in checks.at_start(app, settings):
+            log.warning("%s %s", finding.message, finding.advice)
     except SQLAlchemyError as error:
         url = settings.url.render_as_string(hide_password=True)
-        reason = str(getattr(error, "orig", None) or error).strip()
-        raise NotReady(f"The database {url} can't be used: {reason}") from error
+        what = troubles.sentence(error)
+        raise NotReady(f"The database {url} can't be used. {what}") from error
     finally:
         with app.app_context():
             # A server forks after this; its processes must not share connections.
             db.engine.dispose()
-
-
-def _report_search(app: Flask) -> None:
-    """Say so if searches will have to read all users."""
-    with app.app_context(), database.reader().connect() as connection:
-        if connection.dialect.name != "postgresql":
-            return
-        has_index = connection.exec_driver_sql(
-            "SELECT to_regclass('ix_users_search_text_trgm') IS NOT NULL"
-        ).scalar_one()
-    if not has_index:
-        log.warning(
-            "The database has no pg_trgm index: searches read the whole users table. "
-            "docs/deployment.md says how to add it."
-        )
