@@ -20,6 +20,7 @@ from careers_users.extensions import Base
 
 Row = Mapping[str, Any]
 Report = Callable[[int], object]
+_UTC = "+00:00"
 # Rows between two reports of progress.
 STEP = 1000
 # Pages of SQLite kept in memory, in KiB: indexes grow at random places, and room for
@@ -93,8 +94,7 @@ def _write_sqlite(
 def _for_sqlite(value: Any) -> Any:
     """Return a value as SQLAlchemy stores it: times in UTC, without saying so."""
     if isinstance(value, datetime):
-        value = value.astimezone(UTC).replace(tzinfo=None)
-        return value.isoformat(" ", "microseconds")
+        return value.astimezone(UTC).isoformat(" ", "microseconds").removesuffix(_UTC)
     return value
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from careers_users.demo import people
 from careers_users.demo.people import Size
 from tests.api import Api
 from tests.cli.running import done, refused, run
-from tests.served import COMMAND, OWN_GROUP, PATIENCE, ask, environment, wrong_counters
+from tests.served import OWN_GROUP, PATIENCE, ask, environment, wrong_counters
 
 WORDS = ("demo", "--users", "60", "--edges", "200")
 PEOPLE = (
@@ -24,6 +25,12 @@ EDGES = (
     "SELECT a.username, b.username FROM follows JOIN users a ON a.id = follower_id"
     " JOIN users b ON b.id = following_id ORDER BY follows.id"
 )
+# The console command, also where the tests run in the background and ignore Ctrl-C.
+LISTENING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from careers_users.commands import main; main()
+"""
 
 
 def test_demo_fills_an_empty_database(api: Api, app: Flask, database_url: str) -> None:
@@ -114,7 +121,7 @@ def test_after_an_error_half_way_nothing_is_there(
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C can't be sent to one here")
 def test_ctrl_c_leaves_nothing(database_url: str, tmp_path: Path) -> None:
-    command = [*COMMAND, "demo", "--users", "50000"]
+    command = [sys.executable, "-c", LISTENING, "demo", "--users", "50000"]
     with subprocess.Popen(
         command,
         cwd=tmp_path,
