@@ -27,9 +27,10 @@ from typing import Any
 import psycopg
 from sqlalchemy import create_engine
 
-from benchmarks.dataset import Size, fill
+from benchmarks.dataset import fill
 from benchmarks.latency import kind_of, served, version
 from careers_users.activity.schemas import COUNTERS, MOVES
+from careers_users.demo.people import Size
 from careers_users.http import BASE_PATH
 from careers_users.setting_kinds import normalise_database_url
 from tests import postgres

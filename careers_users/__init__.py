@@ -10,10 +10,10 @@ from careers_users import (
     database,
     docs,
     errors,
+    groups,
     health,
     http,
     jwks,
-    keys_cli,
     metrics,
     request_context,
     request_log,
@@ -21,15 +21,11 @@ from careers_users import (
     signing,
     throttle,
 )
-from careers_users.account import cli as account_cli
 from careers_users.account import routes as account_routes
-from careers_users.activity import cli as activity_cli
 from careers_users.activity import routes as activity_routes
-from careers_users.auth import cli as auth_cli
 from careers_users.auth import passwords
 from careers_users.auth import routes as auth_routes
 from careers_users.extensions import db, jwt, ma, migrate
-from careers_users.follow import cli as follow_cli
 from careers_users.follow import routes as follow_routes
 from careers_users.password import routes as password_routes
 from careers_users.profile import routes as profile_routes
@@ -80,15 +76,8 @@ def _register(app: Flask, settings: Settings) -> None:
         app.register_blueprint(blueprint)
     if settings.docs:
         app.register_blueprint(docs.bp)
-    for command in (
-        auth_cli.auth,
-        follow_cli.users,
-        activity_cli.activity,
-        keys_cli.keys,
-        docs.openapi_command,
-    ):
+    for command in groups.COMMANDS:
         app.cli.add_command(command)
-    follow_cli.users.add_command(account_cli.audit_user)
 
 
 def _configure(app: Flask, settings: Settings) -> None:

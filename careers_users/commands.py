@@ -1,4 +1,4 @@
-"""The command `careers-users`: serve, migrate, look after the data."""
+"""The command `careers-users`: serve, migrate, check, look after the data."""
 
 import sys
 from dataclasses import replace
@@ -7,18 +7,38 @@ from typing import Any, NoReturn
 import click
 from flask import Flask
 from flask.cli import FlaskGroup
+from flask_migrate.cli import db  # type: ignore[import-not-found]
 
-from careers_users import create_app, logs, metrics, server
+from careers_users import (
+    checks,
+    create_app,
+    groups,
+    logs,
+    metrics,
+    server,
+    terminal,
+)
+from careers_users.checks import Finding
 from careers_users.settings import Settings, SettingsError
 from careers_users.startup import NotReady, prepare
+from careers_users.terminal import EXIT_CONFIG, EXIT_NO, EXIT_UNAVAILABLE
 
-# sysexits.h: wrong configuration, and a service that is not available.
-EXIT_CONFIG = 78
-EXIT_UNAVAILABLE = 69
+_MARKS = {checks.OK: "ok", checks.WARNING: "warning", checks.ERROR: "ERROR"}
 
 
 def _make_app() -> Flask:
-    return create_app(_settings())
+    settings = _settings()
+    app = create_app(settings)
+    if settings.embedded:  # Nobody migrates that but we.
+        _prepare(app, settings)
+    return app
+
+
+def _prepare(app: Flask, settings: Settings) -> None:
+    try:
+        prepare(app, settings)
+    except NotReady as error:
+        _stop(str(error), EXIT_UNAVAILABLE)
 
 
 def _settings() -> Settings:
@@ -31,18 +51,34 @@ def _settings() -> Settings:
     return settings
 
 
+class _Main(FlaskGroup):
+    """Flask's group, which answers --help also where the settings are wrong."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return our commands, without making an application to ask it for more."""
+        return click.Group.list_commands(self, ctx)
+
+
 @click.group(
     "careers-users",
-    cls=FlaskGroup,
+    cls=_Main,
     create_app=_make_app,
     add_default_commands=False,
     add_version_option=False,
-    help="Serve and look after the users service. Settings come from the environment; "
-    "see docs/configuration.md.",
 )
 @click.version_option(package_name="careers_users")
 def main() -> None:
-    """Run a command."""
+    """Serve and look after the users service.
+
+    Settings come from the environment and from a file `.env`; docs/configuration.md
+    lists them. Exit codes are in docs/cli.md.
+    """
+
+
+# The application is always ours, and has no debugger.
+main.params = [each for each in main.params if each.name not in ("app", "debug")]
+for _command in (db, *groups.COMMANDS):
+    main.add_command(_command)
 
 
 @main.command(with_appcontext=False)
@@ -68,6 +104,37 @@ def serve(**options: Any) -> None:
     raise SystemExit(run(replace(_settings(), **given)))
 
 
+@main.command(with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
+def check(as_json: bool, strict: bool) -> None:
+    """Look whether the service can run well here, and say what to do if not.
+
+    At settings, signing key, files, database, migrations, clock, proxy, search index
+    and disk. Changes nothing. Exits with 1 if there is an error.
+    """
+    findings = _findings()
+    worst = {finding.state for finding in findings}
+    failed = checks.ERROR in worst or (strict and checks.WARNING in worst)
+    if as_json:
+        report = {"ok": not failed, "checks": [vars(each) for each in findings]}
+        click.echo(terminal.as_json(report))
+    else:
+        for finding in findings:
+            click.echo(f"{_MARKS[finding.state]:8} {finding.name:10} {finding.message}")
+            if finding.advice:
+                click.echo(f"{'':19} -> {finding.advice}")
+    raise SystemExit(EXIT_NO if failed else 0)
+
+
+def _findings() -> list[Finding]:
+    try:
+        settings = Settings.from_env(create=False)
+    except SettingsError as error:
+        return [checks.settings_wrong(str(error))]
+    return checks.all_of(create_app(settings), settings)
+
+
 def run(settings: Settings) -> int:
     """Serve with these settings; return the exit code when it is over.
 
@@ -76,13 +143,11 @@ def run(settings: Settings) -> int:
     # A thread without a connection of its own to use would only wait for the others.
     pool_size = max(settings.db_pool_size, settings.threads)
     settings = replace(settings, db_pool_size=pool_size)
+    # This process may become the parent of those that serve; it counts nothing.
+    _prepare(create_app(replace(settings, metrics=False)), settings)
     try:
-        # This process may become the parent of those that serve; it counts nothing.
-        prepare(create_app(replace(settings, metrics=False)), settings)
         with metrics.counting_together(settings) as ended:
             return server.run(settings, lambda: create_app(settings), ended)
-    except NotReady as error:
-        _stop(str(error), EXIT_UNAVAILABLE)
     except server.ServerError as error:
         _stop(str(error), EXIT_UNAVAILABLE)
 

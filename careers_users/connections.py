@@ -22,12 +22,14 @@ from waitress.utilities import (  # type: ignore[import-untyped]
     RequestEntityTooLarge,
 )
 
-from careers_users import clock, cors, request_context
+from careers_users import clock, cors, notices, request_context
 from careers_users.draining import draining
 
 log = logging.getLogger(__name__)
 request_log = logging.getLogger("careers_users.requests")
 
+# Headers that only proxies send, as WSGI names them.
+_FORWARDED = {"HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"}
 SWALLOW = 2.0  # Seconds for a refused sender to notice, before we hang up.
 STALLED = 2.0  # A half-sent request that is silent for longer doesn't delay a stop.
 
@@ -74,19 +76,9 @@ def refusal(
 def behind_proxy(app: WSGIApplication, adjustments: Any) -> WSGIApplication:
     """Let the trusted proxy say who the client is; drop everybody else's claims."""
     trusted, names = adjustments.trusted_proxy, adjustments.trusted_proxy_headers
-    warned = False
 
     def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        nonlocal warned
         peer, untrusted = environ["REMOTE_ADDR"], proxy_headers.PROXY_HEADERS
-        if trusted not in ("*", peer) and not warned and _is_forwarded(environ):
-            warned = True  # Once: everybody can send such headers.
-            log.warning(
-                "Ignoring the forwarding headers that %s sends. If it is your proxy, "
-                "set CAREERS_USERS_TRUSTED_PROXY=%s: until then all its clients have "
-                "one address, and share the limits on attempts.",
-                *(peer, peer),
-            )
         if any(f"HTTP_{name}" in environ for name in proxy_headers.PROXY_HEADERS):
             environ["careers_users.forwarded"] = True
         try:
@@ -103,14 +95,27 @@ def behind_proxy(app: WSGIApplication, adjustments: Any) -> WSGIApplication:
             status, headers, body = refusal(400, peer, request_id, allowance)
             start(status, headers)
             return [body]
+        if trusted not in ("*", peer) and _FORWARDED & environ.keys():
+            _note_untrusted(peer)
         proxy_headers.clear_untrusted_headers(environ, untrusted)
         return app(environ, start)
 
     return application
 
 
-def _is_forwarded(environ: WSGIEnvironment) -> bool:
-    return "HTTP_FORWARDED" in environ or "HTTP_X_FORWARDED_FOR" in environ
+def _note_untrusted(peer: str) -> None:
+    """Warn, once, that somebody forwards requests whom the settings do not name."""
+    sentence = (
+        "Forwarding headers (X-Forwarded-For and such) arrive from a peer that is not "
+        "trusted and are ignored; if it is your proxy, name it in "
+        "CAREERS_USERS_TRUSTED_PROXY"
+    )
+    if notices.note("proxy", f"{sentence}."):
+        log.warning(
+            "%s: set CAREERS_USERS_TRUSTED_PROXY=%s. Until then all its clients have "
+            "one address, and share the limits on attempts.",
+            *(sentence, peer),
+        )
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]

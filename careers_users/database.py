@@ -215,6 +215,12 @@ def reader() -> Engine:
     return engine
 
 
+def reader_of(app: Flask) -> Engine:
+    """Return the same of an application that is not the current one."""
+    engine: Engine = app.extensions[_READER]
+    return engine
+
+
 def _read(
     statement: Executable, parameters: dict[str, Any] | None
 ) -> Sequence[RowMapping]:

@@ -14,6 +14,7 @@ from marshmallow import ValidationError
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from careers_users import notices, troubles
 from careers_users.database import is_trouble
 from careers_users.keyring import KeyRingError
 
@@ -161,7 +162,11 @@ def http_error(error: HTTPException) -> Response:
 
 def _database_error(error: SQLAlchemyError) -> Response:
     if is_trouble(error):
-        log.error("The database is in trouble: %s", error)
+        what = troubles.sentence(error)
+        log.error("The database is in trouble: %s", what)
+        if troubles.kind(error) is troubles.FULL:
+            # Reads go on, so this is all that /health/ready would notice of it.
+            notices.note("disk", f"{troubles.FULL.advice}.")
         return error_response(Unavailable())
     if isinstance(error, IntegrityError):
         # Services translate the conflicts they expect; this one was decided by a race

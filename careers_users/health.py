@@ -11,7 +11,7 @@ from marshmallow import fields
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users import database, schema_version
+from careers_users import checks, database, notices, schema_version, troubles
 from careers_users.draining import draining
 from careers_users.errors import Unavailable
 from careers_users.http import answers
@@ -28,6 +28,10 @@ _PROBE = "careers_users.probe"
 bp = Blueprint("health", __name__, url_prefix="/health")
 
 
+# Of the database: "ok" or what is wrong, and warnings.
+State = tuple[str, list[str]]
+
+
 class Probe:
     """Asks the database how it is, in a thread of its own.
 
@@ -39,10 +43,13 @@ class Probe:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._answer: Future[str] | None = None
+        self._answer: Future[State] | None = None
 
-    def state(self, seconds: float) -> str:
-        """Return "ok" or what is wrong with the database, after `seconds` at most."""
+    def state(self, seconds: float) -> State:
+        """Return how the database is, after `seconds` at most.
+
+        "ok" or what is wrong, and what is not right though requests can be served.
+        """
         with self._lock:
             answer = self._answer
             if answer is None or answer.done():
@@ -53,17 +60,25 @@ class Probe:
             return answer.result(seconds)
         except TimeoutError:
             log.error("The database gives no answer within %d seconds", seconds)
-            return NO_ANSWER
+            return NO_ANSWER, []
 
-    def _ask(self, answer: Future[str]) -> None:
+    def _ask(self, answer: Future[State]) -> None:
         try:
-            answer.set_result(schema_version.mistake_of(self._engine) or "ok")
+            answer.set_result(self._look())
         except SQLAlchemyError as error:
-            log.error("The database is in trouble: %s", error)
-            answer.set_result("unreachable")
+            log.error("The database is in trouble: %s", troubles.sentence(error))
+            answer.set_result((troubles.kind(error).name, []))
         except Exception as error:
             # Whoever waits must hear of it, and the next question must be possible.
             answer.set_exception(error)
+
+    def _look(self) -> State:
+        mistake = schema_version.mistake_of(self._engine)
+        if mistake:
+            log.error("%s", mistake)
+            return mistake, []
+        findings = (checks.clock_of(self._engine), checks.disk_of(self._engine))
+        return "ok", [found.message for found in findings if found.state != checks.OK]
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -86,6 +101,7 @@ class ReadySchema(LiveSchema):
 
     draining = fields.Boolean()
     database = fields.String()
+    warnings = fields.List(fields.String(), metadata={"optional": True})
 
 
 @bp.get("/live")
@@ -98,18 +114,23 @@ def live() -> dict[str, Any]:
 @bp.get("/ready")
 @answers(ReadySchema(), 200, 503)
 def ready() -> Response:
-    """Answer 200 if requests can be served, else 503 and what is missing."""
+    """Answer 200 if requests can be served, else 503 and what is missing.
+
+    `warnings` are there if there are any: what an operator should look at, though
+    requests are served.
+    """
     probe: Probe = current_app.extensions[_PROBE]
     is_draining = draining.is_set()
-    state = probe.state(PROBE_SECONDS)
-    is_ready = state == "ok" and not is_draining
-    response = jsonify(
-        {
-            "status": "ok" if is_ready else "unavailable",
-            "draining": is_draining,
-            "database": state,
-        }
-    )
+    database_state, warnings = probe.state(PROBE_SECONDS)
+    is_ready = database_state == "ok" and not is_draining
+    state: dict[str, Any] = {
+        "status": "ok" if is_ready else "unavailable",
+        "draining": is_draining,
+        "database": database_state,
+    }
+    if warnings := [*notices.current(), *warnings]:
+        state["warnings"] = warnings
+    response = jsonify(state)
     if not is_ready:
         response.status_code = Unavailable.status
         response.headers.update(Unavailable.headers)

@@ -121,12 +121,13 @@ class Settings:
         return self.url.get_backend_name() == "sqlite"
 
     @classmethod
-    def from_env(cls) -> Self:
+    def from_env(cls, *, create: bool = True) -> Self:
         """Read the settings from the environment; `NAME_FILE` names a file with one.
 
         Without DATABASE_URL the service is *embedded*: an SQLite database and a signing
-        key of its own in CAREERS_USERS_DATA_DIR, both made when first needed. Raises
-        SettingsError, which names everything that is wrong at once.
+        key of its own in CAREERS_USERS_DATA_DIR, both made when first needed; not with
+        `create=False`, then the key is empty if there is none. Raises SettingsError,
+        which names everything that is wrong at once.
         """
         env = _Environment(eager=False, strip_whitespace=True)
         for name, parse in setting_kinds.PARSERS.items():
@@ -141,9 +142,9 @@ class Settings:
         env.warn_of_unknown()
         if values["database_url"] is None:
             values["embedded"] = True
-            values["database_url"] = _embedded_database_url(data_dir)
+            values["database_url"] = _embedded_database_url(data_dir, create)
             if not values["jwt_secret_key"] and not values["jwt_key_ring"]:
-                values["jwt_secret_key"] = _own_key(data_dir)
+                values["jwt_secret_key"] = _own_key(data_dir, create)
         return cls(**values)
 
 
@@ -287,9 +288,10 @@ def _list_mistakes(error: EnvValidationError) -> str:
     return "These settings are wrong:\n" + "\n".join(lines or [f"  {mistakes}"])
 
 
-def _embedded_database_url(data_dir: Path) -> str:
+def _embedded_database_url(data_dir: Path, create: bool) -> str:
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if create:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(
             f"The data directory {data_dir} can't be made: {error.strerror}. Set "
@@ -300,8 +302,11 @@ def _embedded_database_url(data_dir: Path) -> str:
     ).render_as_string()
 
 
-def _own_key(data_dir: Path) -> str:
+def _own_key(data_dir: Path, create: bool) -> str:
+    path = data_dir / "jwt_secret_key"
+    if not create and not path.exists():
+        return ""
     try:
-        return secret_file.read_or_create(data_dir / "jwt_secret_key")
+        return secret_file.read_or_create(path)
     except secret_file.SecretFileError as error:
         raise SettingsError(str(error)) from error

@@ -7,7 +7,7 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from careers_users import database, meters, schema_version, signing
+from careers_users import checks, database, meters, schema_version, signing, troubles
 from careers_users.extensions import db
 from careers_users.keyring import KeyRingError
 from careers_users.settings import Settings
@@ -15,8 +15,6 @@ from careers_users.settings import Settings
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
-# What a server says that is there and will take connections later.
-_LATER = ("the database system is", "too many", "remaining connection slots")
 
 
 class NotReady(Exception):
@@ -54,7 +52,8 @@ def prepare(app: Flask, settings: Settings) -> None:
         if mistake:
             raise NotReady(mistake)
         _report_newer_schema(app)
-        _report_search(app)
+        for finding in checks.at_start(app, settings):
+            log.warning("%s %s", finding.message, finding.advice)
     except SQLAlchemyError as error:
         raise NotReady(_complaint(settings, error)) from error
     finally:
@@ -98,27 +97,10 @@ def _first_look(app: Flask, settings: Settings) -> str | None:
 
 
 def _may_come(error: OperationalError) -> bool:
-    """Tell whether nobody answers yet; a wrong password, say, is not worth a wait."""
-    message = str(error.orig)
-    return "FATAL" not in message or any(words in message for words in _LATER)
+    """Tell whether it may only be early; a wrong password, say, is not worth a wait."""
+    return troubles.kind(error).name in ("unreachable", "too many connections")
 
 
 def _complaint(settings: Settings, error: SQLAlchemyError) -> str:
     url = settings.url.render_as_string(hide_password=True)
-    reason = str(getattr(error, "orig", None) or error).strip()
-    return f"The database {url} can't be used: {reason}"
-
-
-def _report_search(app: Flask) -> None:
-    """Say so if searches will have to read all users."""
-    with app.app_context(), database.reader().connect() as connection:
-        if connection.dialect.name != "postgresql":
-            return
-        has_index = connection.exec_driver_sql(
-            "SELECT to_regclass('ix_users_search_text_trgm') IS NOT NULL"
-        ).scalar_one()
-    if not has_index:
-        log.warning(
-            "The database has no pg_trgm index: searches read the whole users table. "
-            "docs/deployment.md says how to add it."
-        )
+    return f"The database {url} can't be used. {troubles.sentence(error)}"

@@ -1,13 +1,14 @@
-"""The command `careers-users users audit`."""
+"""The commands `users audit` and `users delete`."""
 
 import click
-from flask.cli import with_appcontext
 
-from careers_users.account import queries
+from careers_users import terminal
+from careers_users.account import queries, service
 from careers_users.audit import queries as audit
+from careers_users.auth import accounts
 
 
-@click.command("audit")
+@terminal.command("audit")
 @click.argument("user")
 @click.option(
     "--limit",
@@ -16,7 +17,6 @@ from careers_users.audit import queries as audit
     show_default=True,
     help="How many events at most.",
 )
-@with_appcontext
 def audit_user(user: str, limit: int) -> None:
     """Show what happened to an account, newest first.
 
@@ -27,7 +27,7 @@ def audit_user(user: str, limit: int) -> None:
     if user_id is None and user.isascii() and user.isdigit() and len(user) < 19:
         user_id = int(user)
     if user_id is None:
-        raise click.ClickException(f"There is no user {user}.")
+        raise accounts.NoSuchAccount
     events = audit.newest(user_id, limit)
     for event in events:
         details = " ".join(
@@ -38,3 +38,18 @@ def audit_user(user: str, limit: int) -> None:
         click.echo("  ".join(part for part in parts if part))
     if not events:
         click.echo("Nothing is recorded.")
+
+
+@terminal.command("delete")
+@click.argument("user")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete_user(user: str, yes: bool) -> None:
+    """Delete USER with all they follow and who follows them; for good."""
+    account = accounts.find(user)
+    name = account["username"]
+    if not yes:
+        question = f"Delete {name} ({account['email']}, number {account['id']})?"
+        click.confirm(question, abort=True, err=True)
+    if not service.delete_account(account["id"], by="operator"):
+        raise accounts.NoSuchAccount
+    click.echo(f"Deleted {name}.")

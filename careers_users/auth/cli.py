@@ -1,14 +1,12 @@
-"""The commands `flask auth ...`."""
+"""The commands `auth ...`."""
 
 import click
-from flask.cli import AppGroup
 
-from careers_users.auth import service
-
-auth = AppGroup("auth", help="Look after sessions and tokens.")
+from careers_users import terminal
+from careers_users.auth import accounts, service
 
 
-@auth.command("prune-tokens")
+@terminal.command("prune-tokens")
 def prune_tokens() -> None:
     """Delete expired sessions, revocations and counts of tries.
 
@@ -16,3 +14,12 @@ def prune_tokens() -> None:
     daily all the same, so that the tables stay small.
     """
     click.echo(f"Deleted {service.prune_tokens()} expired rows.")
+
+
+@terminal.command("revoke")
+@click.argument("user")
+def revoke(user: str) -> None:
+    """Sign USER (a username or e-mail address) out everywhere, at once."""
+    account = accounts.find(user)
+    ended = accounts.revoke_sessions(account["id"])
+    click.echo(f"{account['username']} is signed out: {ended} sessions ended.")

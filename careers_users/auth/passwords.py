@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
-from argon2 import PasswordHasher, Type
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 from flask import Flask, current_app
 
@@ -20,6 +20,12 @@ from careers_users.settings import Settings
 HASH_QUEUE_SECONDS = 10.0
 # Django's format, from the service before this one: pbkdf2_sha256$rounds$salt$hash.
 _DJANGO = re.compile(r"pbkdf2_sha256\$([0-9]{1,8})\$([^$]{1,128})\$([A-Za-z0-9+/=]+)")
+# More rounds than Django has ever asked for would keep a core busy for seconds.
+_DJANGO_ROUNDS_MAX = 5_000_000
+# ... and the most memory that the settings allow for a hash.
+_MEMORY_MAX_KIB = 1024**2
+# Stored instead of a hash, so that nobody can sign in; Django writes more behind it.
+UNUSABLE = "!"
 _EXTENSION = "careers_users.passwords"
 
 
@@ -57,6 +63,8 @@ class Passwords:
 
         Raises HashingBusy if there is no turn.
         """
+        if stored is not None and stored.startswith(UNUSABLE):
+            stored = None
         with self._turn():
             if stored is not None and stored.startswith("pbkdf2_sha256$"):
                 return _verify_django(stored, password)
@@ -99,6 +107,20 @@ class Passwords:
 
 def _unwatched(_change: int) -> None:
     """Count nothing."""
+
+
+def scheme(stored: str) -> str | None:
+    """Return `argon2id`, `django` or `unusable`; None for what can't be verified."""
+    if stored.startswith(UNUSABLE):
+        return "unusable"
+    if match := _DJANGO.fullmatch(stored):
+        return "django" if 1 <= int(match[1]) <= _DJANGO_ROUNDS_MAX else None
+    try:
+        parameters = extract_parameters(stored)
+    except InvalidHashError:
+        return None
+    is_fair = parameters.memory_cost <= _MEMORY_MAX_KIB and parameters.time_cost <= 20
+    return "argon2id" if parameters.type is Type.ID and is_fair else None
 
 
 def _verify_django(stored: str, password: str) -> bool:

@@ -66,6 +66,19 @@ class RegisterSchema(BodySchema):
         refuse_known(data["password"], data["username"], data["email"])
 
 
+class NewPasswordSchema(BodySchema):
+    """A new password of an account that is there."""
+
+    username = Text(required=True)
+    email = Text(required=True)
+    password = NewPassword(required=True)
+
+    @validates_schema
+    def check_password(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a password equal to what others see."""
+        refuse_known(data["password"], data["username"], data["email"])
+
+
 class LoginSchema(BodySchema):
     """Body of `POST login/`; `username` may also hold the e-mail address."""
 

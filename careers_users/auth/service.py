@@ -90,20 +90,30 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
     password_hash = passwords().hash(account["password"])
     try:
         with db.session.begin():
-            user = _add_user(account, password_hash)
+            user = add_user(account, password_hash)
             row, opened = tokens.new_session(user["id"], user["token_version"], device)
             audit.record("registered", user["id"], device, beside=row)
     except IntegrityError as error:
-        refusal = translate_conflict(error)
-        # If both are taken, each database notices another first; clients get the same.
-        if isinstance(refusal, EmailTaken) and queries.account(account["username"]):
-            refusal = UsernameTaken()
-        raise refusal from error
+        raise taken(error, account["username"]) from error
     security_log.record("registered", user["id"])
     return user, opened
 
 
-def _add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
+_NEW_ACCOUNT = (
+    User.id,
+    User.username,
+    User.email,
+    User.first_name,
+    User.last_name,
+    User.bio,
+    User.avatar,
+    User.created_at,
+    User.token_version,
+)
+
+
+def add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
+    """Add the rows of a new account and return the user's. The caller commits."""
     now = clock.utcnow()
     names = [account[name] for name in ("username", "first_name", "last_name", "bio")]
     statement = (
@@ -124,17 +134,7 @@ def _add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
             created_at=now,
             updated_at=now,
         )
-        .returning(
-            User.id,
-            User.username,
-            User.email,
-            User.first_name,
-            User.last_name,
-            User.bio,
-            User.avatar,
-            User.created_at,
-            User.token_version,
-        )
+        .returning(*_NEW_ACCOUNT)
     )
     user = db.session.execute(statement).mappings().one()
     _count_user(user["id"], text.fold(user["username"]))
@@ -162,6 +162,18 @@ _ADD_COUNTERS = (
         .where(ReservedUsername.expires_at > bindparam("now"))
     )
 )
+
+
+def taken(error: IntegrityError, username: str) -> Exception:
+    """Return the refusal for a new account of that name.
+
+    If name and address are both taken, each database notices another first; clients
+    get the same.
+    """
+    refusal = translate_conflict(error)
+    if isinstance(refusal, EmailTaken) and queries.account(username):
+        return UsernameTaken()
+    return refusal
 
 
 def translate_conflict(error: IntegrityError) -> Exception:

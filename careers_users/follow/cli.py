@@ -1,14 +1,12 @@
-"""The commands `flask users ...`."""
+"""The command `users recount`."""
 
 import click
-from flask.cli import AppGroup
 
+from careers_users import terminal
 from careers_users.follow import service
 
-users = AppGroup("users", help="Look after the users' data.")
 
-
-@users.command()
+@terminal.command("recount")
 @click.option("--check", is_flag=True, help="Only report; exit with 1 if any differ.")
 def recount(check: bool) -> None:
     """Compare the stored counters with the rows they count, and repair them.
@@ -21,6 +19,6 @@ def recount(check: bool) -> None:
     if not drifts:
         click.echo("All counters are right.")
     elif check:
-        raise SystemExit(1)
+        raise SystemExit(terminal.EXIT_NO)
     else:
         click.echo(f"Repaired {len(drifts)} counters.")

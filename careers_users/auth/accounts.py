@@ -1,0 +1,113 @@
+"""What an operator does with an account: create, shut, open, sign out."""
+
+from typing import Any
+
+from sqlalchemy import CursorResult, RowMapping, update
+from sqlalchemy.exc import IntegrityError
+
+from careers_users import security_log, text
+from careers_users.audit import service as audit
+from careers_users.auth import queries, tokens
+from careers_users.auth.passwords import passwords
+from careers_users.auth.service import add_user, taken
+from careers_users.device import Device
+from careers_users.errors import ServiceError
+from careers_users.extensions import db
+from careers_users.models import User
+
+# Who did it, in the security log and in the trail.
+_OPERATOR = "operator"
+# Commands come from nowhere that a trail would tell.
+_TERMINAL = Device("", "")
+
+
+class NoSuchAccount(ServiceError):
+    """No account has this username or e-mail address."""
+
+    status = 404
+    code = "user_not_found"
+    error = "There is no such user"
+
+
+def find(identifier: str) -> RowMapping:
+    """Return the account with that username or e-mail address, or NoSuchAccount."""
+    account = queries.account(identifier)
+    if account is None:
+        raise NoSuchAccount
+    return account
+
+
+def create(account: dict[str, Any]) -> RowMapping:
+    """Add an account without a session; `account` is what RegisterSchema loads.
+
+    Raises UsernameTaken or EmailTaken, as the database decides.
+    """
+    password_hash = passwords().hash(account["password"])
+    try:
+        with db.session.begin():
+            user = add_user(account, password_hash)
+            audit.record("registered", user["id"], _TERMINAL, by=_OPERATOR)
+    except IntegrityError as error:
+        raise taken(error, account["username"]) from error
+    security_log.record("registered", user["id"], by=_OPERATOR)
+    return user
+
+
+def set_password(user_id: int, password: str) -> int:
+    """Give an account a new password; return how many sessions that ended."""
+    password_hash = passwords().hash(text.nfc(password))
+    with db.session.begin():
+        _change(user_id, password_hash=password_hash)
+        ended = _end_sessions(user_id, "password_changed")
+        _record("password_changed", user_id, ended)
+    security_log.record("password_changed", user_id, by=_OPERATOR, sessions=ended)
+    return ended
+
+
+def revoke_sessions(user_id: int) -> int:
+    """Sign an account out everywhere; return how many sessions that ended."""
+    with db.session.begin():
+        ended = _end_sessions(user_id, "revoked")
+        _record("session_ended", user_id, ended)
+    security_log.record("session_ended", user_id, by=_OPERATOR, sessions=ended)
+    return ended
+
+
+def deactivate(user_id: int) -> int:
+    """Shut an account: nobody can sign in; return how many sessions that ended."""
+    with db.session.begin():
+        _change(user_id, is_active=False)
+        ended = _end_sessions(user_id, "deactivated")
+        _record("account_deactivated", user_id, ended)
+    security_log.record("account_deactivated", user_id, by=_OPERATOR, sessions=ended)
+    return ended
+
+
+def activate(user_id: int) -> None:
+    """Open an account again; the sessions that ended stay so."""
+    with db.session.begin():
+        _change(user_id, is_active=True)
+        audit.record("account_activated", user_id, _TERMINAL, by=_OPERATOR)
+    security_log.record("account_activated", user_id, by=_OPERATOR)
+
+
+def _record(event: str, user_id: int, sessions: int) -> None:
+    audit.record(event, user_id, _TERMINAL, by=_OPERATOR, sessions=sessions)
+
+
+def _change(user_id: int, **values: Any) -> None:
+    result = db.session.execute(
+        update(User)
+        .where(User.id == user_id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)
+    if result.rowcount == 0:  # Deleted since it was looked up.
+        raise NoSuchAccount
+
+
+def _end_sessions(user_id: int, reason: str) -> int:
+    """End all sessions; tokens of an older version are refused at once."""
+    _change(user_id, token_version=User.token_version + 1)
+    return tokens.end_sessions(user_id, reason)

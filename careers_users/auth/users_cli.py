@@ -1,0 +1,146 @@
+"""The commands `users ...` for one account, and their list."""
+
+import itertools
+from typing import Any
+
+import click
+from marshmallow import ValidationError
+from sqlalchemy import RowMapping
+
+from careers_users import terminal
+from careers_users.auth import accounts, queries
+from careers_users.auth.passwords import scheme
+from careers_users.auth.schemas import NewPasswordSchema, RegisterSchema
+
+_REGISTER = RegisterSchema()
+_NEW_PASSWORD = NewPasswordSchema()
+
+user_argument = click.argument("user")
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+stdin_option = click.option(
+    "--password-stdin",
+    is_flag=True,
+    help="Read the password from the first line of stdin; otherwise it is asked for.",
+)
+
+
+def _load(schema: Any, data: dict[str, Any]) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema.load(data)
+    except ValidationError as error:
+        raise terminal.Stop(terminal.mistakes(error.messages)) from error
+    return loaded
+
+
+@terminal.command("create")
+@click.argument("username")
+@click.argument("email")
+@click.option("--first-name", default="")
+@click.option("--last-name", default="")
+@click.option("--bio", default="")
+@click.option("--avatar", default="", help="The URL of a picture.")
+@stdin_option
+@json_option
+def create(password_stdin: bool, as_json: bool, **fields: str) -> None:
+    """Create an account for USERNAME, who has the address EMAIL.
+
+    By the rules of registration.
+    """
+    password = terminal.read_password(from_stdin=password_stdin)
+    fields |= {"password": password, "password_confirm": password}
+    user = accounts.create(_load(_REGISTER, fields))
+    if as_json:
+        click.echo(terminal.as_json(_shown(user)))
+    else:
+        click.echo(f"Created {user['username']}, number {user['id']}.")
+
+
+@terminal.command("show")
+@user_argument
+@json_option
+def show(user: str, as_json: bool) -> None:
+    """Show what is known of USER (a username or e-mail address).
+
+    `sessions` are those that are signed in now. The password's hash is not shown, only
+    what made it: `argon2id`, the earlier service (`django`), or none (`unusable`).
+    """
+    found = queries.details(accounts.find(user)["id"])
+    if found is None:
+        raise accounts.NoSuchAccount
+    shown = _shown(found)
+    shown["password"] = scheme(shown.pop("password_hash")) or "unknown"
+    if as_json:
+        click.echo(terminal.as_json(shown))
+        return
+    for name, value in shown.items():
+        click.echo(f"{name:16} {'' if value is None else value}")
+
+
+@terminal.command("list")
+@click.option("--search", default="", help="Only who has this in name, bio or e-mail.")
+@click.option("--inactive", is_flag=True, help="Only those that are deactivated.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    help="At most so many; 0 for all.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_users(search: str, inactive: bool, limit: int, as_json: bool) -> None:
+    """List accounts, the oldest first."""
+    rows = queries.listing(search=search, inactive=inactive)
+    for row in itertools.islice(rows, limit or None):
+        if as_json:
+            click.echo(terminal.as_json(_shown(row)))
+            continue
+        state = "active" if row["is_active"] else "inactive"
+        click.echo(f"{row['id']:>8}  {row['username']:30}  {state:8}  {row['email']}")
+    if next(rows, None) is not None:
+        click.echo(f"There are more than {limit}: see --limit.", err=True)
+
+
+@terminal.command("deactivate")
+@user_argument
+def deactivate(user: str) -> None:
+    """Shut the account of USER: sign them out, and let nobody sign in.
+
+    The profile stays visible, as does everything else; `activate` undoes it.
+    """
+    account = accounts.find(user)
+    ended = accounts.deactivate(account["id"])
+    click.echo(f"Deactivated {account['username']}; {ended} sessions ended.")
+
+
+@terminal.command("activate")
+@user_argument
+def activate(user: str) -> None:
+    """Let USER sign in again after `deactivate`."""
+    account = accounts.find(user)
+    accounts.activate(account["id"])
+    click.echo(f"Activated {account['username']}.")
+
+
+@terminal.command("set-password")
+@user_argument
+@stdin_option
+def set_password(user: str, password_stdin: bool) -> None:
+    """Give USER a new password, and sign them out everywhere."""
+    account = accounts.find(user)
+    password = terminal.read_password(from_stdin=password_stdin)
+    loaded = _load(
+        _NEW_PASSWORD,
+        {
+            "password": password,
+            "username": account["username"],
+            "email": account["email"],
+        },
+    )
+    ended = accounts.set_password(account["id"], loaded["password"])
+    click.echo(
+        f"Changed the password of {account['username']}; {ended} sessions ended."
+    )
+
+
+def _shown(row: RowMapping) -> dict[str, Any]:
+    return {name: row[name] for name in row if name != "token_version"}

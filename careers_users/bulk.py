@@ -1,0 +1,143 @@
+"""Many rows at once: COPY on PostgreSQL, executemany on SQLite, in one transaction.
+
+The one place that knows how each database likes it. What is written here passes the
+models by: rows are complete, and values are as the columns hold them.
+"""
+
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from careers_users.extensions import Base
+
+Row = Mapping[str, Any]
+Report = Callable[[int], object]
+_UTC = "+00:00"
+# Rows between two reports of progress.
+STEP = 1000
+# Pages of SQLite kept in memory, in KiB: indexes grow at random places, and room for
+# all of them saves writing them twice.
+_SQLITE_CACHE_KIB = 512 * 1024
+
+
+def prepare(connection: Connection) -> None:
+    """Let a transaction take as long as much writing takes."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{_SQLITE_CACHE_KIB}")
+        return
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
+def reserve_ids(connection: Connection, model: type[Base], number: int) -> list[int]:
+    """Return the next `number` ids of a table; nobody else gets them.
+
+    SQLite needs the transaction to be one that writes, as all of ours are.
+    """
+    parameters: dict[str, Any] = {"table": model.__tablename__}
+    if connection.dialect.name == "sqlite":
+        statement = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
+        last = connection.execute(statement, parameters).scalar() or 0
+        return list(range(last + 1, last + 1 + number))
+    statement = text(
+        "SELECT nextval(pg_get_serial_sequence(:table, 'id'))"
+        " FROM generate_series(1, :number)"
+    )
+    found = connection.execute(statement, parameters | {"number": number})
+    return sorted(found.scalars())
+
+
+def write(
+    connection: Connection,
+    model: type[Base],
+    rows: Iterable[Row],
+    report: Report = lambda _: None,
+) -> None:
+    """Insert rows, all with the same columns, as they come; the caller commits.
+
+    `report` is called with each number of rows that have been written. Raises what
+    SQLAlchemy raises for the same mistakes.
+    """
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return
+    columns = list(first)
+    rows = _counted(itertools.chain([first], rows), report)
+    values = ([row[column] for column in columns] for row in rows)
+    raw: Any = connection.connection.driver_connection
+    with _as_sqlalchemy():
+        if connection.dialect.name == "sqlite":
+            _write_sqlite(raw, model.__tablename__, columns, values)
+        else:
+            _write_postgresql(raw, model.__tablename__, columns, values)
+
+
+def _write_sqlite(
+    raw: sqlite3.Connection, table: str, columns: list[str], values: Iterator[Any]
+) -> None:
+    marks = ", ".join("?" * len(columns))
+    raw.executemany(
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",
+        ([_for_sqlite(value) for value in row] for row in values),
+    )
+
+
+def _for_sqlite(value: Any) -> Any:
+    """Return a value as SQLAlchemy stores it: times in UTC, without saying so."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(" ", "microseconds").removesuffix(_UTC)
+    return value
+
+
+def _write_postgresql(
+    raw: "psycopg.Connection[Any]",
+    table: str,
+    columns: list[str],
+    values: Iterator[Any],
+) -> None:
+    names = SQL(", ").join(map(Identifier, columns))
+    order = SQL("COPY {} ({}) FROM STDIN").format(Identifier(table), names)
+    with raw.cursor() as cursor, cursor.copy(order) as copy:
+        for row in values:
+            copy.write_row(row)
+
+
+def _counted(rows: Iterator[Row], report: Report) -> Iterator[Row]:
+    while batch := list(itertools.islice(rows, STEP)):
+        yield from batch
+        report(len(batch))
+
+
+@contextmanager
+def _as_sqlalchemy() -> Iterator[None]:
+    """Translate the drivers' errors, which SQLAlchemy does not see here."""
+    try:
+        yield
+    except (psycopg.Error, sqlite3.Error) as error:
+        base = psycopg.Error if isinstance(error, psycopg.Error) else sqlite3.Error
+        raise DBAPIError.instance(
+            None, None, error, base, hide_parameters=True
+        ) from error
+
+
+def refresh_statistics(engine: Engine) -> None:
+    """Let the planner know what has been written; outside of any transaction."""
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("ANALYZE")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.invalidate()  # It kept a large cache; the next one does not.
+            return
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql("VACUUM (ANALYZE)")
+        connection.invalidate()  # It has lost its timeout.

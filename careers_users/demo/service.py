@@ -1,0 +1,80 @@
+"""Fills the database with people who do not exist."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from sqlalchemy import func, select, update
+
+from careers_users import bulk, security_log
+from careers_users.auth.passwords import passwords
+from careers_users.demo import people
+from careers_users.demo.people import Size
+from careers_users.errors import ServiceError
+from careers_users.extensions import db
+from careers_users.models import Follow, Total, User, UserCounters
+
+# The document's example; everybody can know it.
+PASSWORD = "password123"
+_EMAILS = "@example.com"
+_TOTAL = update(Total).where(Total.name == "users")
+
+# Shows the progress of so many rows of something.
+Progress = Callable[[str, int], AbstractContextManager[bulk.Report]]
+
+
+class HasUsers(ServiceError):
+    """People who are there already would stand among the invented ones."""
+
+    status = 409
+    code = "conflict"
+    error = "There are users in this database already"
+
+
+def fill(size: Size, progress: Progress, *, add: bool = False) -> None:
+    """Add the people and the edges of `size`, all or, if interrupted, nothing.
+
+    Raises HasUsers if anybody is there already, unless `add` says to join them. Nobody
+    else can register or follow until it is done.
+    """
+    password_hash = passwords().hash(PASSWORD)
+    with db.session.begin():
+        connection = db.session.connection()
+        bulk.prepare(connection)
+        # Taken first, so that nobody registers between this look and the commit.
+        there = db.session.execute(
+            _TOTAL.values(value=Total.value).returning(Total.value)
+        ).scalar_one()
+        if there and not add:
+            raise HasUsers(
+                f"There are {there:,} users here already; --add adds to them."
+            )
+        taken = _taken_names() if there else set()
+        ids = bulk.reserve_ids(connection, User, size.users)
+        ordered = people.pairs(size)
+        for label, model, number, rows in (
+            ("Users", User, size.users, people.people(size, password_hash, ids, taken)),
+            ("Counters", UserCounters, size.users, people.counters(ordered, ids)),
+            ("Follows", Follow, size.edges, people.follows(ordered, ids)),
+        ):
+            with progress(label, number) as report:
+                bulk.write(connection, model, rows, report)
+        db.session.execute(_TOTAL.values(value=Total.value + size.users))
+    bulk.refresh_statistics(db.engine)
+    security_log.record("demo_users_added", None, users=size.users)
+
+
+def count() -> tuple[int, int]:
+    """Return how many users and edges there are."""
+    with db.engine.connect() as connection:
+        users = connection.execute(select(func.count()).select_from(User)).scalar_one()
+        edges = connection.execute(select(func.count()).select_from(Follow))
+        return users, edges.scalar_one()
+
+
+def _taken_names() -> set[str]:
+    """Return the usernames, folded, that are taken, or whose e-mail address is."""
+    rows = db.session.execute(select(User.username_key, User.email_key))
+    taken = set()
+    for username, email in rows:
+        taken |= {username, email.removesuffix(_EMAILS)}
+    return taken

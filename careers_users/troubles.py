@@ -1,0 +1,122 @@
+"""What a database's errors mean, in words for whoever operates it."""
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A kind of trouble: its short name, what to do, and how it is recognised.
+
+    `codes` are the beginnings of SQLSTATEs (PostgreSQL, appendix A) and the names that
+    SQLite gives its errors; `words` stand in messages that come without such a code, as
+    those of connections that fail do.
+    """
+
+    name: str
+    advice: str
+    codes: tuple[str, ...]
+    words: str = r"(?!)"
+
+
+UNREACHABLE = Trouble(
+    "unreachable",
+    "The database can't be reached: check that it runs, and the host and port of "
+    "DATABASE_URL",
+    ("08", "57P"),
+)
+FULL = Trouble(
+    "disk full",
+    "The database has no room left to write: make room on its disk",
+    ("53100", "SQLITE_FULL", "SQLITE_IOERR_WRITE"),
+)
+_BUSY = Trouble(
+    "connections used up",
+    "No connection was free in time: raise CAREERS_USERS_DB_POOL_SIZE, or look for "
+    "what holds them",
+    (),
+)
+_TROUBLES = (
+    FULL,
+    Trouble(
+        "access denied",
+        "The database refuses the user or the password of DATABASE_URL",
+        ("28",),
+        r"authentication failed|no password supplied|no pg_hba\.conf entry"
+        r'|role ".*" does not exist|not permitted to log in',
+    ),
+    Trouble(
+        "no such database",
+        "The server runs, but has no database of the name in DATABASE_URL",
+        ("3D",),
+        r'database ".*" does not exist',
+    ),
+    Trouble(
+        "not migrated",
+        "The database is not migrated: careers-users db upgrade",
+        ("42P01", "42703"),
+        r"no such (table|column)|has no column named",
+    ),
+    Trouble(
+        "too many connections",
+        "The database server takes no more connections: use fewer processes, or raise "
+        "its limit",
+        ("53300",),
+        r"too many (clients|connections)|connection slots are reserved",
+    ),
+    Trouble(
+        "read-only",
+        "The database can only be read: it is a standby, or its files are not ours to "
+        "write",
+        ("25006", "SQLITE_READONLY"),
+    ),
+    Trouble(
+        "locked",
+        "Another program holds the database's locks for too long",
+        ("55P03", "40", "SQLITE_BUSY", "SQLITE_LOCKED"),
+    ),
+    Trouble(
+        "can't be opened",
+        "The database file can't be opened: check that its directory exists and is "
+        "ours to write",
+        ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"),
+    ),
+    Trouble(
+        "damaged",
+        "The database file is damaged, or no database: restore it from a backup",
+        ("SQLITE_CORRUPT", "SQLITE_NOTADB"),
+    ),
+    Trouble(
+        "disk trouble",
+        "The disk of the database fails",
+        ("SQLITE_IOERR", "58", "53", "XX"),
+    ),
+)
+
+
+def kind(error: SQLAlchemyError) -> Trouble:
+    """Return what kind of trouble an error is; one that nobody knows is UNREACHABLE."""
+    if isinstance(error, PoolTimeoutError):
+        return _BUSY
+    original = getattr(error, "orig", None)
+    code = getattr(original, "sqlstate", None)
+    code = code or getattr(original, "sqlite_errorname", None) or ""
+    for trouble in _TROUBLES:
+        if code and code.startswith(trouble.codes):
+            return trouble
+    for trouble in _TROUBLES:
+        if re.search(trouble.words, str(original)):
+            return trouble
+    return UNREACHABLE
+
+
+def sentence(error: SQLAlchemyError) -> str:
+    """Return what is wrong and what to do in one line, with the driver's own words.
+
+    No statement and no parameters: those may hold what people keep to themselves.
+    """
+    reason = " ".join(str(getattr(error, "orig", None) or error).split())
+    return f"{kind(error).advice} ({reason})"
