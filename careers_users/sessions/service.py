@@ -4,7 +4,7 @@ A session has one row and one generation, the number of its newest refresh token
 rotation moves the row from one generation to the next, if nobody else has (so one of
 many at once does), and hands out a token of the next. The one before stays good until
 its successor is known to have arrived, and a moment longer. See
-docs/decisions/0008-rotation.md.
+docs/decisions/0010-rotation.md.
 """
 
 import re
