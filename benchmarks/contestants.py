@@ -53,7 +53,7 @@ def prepare_peers(directory: Path, database_url: str) -> Peers:
     installed = directory / "installed.txt"
     if not installed.exists() or installed.read_text() != requirements:
         print(f"Installing the peers' libraries into {directory}", flush=True)
-        venv.create(directory, with_pip=True)
+        venv.create(directory, with_pip=True, symlinks=True, clear=python.exists())
         pip = [str(python), "-m", "pip", "install", "-q", "-r"]
         subprocess.run([*pip, str(PEERS / "requirements.txt")], check=True)
         installed.write_text(requirements)

@@ -38,7 +38,7 @@ ROWS = [
     "database",
     "extensions",
     "settings signing",
-    "clock draining limits secret_file security_log text",
+    "clock draining limits secret_file security_log statements text",
 ]
 
 

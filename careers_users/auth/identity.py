@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Response, current_app, g, request
 from flask_jwt_extended import verify_jwt_in_request
-from sqlalchemy import RowMapping
 
 from careers_users.auth import queries, tokens
 from careers_users.auth.tokens import Claims
@@ -22,6 +21,7 @@ from careers_users.errors import (
 from careers_users.extensions import jwt
 from careers_users.http import View, describe
 from careers_users.limits import TOKEN_MAX
+from careers_users.statements import Row
 
 # RFC 6750, section 2.1, with three parts as a JWT has them (RFC 7515, section 3.1).
 _BEARER = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
@@ -58,9 +58,9 @@ def anyone(view: View) -> View:
     return guarded
 
 
-def viewer() -> RowMapping:
+def viewer() -> Row:
     """Return id and username of the viewer; NotAuthenticated if there is none."""
-    row: RowMapping | None = g.get("viewer")
+    row: Row | None = g.get("viewer")
     if row is None:
         raise NotAuthenticated
     return row
@@ -68,7 +68,7 @@ def viewer() -> RowMapping:
 
 def viewer_id() -> int:
     """Return the viewer's id, or ANONYMOUS."""
-    row: RowMapping | None = g.get("viewer")
+    row: Row | None = g.get("viewer")
     return ANONYMOUS if row is None else row["id"]
 
 

@@ -1,10 +1,11 @@
 """What auth reads: who is behind a token, a session, a login."""
 
-from sqlalchemy import RowMapping, bindparam, exists, select
+from sqlalchemy import bindparam, exists, select
 
 from careers_users import clock, database, text
 from careers_users.auth.tokens import Claims
 from careers_users.models import RefreshToken, RevokedToken, User
+from careers_users.statements import Row
 
 _IS_REVOKED = exists().where(
     RevokedToken.id.in_([bindparam("session_id"), bindparam("token_id")])
@@ -46,7 +47,7 @@ _ACCOUNT_BY_USERNAME = _ACCOUNT.where(User.username_key == bindparam("key"))
 _ACCOUNT_BY_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"))
 
 
-def viewer(claims: Claims) -> RowMapping | None:
+def viewer(claims: Claims) -> Row | None:
     """Return id and username of a token's user; None if the session is over."""
     return database.fetch_one(
         _VIEWER,
@@ -59,7 +60,7 @@ def viewer(claims: Claims) -> RowMapping | None:
     )
 
 
-def live_session(claims: Claims) -> RowMapping | None:
+def live_session(claims: Claims) -> Row | None:
     """Return `last_used_at` of a refresh token's session; None if it is over."""
     return database.fetch_one(
         _LIVE_SESSION,
@@ -74,7 +75,7 @@ def live_session(claims: Claims) -> RowMapping | None:
     )
 
 
-def account(identifier: str) -> RowMapping | None:
+def account(identifier: str) -> Row | None:
     """Return the account with that username or e-mail address, hash included.
 
     No username contains an @ and every address does, so there is no doubt which it is.

@@ -21,6 +21,7 @@ from careers_users.errors import (
 )
 from careers_users.extensions import db
 from careers_users.models import Total, User, UserCounters
+from careers_users.statements import Row
 
 # A session's last use is written at most this often: it need not be exact, and a
 # refresh should not have to write.
@@ -134,7 +135,7 @@ def translate_conflict(error: IntegrityError) -> Exception:
     return error
 
 
-def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, Tokens]:
+def log_in(identifier: str, password: str, device: Device) -> tuple[Row, Tokens]:
     """Open a session for who knows the password; return the account and the tokens.
 
     Raises InvalidCredentials, after the same work whoever is asked for.

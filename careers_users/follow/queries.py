@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Executable, RowMapping, Subquery, bindparam, select
+from sqlalchemy import Executable, Subquery, bindparam, select
 from sqlalchemy.orm import aliased
 
 from careers_users import database, text
@@ -14,6 +14,7 @@ from careers_users.follow.cursor import Cursor, Direction
 from careers_users.limits import ID_MAX
 from careers_users.models import Follow, User, UserCounters
 from careers_users.profile.queries import CARD
+from careers_users.statements import Row
 
 Side = Literal["followers", "following"]
 Shape = Literal["cards", "edges"]
@@ -39,12 +40,12 @@ class Page:
     older: Cursor | None
 
 
-def user_by_id(user_id: int) -> RowMapping | None:
+def user_by_id(user_id: int) -> Row | None:
     """Return id and username of a user."""
     return database.fetch_one(_USER_BY_ID, {"user_id": user_id})
 
 
-def user_by_username(username: str) -> RowMapping | None:
+def user_by_username(username: str) -> Row | None:
     """Return id and username of a user, whatever the name's case."""
     if not is_username(username):
         return None
@@ -78,7 +79,7 @@ def cards(
 def _page(
     shape: Shape,
     side: Side,
-    owner: RowMapping,
+    owner: Row,
     query: Mapping[str, Any],
     **parameters: int,
 ) -> Page:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CursorResult, RowMapping, delete, func, insert, select, update
+from sqlalchemy import CursorResult, delete, func, insert, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
@@ -15,6 +15,7 @@ from careers_users.extensions import db
 from careers_users.follow import queries
 from careers_users.models import Follow, Total, User, UserCounters
 from careers_users.profile.service import UserNotFound
+from careers_users.statements import Row
 
 
 class CannotFollowSelf(ServiceError):
@@ -53,12 +54,12 @@ class Edge:
     created_at: datetime
 
 
-def follow_id(viewer: RowMapping, user_id: int) -> Edge:
+def follow_id(viewer: Row, user_id: int) -> Edge:
     """Make the viewer follow the user of that number; otherwise as `follow_name`."""
     return _follow(viewer, queries.user_by_id(user_id))
 
 
-def follow_name(viewer: RowMapping, username: str) -> Edge:
+def follow_name(viewer: Row, username: str) -> Edge:
     """Make the viewer follow the user of that name.
 
     Raises UserNotFound, CannotFollowSelf or AlreadyFollowing.
@@ -66,7 +67,7 @@ def follow_name(viewer: RowMapping, username: str) -> Edge:
     return _follow(viewer, queries.user_by_username(username))
 
 
-def _follow(viewer: RowMapping, user: RowMapping | None) -> Edge:
+def _follow(viewer: Row, user: Row | None) -> Edge:
     user = _other(viewer, user)
     created_at = clock.utcnow()
     try:
@@ -96,7 +97,7 @@ def _follow(viewer: RowMapping, user: RowMapping | None) -> Edge:
     )
 
 
-def unfollow(viewer: RowMapping, username: str) -> str:
+def unfollow(viewer: Row, username: str) -> str:
     """Make the viewer stop following a user; return the user's name as typed.
 
     Raises UserNotFound, CannotFollowSelf or NotFollowing.
@@ -117,7 +118,7 @@ def unfollow(viewer: RowMapping, username: str) -> str:
     return name
 
 
-def _other(viewer: RowMapping, user: RowMapping | None) -> RowMapping:
+def _other(viewer: Row, user: Row | None) -> Row:
     if user is None:
         raise UserNotFound
     if user["id"] == viewer["id"]:
