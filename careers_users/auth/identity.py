@@ -6,7 +6,6 @@ from functools import wraps
 from typing import Any
 
 from flask import Response, current_app, g, request
-from flask_jwt_extended import verify_jwt_in_request
 
 from careers_users.auth import queries, tokens
 from careers_users.auth.tokens import Claims
@@ -91,18 +90,17 @@ def _authenticate() -> None:
     match = _BEARER.fullmatch(header)
     if match is None or len(header) > TOKEN_MAX:
         raise TokenInvalid
-    # Flask-JWT-Extended knows the scheme in one spelling only; RFC 9110, section 11.1
-    # says that its case does not matter.
-    request.environ["HTTP_AUTHORIZATION"] = f"Bearer {match[1]}"
-    verify_jwt_in_request()
-
-
-@jwt.token_in_blocklist_loader
-def _is_over(_header: dict[str, Any], payload: dict[str, Any]) -> bool:
-    """Ask for user and revocation together, in the request's only such statement."""
-    g.claims = tokens.claims_of(payload)
-    g.viewer = queries.viewer(g.claims)
-    return g.viewer is None
+    # Not by verify_jwt_in_request(): its layers around the same check, and the same
+    # SELECT, took 80 microseconds of a request. What is wrong with a token is raised as
+    # there, and answered by the loaders below.
+    claims = tokens.read(match[1])
+    if claims.type != "access":
+        raise TokenInvalid
+    # User and revocation together, in the request's only such statement.
+    row = queries.viewer(claims)
+    if row is None:
+        raise TokenRevoked
+    g.claims, g.viewer = claims, row
 
 
 def _answers(refusal: type[ServiceError]) -> Callable[..., Response]:
