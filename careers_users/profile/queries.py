@@ -9,6 +9,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Executable,
+    Select,
     Text,
     bindparam,
     column,
@@ -139,7 +140,7 @@ def _by_username(statement: Executable, username: str) -> Row | None:
 
 
 def directory(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], int]:
-    """Return a batch of cards and the number of users that match, in two statements.
+    """Return a batch of cards and the number of users that match, in one statement.
 
     `query` is what DirectoryQuerySchema loads. Only the narrow index is walked to the
     batch; the cards' wider rows are fetched for its users alone.
@@ -147,31 +148,36 @@ def directory(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], 
     wanted = _wanted(query)
     terms = {f"term_{place}": term for place, (_, term) in enumerate(wanted)}
     tests = tuple(test for test, _ in wanted)
-    count = database.fetch_one(_total(tests, is_sqlite=_is_sqlite()), terms)
+    skipped = query["batch_number"] * query["batch_size"]
     cards = database.fetch_all(
         _cards(tests, query["ordering"], is_sqlite=_is_sqlite()),
         {
             **terms,
             "viewer_id": viewer_id,
             "size": query["batch_size"],
-            "skipped": query["batch_number"] * query["batch_size"],
+            "skipped": skipped,
         },
     )
-    return cards, 0 if count is None else count["value"]
+    totals = [card.pop("total") for card in cards]
+    if totals or skipped == 0:
+        return cards, totals[0] if totals else 0
+    # Past the end there is no card that could bring the total along.
+    count = database.fetch_one(_total(tests, is_sqlite=_is_sqlite()), terms)
+    return cards, 0 if count is None else count["total"]
 
 
 @cache
-def _total(tests: tuple[_Test, ...], *, is_sqlite: bool) -> Executable:
+def _total(tests: tuple[_Test, ...], *, is_sqlite: bool) -> Select[Any]:
     """Return the SELECT of how many users pass the tests; made once for each kind."""
     if not tests:
-        return select(Total.value).where(Total.name == "users")
+        return select(Total.value.label("total")).where(Total.name == "users")
     conditions = _conditions(tests, is_sqlite=is_sqlite)
-    return select(func.count().label("value")).select_from(User).where(*conditions)
+    return select(func.count().label("total")).select_from(User).where(*conditions)
 
 
 @cache
-def _cards(tests: tuple[_Test, ...], ordering: str, *, is_sqlite: bool) -> Executable:
-    """Return the SELECT of a batch; made once for each kind."""
+def _cards(tests: tuple[_Test, ...], ordering: str, *, is_sqlite: bool) -> Select[Any]:
+    """Return the SELECT of a batch and the total; made once for each kind."""
     order = _ordering(ordering)
     batch = (
         select(User.id)
@@ -181,7 +187,12 @@ def _cards(tests: tuple[_Test, ...], ordering: str, *, is_sqlite: bool) -> Execu
         .offset(bindparam("skipped"))
         .subquery("batch")
     )
-    return select(*CARD).join(batch, batch.c.id == User.id).order_by(*order)
+    total = _total(tests, is_sqlite=is_sqlite).correlate(None).scalar_subquery()
+    return (
+        select(*CARD, total.label("total"))
+        .join(batch, batch.c.id == User.id)
+        .order_by(*order)
+    )
 
 
 def _ordering(ordering: str) -> list[Any]:
