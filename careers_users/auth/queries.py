@@ -1,6 +1,6 @@
 """What auth reads: who is behind a token, a session, a login."""
 
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import Executable, bindparam, exists, select
 
 from careers_users import clock, database, text
 from careers_users.auth.tokens import Claims
@@ -12,7 +12,7 @@ _IS_REVOKED = exists().where(
 )
 
 # One statement for every request with a token: the user, unless the session is over.
-_VIEWER = (
+VIEWER = (
     select(User.id, User.username)
     .where(User.id == bindparam("user_id"))
     .where(User.token_version == bindparam("token_version"))
@@ -47,10 +47,13 @@ _ACCOUNT_BY_USERNAME = _ACCOUNT.where(User.username_key == bindparam("key"))
 _ACCOUNT_BY_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"))
 
 
-def viewer(claims: Claims) -> Row | None:
-    """Return id and username of a token's user; None if the session is over."""
+def viewer(claims: Claims, statement: Executable = VIEWER) -> Row | None:
+    """Return id and username of a token's user; None if the session is over.
+
+    `statement` is VIEWER, or VIEWER with more columns.
+    """
     return database.fetch_one(
-        _VIEWER,
+        statement,
         {
             "user_id": claims.user_id,
             "token_version": claims.token_version,

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from careers_users import database, text
+from careers_users.auth.queries import VIEWER
 from careers_users.extensions import db
 from careers_users.fields import is_username
 from careers_users.models import Follow, Total, User, UserCounters
@@ -74,23 +75,22 @@ _PROFILE = (
     .join(UserCounters, UserCounters.user_id == User.id)
     .where(User.username_key == bindparam("key"))
 )
-_OWN_PROFILE = (
-    select(
-        User.id,
-        User.username,
-        User.email,
-        User.first_name,
-        User.last_name,
-        User.bio,
-        User.avatar,
-        User.created_at,
-        User.updated_at,
-        UserCounters.posts_count,
-        UserCounters.followers_count,
-        UserCounters.following_count,
-    )
-    .join(UserCounters, UserCounters.user_id == User.id)
-    .where(User.id == bindparam("user_id"))
+# What users see of themselves: read with the check of their token.
+OWN_PROFILE = VIEWER.join(
+    UserCounters, UserCounters.user_id == User.id
+).with_only_columns(
+    User.id,
+    User.username,
+    User.email,
+    User.first_name,
+    User.last_name,
+    User.bio,
+    User.avatar,
+    User.created_at,
+    User.updated_at,
+    UserCounters.posts_count,
+    UserCounters.followers_count,
+    UserCounters.following_count,
 )
 _STATS = (
     select(
@@ -125,11 +125,6 @@ def profile(username: str) -> Row | None:
 def stats(username: str) -> Row | None:
     """Return a user's numbers, whatever the name's case."""
     return _by_username(_STATS, username)
-
-
-def own_profile(user_id: int) -> Row | None:
-    """Return what a user sees of themselves."""
-    return database.fetch_one(_OWN_PROFILE, {"user_id": user_id})
 
 
 def _by_username(statement: Executable, username: str) -> Row | None:

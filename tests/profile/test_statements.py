@@ -69,7 +69,7 @@ def test_one_row_takes_one(api: Api, alice: Account) -> None:
         ("alice/", alice.access, 2),
         ("alice/stats/", None, 1),
         ("alice/stats/", alice.access, 2),
-        ("me/", alice.access, 2),
+        ("me/", alice.access, 1),
         ("me/stats/", alice.access, 2),
         ("nobody/", None, 1),
         ("not-a-name-/", None, 0),
