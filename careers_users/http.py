@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qsl
 
@@ -41,6 +41,9 @@ BASE_PATH = "/careers/users"
 # More parameters than any call has; parsing them must stay cheap.
 QUERY_PARAMETERS_MAX = 50
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# Validated queries remembered for each view, and the longest that is, in bytes.
+QUERIES_REMEMBERED = 512
+QUERY_REMEMBERED_MAX = 200
 _RESERVED = "careers_users.reserved_names"
 # Names that are not segments of a path today and would mislead people (contract).
 RESERVED_WORDS = frozenset(
@@ -100,9 +103,19 @@ def query(schema: Schema) -> Callable[[View], View]:
     """Give the view the parameters after the `?`, validated, as its keyword `query`."""
 
     def decorate(view: View) -> View:
+        # Most requests ask one of few questions, and the answer of a schema depends on
+        # nothing else: remembering it saves a list a tenth of its time on SQLite.
+        @lru_cache(maxsize=QUERIES_REMEMBERED)
+        def load(raw: bytes) -> dict[str, Any]:
+            loaded: dict[str, Any] = schema.load(_query_parameters(raw))
+            return loaded
+
         @wraps(view)
         def with_query(*args: Any, **kwargs: Any) -> Any:
-            return view(*args, query=schema.load(_query_parameters()), **kwargs)
+            raw = request.query_string
+            is_short = len(raw) <= QUERY_REMEMBERED_MAX
+            loaded = load(raw).copy() if is_short else load.__wrapped__(raw)
+            return view(*args, query=loaded, **kwargs)
 
         describe(with_query, query=schema)
         return with_query
@@ -193,11 +206,11 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _query_parameters() -> dict[str, str]:
+def _query_parameters(raw: bytes) -> dict[str, str]:
     """Return the query's parameters; each at most once, all of them proper UTF-8."""
     try:
         pairs = parse_qsl(
-            request.query_string.decode("ascii"),
+            raw.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
             max_num_fields=QUERY_PARAMETERS_MAX,
@@ -276,6 +289,10 @@ class Service(Flask):
             adapter.path_info = adapter.path_info.rstrip("/") + "/"
         return adapter
 
+    def ensure_sync(self, func: View) -> View:
+        """Return the function: Flask would ask each time whether it is a coroutine."""
+        return func
+
     def make_default_options_response(self) -> Response:
         """Answer OPTIONS with the methods there are."""
         response: Response = self.response_class()
@@ -352,8 +369,9 @@ def reserved_names(app: Flask) -> frozenset[str]:
 def _add_headers(response: Response) -> Response:
     """Tell browsers and caches what these replies are: data, and often private."""
     headers = response.headers
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers.setdefault("Content-Security-Policy", "default-src 'none'")
+    headers.add("X-Content-Type-Options", "nosniff")
+    if "Content-Security-Policy" not in headers:
+        headers.add("Content-Security-Policy", "default-src 'none'")
     headers.add("Vary", "Authorization")
     if request.method not in ("GET", "HEAD") or response.status_code >= 400:
         headers["Cache-Control"] = "no-store"

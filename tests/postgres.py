@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import Literal as Constant
 
 MESSAGE = (
     "No PostgreSQL server for the tests was found. Install one (Debian and Ubuntu:"
@@ -116,6 +117,13 @@ class Server:
         """Stop the server and start it again, on the same port."""
         self.stop(mode)
         self.start()
+
+    def configure(self, **settings: str) -> None:
+        """Change settings of the server by their names, and restart it."""
+        for name, value in settings.items():
+            order = SQL("ALTER SYSTEM SET {} = {}")
+            self._order(order.format(Identifier(name), Constant(value)))
+        self.restart()
 
     def _run(self, program: str, *words: str, check: bool = True) -> str:
         """Run a program; if it fails raise, or return, the end of the log."""

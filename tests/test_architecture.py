@@ -46,7 +46,7 @@ ROWS = [
     "settings",
     "logs setting_kinds",
     "blocklist clock cors device draining limits names "
-    "notices rates request_context secret_file security_log text",
+    "notices rates request_context secret_file security_log statements text",
 ]
 
 

@@ -14,6 +14,7 @@ from careers_users.device import Device
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
 from careers_users.models import User
+from careers_users.statements import Row
 
 # Who did it, in the security log and in the trail.
 _OPERATOR = "operator"
@@ -29,7 +30,7 @@ class NoSuchAccount(ServiceError):
     error = "There is no such user"
 
 
-def find(identifier: str) -> RowMapping:
+def find(identifier: str) -> Row:
     """Return the account with that username or e-mail address, or NoSuchAccount."""
     account = queries.account(identifier)
     if account is None:

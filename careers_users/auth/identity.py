@@ -6,8 +6,7 @@ from functools import wraps
 from typing import Any
 
 from flask import Response, current_app, g, request
-from flask_jwt_extended import verify_jwt_in_request
-from sqlalchemy import RowMapping
+from sqlalchemy import Select
 
 from careers_users import request_context
 from careers_users.auth import queries, service, tokens
@@ -24,6 +23,7 @@ from careers_users.errors import (
 from careers_users.extensions import jwt
 from careers_users.http import View, describe
 from careers_users.limits import ADDRESS_MAX, TOKEN_MAX, USER_AGENT_MAX
+from careers_users.statements import Row
 
 # RFC 6750, section 2.1, with three parts as a JWT has them (RFC 7515, section 3.1).
 _BEARER = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
@@ -46,6 +46,25 @@ def signed_in(view: View) -> View:
     return guarded
 
 
+def signed_in_with(statement: Select[*tuple[Any, ...]]) -> Callable[[View], View]:
+    """As `signed_in`, for a view that shows the viewer: `viewer()` has more columns.
+
+    `statement` is `auth.queries.VIEWER` with these columns: the check of the token
+    brings along what the view would otherwise go to the database for once more.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            _authenticate(statement)
+            return view(*args, **kwargs)
+
+        describe(guarded, auth="required")
+        return guarded
+
+    return decorate
+
+
 def anyone(view: View) -> View:
     """Let everybody through, with a good token or none; a bad one is a 401.
 
@@ -62,9 +81,9 @@ def anyone(view: View) -> View:
     return guarded
 
 
-def viewer() -> RowMapping:
+def viewer() -> Row:
     """Return id and username of the viewer; NotAuthenticated if there is none."""
-    row: RowMapping | None = g.get("viewer")
+    row: Row | None = g.get("viewer")
     if row is None:
         raise NotAuthenticated
     return row
@@ -72,7 +91,7 @@ def viewer() -> RowMapping:
 
 def viewer_id() -> int:
     """Return the viewer's id, or ANONYMOUS."""
-    row: RowMapping | None = g.get("viewer")
+    row: Row | None = g.get("viewer")
     return ANONYMOUS if row is None else row["id"]
 
 
@@ -97,29 +116,27 @@ def device() -> Device:
     )
 
 
-def _authenticate() -> None:
+def _authenticate(statement: Select[*tuple[Any, ...]] = queries.VIEWER) -> None:
     header = request.headers.get("Authorization")
     if header is None:
         raise NotAuthenticated
     match = _BEARER.fullmatch(header)
     if match is None or len(header) > TOKEN_MAX:
         raise TokenInvalid
-    # Flask-JWT-Extended knows the scheme in one spelling only; RFC 9110, section 11.1
-    # says that its case does not matter.
-    request.environ["HTTP_AUTHORIZATION"] = f"Bearer {match[1]}"
-    verify_jwt_in_request()
-
-
-@jwt.token_in_blocklist_loader
-def _is_over(_header: dict[str, Any], payload: dict[str, Any]) -> bool:
-    """Ask for user and revocation together, in the request's only such statement."""
-    g.claims = tokens.claims_of(payload)
-    g.viewer = queries.viewer(g.claims)
-    if g.viewer is not None:
-        request_context.name_viewer(g.viewer["id"])
-        if g.viewer.get("is_unconfirmed"):
-            service.confirm_rotation(g.claims)
-    return g.viewer is None
+    # Not by verify_jwt_in_request(): its layers around the same check, and the same
+    # SELECT, took 80 microseconds of a request. What is wrong with a token is raised as
+    # there, and answered by the loaders below.
+    claims = tokens.read(match[1])
+    if claims.type != "access":
+        raise TokenInvalid
+    # User and revocation together, in the request's only such statement.
+    row = queries.viewer(claims, statement)
+    if row is None:
+        raise TokenRevoked
+    g.claims, g.viewer = claims, row
+    request_context.name_viewer(row["id"])
+    if row.pop("is_unconfirmed", False):
+        service.confirm_rotation(claims)
 
 
 def _answers(refusal: type[ServiceError]) -> Callable[..., Response]:

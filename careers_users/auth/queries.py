@@ -1,29 +1,22 @@
 """What auth reads: who is behind a token, a session, a login."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    RowMapping,
-    Select,
-    bindparam,
-    exists,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import Connection, Select, bindparam, exists, func, or_, select
 
 from careers_users import clock, database, text
 from careers_users.auth.tokens import Claims
 from careers_users.models import RefreshToken, RevokedToken, User, UserCounters
+from careers_users.statements import Row
 
 _IS_REVOKED = exists().where(
     RevokedToken.id.in_([bindparam("session_id"), bindparam("token_id")])
 )
 
 # One statement for every request with a token: the user, unless the session is over.
-_VIEWER = (
+VIEWER = (
     select(User.id, User.username)
     .where(User.id == bindparam("user_id"))
     .where(User.token_version == bindparam("token_version"))
@@ -31,15 +24,21 @@ _VIEWER = (
     .where(~_IS_REVOKED)
 )
 
-# The same for the few tokens that came with a rotation: whether that is still to be
-# confirmed is a column.
-_ROTATED_VIEWER = _VIEWER.add_columns(
-    exists()
-    .where(RefreshToken.id == bindparam("session_id"))
-    .where(RefreshToken.generation == bindparam("generation"))
-    .where(RefreshToken.confirmed_at.is_(None))
-    .label("is_unconfirmed")
-)
+
+@cache
+def _rotated(statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """Return the same for the few tokens that came with a rotation.
+
+    Whether that is still to be confirmed is a column more.
+    """
+    return statement.add_columns(
+        exists()
+        .where(RefreshToken.id == bindparam("session_id"))
+        .where(RefreshToken.generation == bindparam("generation"))
+        .where(RefreshToken.confirmed_at.is_(None))
+        .label("is_unconfirmed")
+    )
+
 
 _LIVE_SESSION = (
     select(
@@ -102,11 +101,12 @@ _ACCOUNT_BY_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"))
 _ACCOUNT_BY_ID = _ACCOUNT.where(User.id == bindparam("user_id"))
 
 
-def viewer(claims: Claims) -> RowMapping | None:
+def viewer(claims: Claims, statement: Select[*tuple[Any, ...]] = VIEWER) -> Row | None:
     """Return id and username of a token's user; None if the session is over.
 
-    Of a token that came with a rotation, also `is_unconfirmed`: this is the first call
-    that shows that the rotation's reply has arrived.
+    `statement` is VIEWER, or VIEWER with more columns. Of a token that came with a
+    rotation, also `is_unconfirmed`: this is the first call that shows that the
+    rotation's reply has arrived.
     """
     parameters: dict[str, object] = {
         "user_id": claims.user_id,
@@ -114,13 +114,13 @@ def viewer(claims: Claims) -> RowMapping | None:
         "session_id": claims.session_id,
         "token_id": claims.token_id,
     }
-    if not claims.generation:
-        return database.fetch_one(_VIEWER, parameters)
-    parameters["generation"] = claims.generation
-    return database.fetch_one(_ROTATED_VIEWER, parameters)
+    if claims.generation:
+        statement = _rotated(statement)
+        parameters["generation"] = claims.generation
+    return database.fetch_one(statement, parameters)
 
 
-def live_session(claims: Claims) -> RowMapping | None:
+def live_session(claims: Claims) -> Row | None:
     """Return generation and times of a refresh token's session; None if it is over.
 
     Whether the token's own generation is still good is not asked here.
@@ -137,7 +137,7 @@ def live_session(claims: Claims) -> RowMapping | None:
     )
 
 
-def account(identifier: str) -> RowMapping | None:
+def account(identifier: str) -> Row | None:
     """Return the account with that username or e-mail address, hash included.
 
     `live_sessions` is how many sessions it has that are not over.
@@ -149,13 +149,13 @@ def account(identifier: str) -> RowMapping | None:
     return database.fetch_one(statement, {"key": key, "now": clock.utcnow()})
 
 
-def account_by_id(user_id: int) -> RowMapping | None:
+def account_by_id(user_id: int) -> Row | None:
     """Return the account of that number; otherwise as `account`."""
     parameters = {"user_id": user_id, "now": clock.utcnow()}
     return database.fetch_one(_ACCOUNT_BY_ID, parameters)
 
 
-def login_account(identifier: str) -> RowMapping | None:
+def login_account(identifier: str) -> Row | None:
     """Return the same with `addresses`: whence the user has signed in lately.
 
     They stand in one text, with spaces between them.
@@ -225,7 +225,7 @@ _NEWEST = select(
 )
 
 
-def listing(*, search: str = "", inactive: bool = False) -> Iterator[RowMapping]:
+def listing(*, search: str = "", inactive: bool = False) -> Iterator[Row]:
     """Yield accounts by number, for `users list`; `search` as in the directory."""
     statement = _LISTING
     if search:
@@ -237,12 +237,12 @@ def listing(*, search: str = "", inactive: bool = False) -> Iterator[RowMapping]
     return _chunks(statement)
 
 
-def export() -> Iterator[RowMapping]:
+def export() -> Iterator[Row]:
     """Yield everything that `users import` reads back, hashes included, by number."""
     return _chunks(_EXPORT)
 
 
-def _chunks(statement: Select[*tuple[Any, ...]]) -> Iterator[RowMapping]:
+def _chunks(statement: Select[*tuple[Any, ...]]) -> Iterator[Row]:
     statement = statement.where(User.id > bindparam("after"))
     statement = statement.order_by(User.id).limit(CHUNK)
     after = 0
@@ -251,7 +251,7 @@ def _chunks(statement: Select[*tuple[Any, ...]]) -> Iterator[RowMapping]:
         after = rows[-1]["id"]
 
 
-def details(user_id: int) -> RowMapping | None:
+def details(user_id: int) -> Row | None:
     """Return what an operator may want to know of an account, its hash included."""
     parameters = {"user_id": user_id, "now": clock.utcnow()}
     return database.fetch_one(_DETAILS, parameters)
@@ -264,7 +264,7 @@ def number_of_users() -> int:
     return number
 
 
-def keys_among(usernames: Sequence[str], emails: Sequence[str]) -> Sequence[RowMapping]:
+def keys_among(usernames: Sequence[str], emails: Sequence[str]) -> Sequence[Row]:
     """Return folded name and address of the users who have one of these."""
     return database.fetch_all(
         select(User.username_key, User.email_key).where(

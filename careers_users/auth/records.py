@@ -13,11 +13,11 @@ from typing import IO, Any
 
 from flask_marshmallow.schema import Schema
 from marshmallow import EXCLUDE, ValidationError, fields, pre_load
-from sqlalchemy import RowMapping
 
 from careers_users import clock
 from careers_users.auth.passwords import UNUSABLE, scheme
 from careers_users.fields import AvatarUrl, Bio, Email, PersonName, Text, Username
+from careers_users.statements import Row
 from careers_users.terminal import as_json
 
 FORMATS = ("csv", "jsonl")
@@ -160,7 +160,7 @@ def _read_lines(file: IO[str]) -> Iterator[tuple[int, Any]]:
 
 
 def write(
-    file: IO[str], format_: str, rows: Iterable[RowMapping], names: list[str]
+    file: IO[str], format_: str, rows: Iterable[Row], names: list[str]
 ) -> Iterator[int]:
     """Write rows with the columns `names`; yields 1 for each that is written."""
     writer = csv.DictWriter(file, names, lineterminator="\n")

@@ -23,6 +23,7 @@ from careers_users.errors import (
 from careers_users.extensions import db
 from careers_users.limits import SESSIONS_MAX
 from careers_users.models import ReservedUsername, Total, User, UserCounters
+from careers_users.statements import Row
 from careers_users.throttle import Bucket, Reservation
 
 log = logging.getLogger(__name__)
@@ -185,7 +186,7 @@ def translate_conflict(error: IntegrityError) -> Exception:
     return error
 
 
-def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, Tokens]:
+def log_in(identifier: str, password: str, device: Device) -> tuple[Row, Tokens]:
     """Open a session for who knows the password; return the account and the tokens.
 
     Raises InvalidCredentials, after the same work whoever is asked for, or RateLimited.
@@ -214,7 +215,7 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[RowMapping, 
 
 
 def _open_session(
-    account: RowMapping, device: Device, new_hash: str | None, tries: Reservation
+    account: Row, device: Device, new_hash: str | None, tries: Reservation
 ) -> Tokens:
     user_id = account["id"]
     row, opened = tokens.new_session(user_id, account["token_version"], device)
@@ -234,7 +235,7 @@ def _open_session(
 
 
 def _login_buckets(
-    identifier: str, account: RowMapping | None, device: Device
+    identifier: str, account: Row | None, device: Device
 ) -> list[Bucket]:
     """Return whom a login counts: the user here, everybody here, the user anywhere.
 
@@ -249,7 +250,7 @@ def _login_buckets(
     return buckets
 
 
-def verify(account: RowMapping | None, password: str, tries: Reservation) -> bool:
+def verify(account: Row | None, password: str, tries: Reservation) -> bool:
     """Verify a password, also for nobody; what was not verified is no try."""
     stored = None if account is None else account["password_hash"]
     try:

@@ -11,6 +11,7 @@ from careers_users import terminal
 from careers_users.auth import accounts, queries
 from careers_users.auth.passwords import scheme
 from careers_users.auth.schemas import NewPasswordSchema, RegisterSchema
+from careers_users.statements import Row
 
 _REGISTER = RegisterSchema()
 _NEW_PASSWORD = NewPasswordSchema()
@@ -142,5 +143,5 @@ def set_password(user: str, password_stdin: bool) -> None:
     )
 
 
-def _shown(row: RowMapping) -> dict[str, Any]:
+def _shown(row: Row | RowMapping) -> dict[str, Any]:
     return {name: row[name] for name in row if name != "token_version"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Executable, RowMapping, Subquery, and_, bindparam, select
+from sqlalchemy import Executable, Select, Subquery, and_, bindparam, select
 from sqlalchemy.orm import aliased
 
 from careers_users import database, text
@@ -14,15 +14,11 @@ from careers_users.follow.cursor import Cursor, Direction
 from careers_users.limits import ID_MAX
 from careers_users.models import Follow, User, UserCounters
 from careers_users.profile.queries import CARD
+from careers_users.statements import Row
 
 Side = Literal["followers", "following"]
 Shape = Literal["cards", "edges"]
 
-_OWNER = select(
-    User.id, UserCounters.followers_count, UserCounters.following_count
-).join(UserCounters, UserCounters.user_id == User.id)
-_OWNER_BY_USERNAME = _OWNER.where(User.username_key == bindparam("key"))
-_OWNER_BY_ID = _OWNER.where(User.id == bindparam("user_id"))
 _USER_BY_USERNAME = select(User.id, User.username).where(
     User.username_key == bindparam("key")
 )
@@ -82,19 +78,19 @@ class Page:
     older: Cursor | None
 
 
-def user_by_id(user_id: int) -> RowMapping | None:
+def user_by_id(user_id: int) -> Row | None:
     """Return id and username of a user."""
     return database.fetch_one(_USER_BY_ID, {"user_id": user_id})
 
 
-def user_by_username(username: str) -> RowMapping | None:
+def user_by_username(username: str) -> Row | None:
     """Return id and username of a user, whatever the name's case."""
     if not is_username(username):
         return None
     return database.fetch_one(_USER_BY_USERNAME, {"key": text.fold(username)})
 
 
-def edge(follower_id: int, following_id: int) -> RowMapping | None:
+def edge(follower_id: int, following_id: int) -> Row | None:
     """Return the edge between two users, with the names at its ends."""
     return database.fetch_one(
         _EDGE, {"follower_id": follower_id, "following_id": following_id}
@@ -118,8 +114,7 @@ def edges(user_id: int, side: Side, query: Mapping[str, Any]) -> Page | None:
 
     `query` is what FollowsQuerySchema loads.
     """
-    owner = database.fetch_one(_OWNER_BY_ID, {"user_id": user_id})
-    return None if owner is None else _page("edges", side, owner, query)
+    return _page("edges", side, query, {"owner": user_id})
 
 
 def cards(
@@ -131,30 +126,27 @@ def cards(
     """
     if not is_username(username):
         return None
-    owner = database.fetch_one(_OWNER_BY_USERNAME, {"key": text.fold(username)})
-    if owner is None:
-        return None
-    return _page("cards", side, owner, query, viewer_id=viewer_id)
+    owner = {"owner": text.fold(username), "viewer_id": viewer_id}
+    return _page("cards", side, query, owner)
 
 
 def _page(
-    shape: Shape,
-    side: Side,
-    owner: RowMapping,
-    query: Mapping[str, Any],
-    **parameters: int,
-) -> Page:
+    shape: Shape, side: Side, query: Mapping[str, Any], parameters: dict[str, Any]
+) -> Page | None:
     cursor: Cursor | None = query["cursor"]
     size = query["batch_size"]
     # One row more than the batch tells whether there is a batch after it.
-    parameters |= {"owner_id": owner["id"], "size": size + 1}
+    parameters["size"] = size + 1
     if cursor is None:
         parameters["skipped"] = query["batch_number"] * size
     else:
         parameters["edge_id"] = cursor.edge_id
     statement = _statement(shape, side, cursor.direction if cursor else None)
     found = database.fetch_all(statement, parameters)
-    rows = [dict(row) for row in found[:size]]
+    count = _count(shape, side, found, parameters["owner"])
+    if count is None:
+        return None
+    rows = found[:size]
     has_more = len(found) > size
     if cursor is not None and cursor.direction == "newer":
         rows.reverse()
@@ -164,11 +156,25 @@ def _page(
     places = [row.pop("edge_id") for row in rows]
     first, last = _ends(places, cursor)
     return Page(
-        count=owner[f"{side}_count"],
+        count=count,
         rows=rows,
         newer=Cursor("newer", first) if newer else None,
         older=Cursor("older", last) if older else None,
     )
+
+
+def _count(
+    shape: Shape, side: Side, found: list[dict[str, Any]], owner: int | str
+) -> int | None:
+    """Take the owner's number of edges out of the rows; None if there is no owner.
+
+    Only if no row could bring it along, it takes a statement of its own.
+    """
+    counts: list[int] = [row.pop("count") for row in found]
+    if counts:
+        return counts[0]
+    row = database.fetch_one(_owner(shape, side), {"owner": owner})
+    return None if row is None else row["count"]
 
 
 def _ends(places: Sequence[int], cursor: Cursor | None) -> tuple[int, int]:
@@ -185,18 +191,39 @@ def _ends(places: Sequence[int], cursor: Cursor | None) -> tuple[int, int]:
 
 
 @cache
+def _owner(shape: Shape, side: Side) -> Select[Any]:
+    """Return the SELECT of whose list it is: cards go by username, edges by id."""
+    count = (
+        UserCounters.followers_count
+        if side == "followers"
+        else UserCounters.following_count
+    )
+    by = User.username_key if shape == "cards" else User.id
+    columns: list[Any] = [User.id, count.label("count")]
+    return (
+        select(*columns)
+        .join(UserCounters, UserCounters.user_id == User.id)
+        .where(by == bindparam("owner"))
+        .correlate(None)
+    )
+
+
+@cache
 def _statement(shape: Shape, side: Side, direction: Direction | None) -> Executable:
     """Return the SELECT of a page; made once, so that it is compiled once."""
-    batch = _batch(side, direction)
+    owner = _owner(shape, side)
+    batch = _batch(side, direction, owner)
     newest_last = direction == "newer"
     order = batch.c.id if newest_last else batch.c.id.desc()
+    extra = (
+        batch.c.id.label("edge_id"),
+        owner.with_only_columns(owner.selected_columns["count"])
+        .scalar_subquery()
+        .label("count"),
+    )
     if shape == "cards":
         other = batch.c.follower_id if side == "followers" else batch.c.following_id
-        return (
-            select(*CARD, batch.c.id.label("edge_id"))
-            .join(batch, User.id == other)
-            .order_by(order)
-        )
+        return select(*CARD, *extra).join(batch, User.id == other).order_by(order)
     follower = aliased(User)
     following = aliased(User)
     return (
@@ -207,7 +234,7 @@ def _statement(shape: Shape, side: Side, direction: Direction | None) -> Executa
             follower.username.label("follower_username"),
             following.username.label("following_username"),
             batch.c.created_at.label("created_at"),
-            batch.c.id.label("edge_id"),
+            *extra,
         )
         .join(follower, follower.id == batch.c.follower_id)
         .join(following, following.id == batch.c.following_id)
@@ -215,12 +242,13 @@ def _statement(shape: Shape, side: Side, direction: Direction | None) -> Executa
     )
 
 
-def _batch(side: Side, direction: Direction | None) -> Subquery:
+def _batch(side: Side, direction: Direction | None, owner: Select[Any]) -> Subquery:
     """Return the edges of a page: a walk in one index, before any wide row is read."""
     mine = Follow.following_id if side == "followers" else Follow.follower_id
+    owner_id = owner.with_only_columns(User.id).scalar_subquery()
     batch = (
         select(Follow.id, Follow.follower_id, Follow.following_id, Follow.created_at)
-        .where(mine == bindparam("owner_id"))
+        .where(mine == owner_id)
         .limit(bindparam("size"))
     )
     if direction == "newer":

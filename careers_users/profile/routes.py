@@ -10,6 +10,7 @@ from careers_users.auth.identity import (
     device,
     name_in_path,
     signed_in,
+    signed_in_with,
     viewer,
     viewer_id,
 )
@@ -63,14 +64,11 @@ def profile(username: str) -> dict[str, Any]:
 
 
 @bp.get("/me/")
-@signed_in
+@signed_in_with(queries.OWN_PROFILE)
 @reply(OwnProfileSchema())
 def own_profile() -> dict[str, Any]:
     """Get your own profile."""
-    row = queries.own_profile(viewer_id())
-    if row is None:
-        raise UserNotFound
-    return dict(row)
+    return dict(viewer())
 
 
 @bp.patch("/me/update/")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import current_app
-from sqlalchemy import RowMapping
 
 from careers_users import clock, security_log
 from careers_users.audit import service as audit
@@ -23,6 +22,7 @@ from careers_users.device import Device
 from careers_users.errors import ServiceError, TokenInvalid, ValidationFailed
 from careers_users.extensions import db
 from careers_users.settings import ACCESS_LIFETIME
+from careers_users.statements import Row
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -85,14 +85,14 @@ def _is_rotating(wanted: bool | None) -> bool:
     return rule == "required" or wanted is True
 
 
-def _live(claims: Claims) -> RowMapping:
+def _live(claims: Claims) -> Row:
     session = queries.live_session(claims)
     if session is None:
         raise TokenInvalid
     return session
 
 
-def _is_good(claims: Claims, session: RowMapping, now: datetime) -> bool:
+def _is_good(claims: Claims, session: Row, now: datetime) -> bool:
     """Tell whether a token's generation is the newest, or the one before in its grace.
 
     An instance whose clock is behind finds a confirmation in its future: that is well
@@ -123,7 +123,7 @@ def _end_reused(claims: Claims, device: Device) -> None:
         security_log.record("refresh_reused", claims.user_id)
 
 
-def _note_use(claims: Claims, session: RowMapping, now: datetime) -> None:
+def _note_use(claims: Claims, session: Row, now: datetime) -> None:
     """Write that the session is in use, if that is not known; mostly it is."""
     is_news = (
         claims.generation == session["generation"] > 1
@@ -136,7 +136,7 @@ def _note_use(claims: Claims, session: RowMapping, now: datetime) -> None:
             tokens.touch(claims.session_id, now)
 
 
-def _successor(claims: Claims, generation: int, session: RowMapping) -> Renewed:
+def _successor(claims: Claims, generation: int, session: Row) -> Renewed:
     user_id, sid, version = claims.user_id, claims.session_id, claims.token_version
     return Renewed(
         access=tokens.issue_access(user_id, sid, version, generation),

@@ -190,7 +190,7 @@ def test_the_command_shows_the_trail(api: Api, app: Flask, alice: Account) -> No
     assert [line.split()[1] for line in lines] == ["login_succeeded", "registered"]
     assert audit_of("alice@example.com") == (0, lines)
     assert audit_of("alice", "--limit", "1") == (0, lines[:1])
-    assert audit_of("nobody") == (1, ["Error: There is no user nobody."])
+    assert audit_of("nobody") == (1, ["careers-users: There is no such user."])
     api.delete("me/", json={"password": PASSWORD}, token=alice.access)
     code, lines = audit_of(str(alice.id))
     assert (code, lines) == (0, ["2031-05-17T12:00:00Z  account_deleted  by=owner"])

@@ -341,7 +341,7 @@ def test_who_is_throttled_is_told_to_the_watchers(
     record = caplog.records[-1]
     assert record.getMessage() == "throttled"
     assert record.__dict__["user_id"] == alice.id
-    assert record.__dict__["details"] == {"rate": "login"}
+    assert record.__dict__["details"]["rate"] == "login"
     assert "secret" not in caplog.text
 
 

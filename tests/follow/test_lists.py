@@ -216,5 +216,5 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(
             statements.clear()
             response = api.get(f"{path}?batch_size={size}", token=star.access)
             assert len(response.json["results"]) == size
-            # Who asks, whose list it is, and the list.
-            assert len(statements) == 3, (path, size)
+            # Who asks, and the list with whose it is.
+            assert len(statements) == 2, (path, size)

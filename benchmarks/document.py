@@ -1,0 +1,206 @@
+"""Writes docs/performance.md and its charts out of the figures of one run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import charts, figures
+from benchmarks.calls import CALLS, Call
+from benchmarks.contestants import bare, ours
+from benchmarks.figures import GROWTH_MOST, P99_MOST, Loads
+from benchmarks.growth import LIMITS_MS
+from benchmarks.rounds import ARGON2
+from benchmarks.serving import ROOT
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+CHARTS = ROOT / "docs" / "charts"
+NOTES = Path(__file__).with_name("notes.md")
+ARGON2_LEAST = 0.9
+SECONDS_MOST, MEGABYTES_MOST = 1.5, 120
+KINDS = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
+
+
+def write(result: Mapping[str, Any]) -> None:
+    """Write the document, and the charts it shows."""
+    parts = [*_head(result), *_against_bare(result["loads"])]
+    parts += [*_against_peers(result["loads"]), *_against_itself(result)]
+    if "growth" in result:
+        parts += _growth(result["growth"])
+    parts += [NOTES.read_text("utf-8").rstrip()]
+    DOCUMENT.write_text("\n".join(parts) + "\n", "utf-8")
+
+
+def _head(result: Mapping[str, Any]) -> Iterator[str]:
+    dataset = result["dataset"]
+    yield "# Performance\n"
+    yield (
+        "Written by `python -m benchmarks`, all of it by one run "
+        f"({result['date']}). [benchmarks/](../benchmarks/README.md) says how to make "
+        "it again. Absolute figures belong to the machine; the ratios to something "
+        "served beside it in the same minute are what this page is about.\n"
+    )
+    yield (
+        f"- {dataset['users']:,} users, {dataset['edges']:,} follow edges, one account "
+        "with 50,000 followers (half of all users, if there are fewer than 100,000)."
+    )
+    yield (
+        "- wrk with 16 kept-alive clients on the same machine, "
+        f"{result['rounds']} rounds of {result['seconds']} s each, all contestants of "
+        "a call in turn, forwards and backwards. A ratio is the median of the rounds' "
+        "ratios."
+    )
+    yield (
+        "- The service and the bare route run on the same server with the same "
+        "settings, 2 processes with 2 threads each or 1, whichever is better for the "
+        "service (named in the tables)."
+    )
+    machine = ", ".join(f"{name}: {value}" for name, value in result["machine"].items())
+    yield f"- {machine}.\n"
+
+
+def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|---|" + "--:|" * (len(head) - 1)
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+    yield ""
+
+
+def _verdict(value: float | None, least: float) -> str:
+    if value is None:
+        return "not measured"
+    return "yes" if value >= least else f"**no** ({value / least:.0%} of it)"
+
+
+def _against_bare(loads: Mapping[str, Loads]) -> Iterator[str]:
+    yield "## Against a bare Flask route (PostgreSQL)\n"
+    head = ["call", "requests/s", "bare", "ratio", "demanded", "reached"]
+    head += ["median, ms", "p99, ms", "p99 : median", "bytes"]
+    yield from _table(head, (_bare_row(call, loads[call.name]) for call in CALLS))
+    yield (
+        f"p99 should be under {P99_MOST:g} times the median. The demanded figure of "
+        "login is not one of bare: see below.\n"
+    )
+
+
+def _bare_row(call: Call, loads: Loads) -> list[str]:
+    threads = figures.best_threads(loads)
+    mine, other = ours("postgresql", threads), bare(threads)
+    found = figures.ratio(loads, mine, other)
+    median, p99 = (figures.middle(loads, mine, what) for what in ("median", "p99"))
+    least = call.demanded[0]
+    spread = f"{p99 / median:.1f}"
+    return [
+        f"{call.name} (2 x {threads})",
+        f"{figures.middle(loads, mine):,.0f}",
+        f"{figures.middle(loads, other):,.0f}",
+        f"{found:.2f}",
+        f"{least:.2f}" if least else "",
+        _verdict(found, least) if least else "",
+        f"{median:.1f}",
+        f"{p99:.1f}",
+        spread if p99 < P99_MOST * median else f"**{spread}**",
+        f"{figures.middle(loads, mine, 'bytes'):,.0f}",
+    ]
+
+
+def _against_peers(loads: Mapping[str, Loads]) -> Iterator[str]:
+    yield "## Against the same calls in other frameworks (PostgreSQL)\n"
+    yield (
+        "Small implementations of our own in [benchmarks/peers/](../benchmarks/peers/):"
+        " Django REST Framework with simplejwt under gunicorn, two processes; FastAPI "
+        "with async SQLAlchemy under uvicorn, two processes. Times as many requests a "
+        "second as they answer:\n"
+    )
+    head = ["call", "DRF, requests/s", "times DRF", "demanded", "reached"]
+    head += ["FastAPI, requests/s", "times FastAPI", "demanded", "reached"]
+    measured = [call for call in CALLS if loads[call.name].get("drf")]
+    yield from _table(head, (_peer_row(call, loads[call.name]) for call in measured))
+
+
+def _peer_row(call: Call, loads: Loads) -> list[str]:
+    mine = ours("postgresql", figures.best_threads(loads))
+    row = [call.name]
+    for peer, least in zip(("drf", "fastapi"), call.demanded[1:], strict=True):
+        found = figures.ratio(loads, mine, peer)
+        row.append(f"{figures.middle(loads, peer):,.1f}")
+        row.append("" if found is None else f"{found:.1f}")
+        row += [f"{least:g}", _verdict(found, least)] if least else ["", ""]
+    return row
+
+
+def _against_itself(result: Mapping[str, Any]) -> Iterator[str]:
+    loads, needs = result["loads"], result["footprint"]
+    login = loads["login"]
+    mine = ours("postgresql", figures.best_threads(login))
+    share = figures.ratio(login, mine, ARGON2)
+    yield "## Login, SQLite, start and memory\n"
+    yield (
+        f"- Login answers {share:.2f} of what argon2 alone verifies on all cores with "
+        f"the same parameters ({figures.middle(login, ARGON2):.0f}/s); demanded "
+        f"{ARGON2_LEAST}: {_verdict(share, ARGON2_LEAST)}."
+    )
+    seconds, megabytes = needs["seconds"], needs["megabytes"]
+    yield (
+        f"- From the start to the first answer {seconds} s (demanded under "
+        f"{SECONDS_MOST}: {_verdict(SECONDS_MOST / seconds, 1)}); the largest process "
+        f"holds {megabytes} MB after load (demanded under {MEGABYTES_MOST}: "
+        f"{_verdict(MEGABYTES_MOST / megabytes, 1)})."
+    )
+    yield "- SQLite against PostgreSQL, each with its better number of threads:\n"
+    yield from _table(
+        ["call", "SQLite, requests/s", "times PostgreSQL"],
+        (_sqlite_row(call, loads[call.name]) for call in CALLS),
+    )
+
+
+def _sqlite_row(call: Call, loads: Loads) -> list[str]:
+    names = [ours(kind, figures.best_threads(loads, kind)) for kind in KINDS]
+    found = figures.ratio(loads, names[1], names[0]) or 0
+    shown = f"{found:.2f}"
+    is_low = found < 1 and not call.writes
+    return [
+        call.name,
+        f"{figures.middle(loads, names[1]):,.0f}",
+        f"**{shown}**" if is_low else shown,
+    ]
+
+
+def _growth(grown: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterator[str]:
+    yield "## Growth\n"
+    yield (
+        "Milliseconds that the statements of a call take in the database, without "
+        "network and Python: PostgreSQL's own execution time, and for SQLite the time "
+        "of the library's calls. Best of 5, median of 12 samples. From 100,000 to "
+        f"1,000,000 users no more than {GROWTH_MOST} times as long is demanded, but "
+        "for what has to find more: there a limit at 1,000,000 stands.\n"
+    )
+    CHARTS.mkdir(exist_ok=True)
+    for kind, name in KINDS.items():
+        sizes = sorted(grown[kind], key=int)
+        curves = {
+            call: {int(size): grown[kind][size][call] for size in sizes}
+            for call in grown[kind][sizes[0]]
+        }
+        title = f"{name}: milliseconds in the database"
+        chart = CHARTS / f"growth-{kind}.svg"
+        chart.write_text(charts.growth(title, curves), "utf-8")
+        yield f"### {name}\n"
+        head = ["call", *(f"{int(size):,}" for size in sizes), "growth", "reached"]
+        yield from _table(head, (_growth_row(c, curves[c]) for c in curves))
+        yield f"![{title}](charts/{chart.name})\n"
+
+
+def _growth_row(call: str, curve: Mapping[int, float]) -> list[str]:
+    large, small = curve[max(curve)], curve[sorted(curve)[-2]]
+    limit = LIMITS_MS.get(call, 0)
+    if limit is None:
+        verdict = ""
+    elif limit:
+        verdict = f"under {limit:g} ms: {_verdict(limit / large, 1)}"
+    else:
+        # What the clock can't tell apart has not grown.
+        grew = 1.0 if large - small < 0.02 else large / small
+        verdict = _verdict(GROWTH_MOST / grew, 1)
+    shown = [f"{curve[size]:.3f}" for size in sorted(curve)]
+    return [call, *shown, f"{large / small:.1f}", verdict]

@@ -1,0 +1,1 @@
+"""The calls in Django REST Framework, with simplejwt, under gunicorn."""

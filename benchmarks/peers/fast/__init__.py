@@ -1,0 +1,1 @@
+"""The calls in FastAPI, with async SQLAlchemy, under uvicorn."""
