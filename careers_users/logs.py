@@ -117,7 +117,7 @@ class _Handler(logging.StreamHandler[Any]):
         """Write a line; a log that can't be written stops nobody."""
         with self.lock or nullcontext():
             try:
-                self.stream.write(line + self.terminator)
+                self.stream.write(f"{line}\n")
                 self.stream.flush()
             except (OSError, ValueError):  # The pipe's reader is gone, or it is closed.
                 return

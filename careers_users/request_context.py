@@ -4,12 +4,13 @@ This wraps the WSGI application rather than using Flask's hooks: it sees each re
 it leaves, whatever has failed, and costs a tenth.
 """
 
-import random
+import itertools
+import os
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -31,7 +32,6 @@ UNMATCHED = "unmatched"
 _OBSERVERS = "careers_users.observers"
 
 
-@dataclass(slots=True)
 class Exchange:
     """One request with its reply, as far as they have come; times in seconds.
 
@@ -39,20 +39,44 @@ class Exchange:
     matched, or UNMATCHED; `size` the bytes of the body, None if not known beforehand.
     """
 
-    id: str
-    traceparent: str | None
-    address: str | None
-    method: str
-    began: float
-    route: str = UNMATCHED
+    # On the class, so that a request pays only for what it changes.
+    traceparent: str | None = None
+    route = UNMATCHED
     endpoint: str | None = None
-    seconds: float = 0.0
+    seconds = 0.0
     # What a server answers when the application fails altogether.
-    status: int = 500
+    status = 500
     size: int | None = None
     viewer_id: int | None = None
 
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        """Begin with what the server says of the request."""
+        self.began = time.perf_counter()
+        given: Callable[[str], Any] = environ.get
+        method = environ["REQUEST_METHOD"]
+        self.method = method if method in METHODS else "OTHER"
+        self.address: str | None = given("REMOTE_ADDR")
+        self.id = checked_id(given("HTTP_X_REQUEST_ID"))
+        parent = given("HTTP_TRACEPARENT")
+        if parent is not None and _TRACEPARENT.fullmatch(parent):
+            self.traceparent = parent
 
+
+class _Ids:
+    """Ids for requests: unique, and no secret, so that they can be cheap."""
+
+    def __init__(self) -> None:
+        self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        """Begin again, with a prefix that no other process has."""
+        self.prefix = secrets.token_hex(12)
+        self.numbers = itertools.count(1)
+
+
+_ids = _Ids()
 Observer = Callable[[Exchange], object]
 _current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
@@ -79,7 +103,7 @@ def _watched(
     inner: WSGIApplication, at_begin: list[Observer], at_end: list[Observer]
 ) -> WSGIApplication:
     def wsgi_app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        exchange = _begin(environ)
+        exchange = Exchange(environ)
         outer = _current.get()
         _current.set(exchange)
 
@@ -112,20 +136,6 @@ def _watched(
     return wsgi_app
 
 
-def _begin(environ: WSGIEnvironment) -> Exchange:
-    parent = environ.get("HTTP_TRACEPARENT")
-    if parent is not None and _TRACEPARENT.fullmatch(parent) is None:
-        parent = None
-    method = environ["REQUEST_METHOD"]
-    return Exchange(
-        checked_id(environ.get("HTTP_X_REQUEST_ID")),
-        parent,
-        environ.get("REMOTE_ADDR"),
-        method if method in METHODS else "OTHER",
-        time.perf_counter(),
-    )
-
-
 def _size(headers: list[tuple[str, str]]) -> int | None:
     for name, value in headers:
         if name == "Content-Length":
@@ -140,9 +150,7 @@ def checked_id(given: str | None) -> str:
     """
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
-    # No secret, so it need not come from the system's generator; Python seeds its own
-    # anew in each process.
-    return f"{random.getrandbits(128):032x}"
+    return f"{_ids.prefix}{next(_ids.numbers):08x}"
 
 
 def name_viewer(user_id: int | None) -> None:

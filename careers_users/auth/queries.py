@@ -101,7 +101,9 @@ _ACCOUNT_BY_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"))
 _ACCOUNT_BY_ID = _ACCOUNT.where(User.id == bindparam("user_id"))
 
 
-def viewer(claims: Claims, statement: Select[*tuple[Any, ...]] = VIEWER) -> Row | None:
+def viewer(
+    claims: Claims, statement: Select[*tuple[Any, ...]] = VIEWER
+) -> dict[str, Any] | None:
     """Return id and username of a token's user; None if the session is over.
 
     `statement` is VIEWER, or VIEWER with more columns. Of a token that came with a
