@@ -50,9 +50,14 @@ _OTHERWISE = "failed"
 FLOWS = {
     "auth.register": ("registrations", "Registrations, by how they ended."),
     "auth.login": ("logins", "Logins, by how they ended."),
-    "auth.refresh": ("refreshes", "Uses of refresh tokens, by how they ended."),
+    "sessions.refresh": ("refreshes", "Uses of refresh tokens, by how they ended."),
     "follow.follow": ("follows", "Follows, by how they ended."),
     "follow.unfollow": ("unfollows", "Unfollows, by how they ended."),
+    "password.change_password": (
+        "password_changes",
+        "Password changes, by how they ended.",
+    ),
+    "activity.take_events": ("event_batches", "Batches of events, by how they ended."),
 }
 
 

@@ -206,8 +206,8 @@ def test_every_document_is_in_the_index() -> None:
 
 # What the shell blocks may call beside what this repository brings.
 _PROGRAMS = (
-    "apt-get brew curl docker export for do done install nginx pg_dump pg_restore psql "
-    "python python3 set systemctl unset useradd".split()
+    "apt-get brew curl docker eval export for do done install nginx pg_dump "
+    "pg_restore psql python python3 set systemctl unset useradd".split()
 )
 # CONTRIBUTING.md shows how to write it.
 _EXAMPLE = "tests/follow/test_follows_me.py"
@@ -218,7 +218,8 @@ def shell_commands(path: Path) -> set[str]:
     """The first words of all commands in a document's shell blocks."""
     blocks = re.findall(r"```sh\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
     text = "\n".join(blocks).replace("\\\n", " ")
-    text = re.sub(r'"[^"\n]*"', "_", text)  # Quotes hold no commands here.
+    # Quotes hold no commands here.
+    text = re.sub(r"'[^']*'", "_", re.sub(r'"[^"\n]*"', "_", text))
     commands = [line.strip() for line in re.split(r"\n|&&|;", text)]
     without_variables = [re.sub(r"^(\w+=\S* +)+", "", one) for one in commands]
     words = [one.split()[0] for one in without_variables if one]

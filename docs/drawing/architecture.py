@@ -29,7 +29,7 @@ class Row:
 
 def features() -> list[str]:
     """Return the features, each after those that it uses."""
-    names = sorted(p.parent.name for p in PACKAGE.glob("*/routes.py"))
+    names = sorted(p.parent.name for p in PACKAGE.glob("*/__init__.py"))
     uses = imports_between(names)
     order: list[str] = []
     while len(order) < len(names):

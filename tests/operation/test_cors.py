@@ -87,8 +87,8 @@ def test_no_other_origin_is_told_anything(open_api: Api, origin: str) -> None:
     ("path", "methods"),
     [
         ("me/update/", "OPTIONS, PATCH"),
-        ("me/", "GET, HEAD, OPTIONS, PATCH"),
-        ("me", "GET, HEAD, OPTIONS, PATCH"),
+        ("me/", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+        ("me", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("login/", "OPTIONS, POST"),
         ("bob/unfollow/", "DELETE, OPTIONS"),
     ],

@@ -100,14 +100,15 @@ def test_a_database_that_is_away_is_unreachable(
     database_kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     missing = tmp_path / "missing.db"
-    url = f"sqlite:///{missing}"
+    url, words = f"sqlite:///{missing}", "can't be opened"
     if database_kind == "postgresql":
+        words = "unreachable"
         url = "postgresql+psycopg://alice:open-sesame@127.0.0.1:1/nowhere"
     app = app_at(url)
 
     status, body, seconds = ready(app)
 
-    assert (status, body) == (503, unavailable("unreachable"))
+    assert (status, body) == (503, unavailable(words))
     assert seconds < PROBE_SECONDS + SLACK
     assert not missing.exists(), "asking must not make an empty database"
     assert app.test_client().get("/health/live").status_code == 200

@@ -247,6 +247,7 @@ def options(**changes: Any) -> dict[str, Any]:
         "trusted_proxy_count": 1,
         "trusted_proxy_headers": ["x-forwarded-for", "x-forwarded-proto"],
         "drain_timeout": 15,
+        "cors_origins": [],
         "settle": SETTLE,
         **changes,
     }
