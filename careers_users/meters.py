@@ -53,11 +53,6 @@ FLOWS = {
     "sessions.refresh": ("refreshes", "Uses of refresh tokens, by how they ended."),
     "follow.follow": ("follows", "Follows, by how they ended."),
     "follow.unfollow": ("unfollows", "Unfollows, by how they ended."),
-    "password.change_password": (
-        "password_changes",
-        "Password changes, by how they ended.",
-    ),
-    "activity.take_events": ("event_batches", "Batches of events, by how they ended."),
 }
 
 
