@@ -173,29 +173,37 @@ def _total(tests: tuple[_Test, ...], *, is_sqlite: bool) -> Select[Any]:
 @cache
 def _cards(tests: tuple[_Test, ...], ordering: str, *, is_sqlite: bool) -> Select[Any]:
     """Return the SELECT of a batch and the total; made once for each kind."""
-    order = _ordering(ordering)
+    key, is_down = _KEYS[ordering.removeprefix("-")], ordering.startswith("-")
+    source: Any = User.__table__
+    total = _total((), is_sqlite=is_sqlite)
+    if tests:
+        # Who passes is looked up once, for the batch and the total. Left to itself the
+        # planner would count them, then walk the names until enough have passed, which
+        # may be at the very end.
+        source = (
+            select(User.id, key)
+            .where(*_conditions(tests, is_sqlite=is_sqlite))
+            .cte("passing")
+            .prefix_with("MATERIALIZED")
+        )
+        total = select(func.count().label("total")).select_from(source)
     batch = (
-        select(User.id)
-        .where(*_conditions(tests, is_sqlite=is_sqlite))
-        .order_by(*order)
+        select(source.c.id)
+        .order_by(*_ordering(source.c[key.key], source.c.id, is_down=is_down))
         .limit(bindparam("size"))
         .offset(bindparam("skipped"))
         .subquery("batch")
     )
-    total = _total(tests, is_sqlite=is_sqlite).correlate(None).scalar_subquery()
     return (
-        select(*CARD, total.label("total"))
+        select(*CARD, total.correlate(None).scalar_subquery().label("total"))
         .join(batch, batch.c.id == User.id)
-        .order_by(*order)
+        .order_by(*_ordering(key, User.id, is_down=is_down))
     )
 
 
-def _ordering(ordering: str) -> list[Any]:
+def _ordering(key: Any, id_: Any, *, is_down: bool) -> list[Any]:
     """Return the ORDER BY of an ordering; `-x` is exactly the reverse of `x`."""
-    key = _KEYS[ordering.removeprefix("-")]
-    if ordering.startswith("-"):
-        return [key.desc(), User.id.desc()]
-    return [key, User.id]
+    return [key.desc(), id_.desc()] if is_down else [key, id_]
 
 
 def _wanted(query: Mapping[str, Any]) -> list[tuple[_Test, str]]:
