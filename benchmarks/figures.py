@@ -23,7 +23,8 @@ def ratio(loads: Loads, one: str, other: str) -> float | None:
         return None
     rounds = zip(loads[one], loads[other], strict=True)
     return statistics.median(
-        mine["per_second"] / max(theirs["per_second"], LEAST_PER_SECOND) for mine, theirs in rounds
+        mine["per_second"] / max(theirs["per_second"], LEAST_PER_SECOND)
+        for mine, theirs in rounds
     )
 
 

@@ -188,6 +188,11 @@ def reader() -> Engine:
     return engine
 
 
+def is_sqlite() -> bool:
+    """Tell whether the current application's database is SQLite, else PostgreSQL."""
+    return reader().dialect.name == "sqlite"
+
+
 def _read(
     engine: Engine, statement: Executable, parameters: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:

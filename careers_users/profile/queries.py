@@ -22,7 +22,6 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from careers_users import database, text
 from careers_users.auth.queries import VIEWER
-from careers_users.extensions import db
 from careers_users.fields import is_username
 from careers_users.models import Follow, Total, User, UserCounters
 from careers_users.statements import Row
@@ -145,7 +144,7 @@ def directory(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], 
     tests = tuple(test for test, _ in wanted)
     skipped = query["batch_number"] * query["batch_size"]
     cards = database.fetch_all(
-        _cards(tests, query["ordering"], is_sqlite=_is_sqlite()),
+        _cards(tests, query["ordering"], is_sqlite=database.is_sqlite()),
         {
             **terms,
             "viewer_id": viewer_id,
@@ -157,7 +156,7 @@ def directory(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], 
     if totals or skipped == 0:
         return cards, totals[0] if totals else 0
     # Past the end there is no card that could bring the total along.
-    count = database.fetch_one(_total(tests, is_sqlite=_is_sqlite()), terms)
+    count = database.fetch_one(_total(tests, is_sqlite=database.is_sqlite()), terms)
     return cards, 0 if count is None else count["total"]
 
 
@@ -220,7 +219,7 @@ def _wanted(query: Mapping[str, Any]) -> list[tuple[_Test, str]]:
     ]
     unsure = [term for term in search if not _is_long(term) or _CONFUSED.search(term)]
     contained: list[tuple[_Test, str]] = [("text", term) for term in unsure] + named
-    if _is_sqlite():
+    if database.is_sqlite():
         phrases = " AND ".join('"' + term.replace('"', '""') + '"' for term in indexed)
         return [("index", phrases), *contained] if phrases else contained
     contained = [("text", term) for term in indexed] + contained
@@ -229,10 +228,6 @@ def _wanted(query: Mapping[str, Any]) -> list[tuple[_Test, str]]:
 
 def _is_long(term: str) -> bool:
     return len(term) >= _TRIGRAM
-
-
-def _is_sqlite() -> bool:
-    return db.engine.dialect.name == "sqlite"
 
 
 def _pattern(term: str) -> str:
