@@ -9,19 +9,22 @@ Loads = Mapping[str, Sequence[Mapping[str, float]]]
 # What the comparison of a call must show: at most this between median and p99.
 P99_MOST = 3.0
 GROWTH_MOST = 1.3
+LEAST_PER_SECOND = 0.5
 
 
 def ratio(loads: Loads, one: str, other: str) -> float | None:
     """Return the median over the rounds of the ratio of requests a second.
 
     Both were loaded within seconds of each other, so what else the machine did has
-    mostly hit both.
+    mostly hit both. Who answered nothing in a round counts as answering one request in
+    two seconds.
     """
     if not loads.get(one) or not loads.get(other):
         return None
     rounds = zip(loads[one], loads[other], strict=True)
     return statistics.median(
-        mine["per_second"] / max(theirs["per_second"], 0.01) for mine, theirs in rounds
+        mine["per_second"] / max(theirs["per_second"], LEAST_PER_SECOND)
+        for mine, theirs in rounds
     )
 
 

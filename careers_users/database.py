@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,9 @@ def _begin(connection: Connection) -> None:
 
 
 def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
-    timeouts = (
+    settled = (
+        # Compiling a plan takes longer than any of these statements runs.
+        "SET jit = off;"
         f"SET lock_timeout = '{settings.db_lock_timeout}s';"
         f"SET statement_timeout = '{settings.db_statement_timeout}s';"
         f"SET idle_in_transaction_session_timeout = '{settings.db_statement_timeout}s'"
@@ -138,7 +141,7 @@ def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
-        connection.execute(timeouts)
+        connection.execute(settled)
 
     @event.listens_for(engine, "checkin")
     def checkin(_connection: Any, record: Any) -> None:
@@ -199,12 +202,19 @@ def fetch_all(
     A connection found dead is replaced and the read made once more: it changes nothing,
     so it can be repeated, and the viewer need not hear of it.
     """
-    try:
-        return _read(statement, parameters)
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-    return _read(statement, parameters)
+    engine = reader()
+    # Who listens to statements (tracing, tests) sees them all: then not the quick way.
+    is_watched = bool(engine.dispatch.before_cursor_execute)
+    is_quick = not is_watched and is_fixed(statement, engine.dialect)
+    quick = [read] if is_quick else []
+    # If two connections are dead SQLAlchemy gives up all, so that the third is new.
+    for attempt in (*quick, _read):
+        try:
+            return attempt(engine, statement, parameters)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+    return _read(engine, statement, parameters)
 
 
 def fetch_one(
@@ -227,14 +237,15 @@ def reader_of(app: Flask) -> Engine:
     return engine
 
 
+def is_sqlite() -> bool:
+    """Tell whether the current application's database is SQLite, else PostgreSQL."""
+    return reader().dialect.name == "sqlite"
+
+
 def _read(
-    statement: Executable, parameters: dict[str, Any] | None
+    engine: Engine, statement: Executable, parameters: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
-    engine = reader()
-    is_watched = bool(engine.dispatch.before_cursor_execute)
-    if not is_watched and is_fixed(statement, engine.dialect):
-        return read(engine, statement, parameters)
-    # Who listens to statements (tracing, tests) sees them all: the usual way, then.
+    """Return all rows by SQLAlchemy's own way; otherwise as `statements.read`."""
     with engine.connect() as connection:
         found = connection.execute(statement, parameters).mappings()
         return [{**row} for row in found]

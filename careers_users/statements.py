@@ -34,7 +34,7 @@ def read(
     """Return all rows of a SELECT, on a connection that commits by itself.
 
     Failures are SQLAlchemy's, as if it had run the statement. `connection_invalidated`
-    says that the connection was found dead; the others of the pool are gone then too.
+    says that the connection was found dead; the pool makes a new one in its place.
     """
     dialect = engine.dialect
     compiled = _compiled(statement, dialect)
@@ -55,7 +55,6 @@ def read(
         )
         if connection is not None and is_lost:
             connection.invalidate(error)
-            engine.dispose()
         raise _translated(error, compiled.sql, dialect, is_lost=is_lost) from error
     finally:
         if connection is not None:

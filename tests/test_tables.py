@@ -48,9 +48,9 @@ def definitions(connection: Connection) -> dict[str, Any]:
         statement = f"""
             SELECT conname || ' (rule)', conrelid::regclass || pg_get_constraintdef(oid)
             FROM pg_constraint WHERE connamespace = {schema}
-            UNION SELECT relname, pg_get_indexdef(oid)
+            UNION ALL SELECT relname, pg_get_indexdef(oid)
             FROM pg_class WHERE relnamespace = {schema} AND relkind = 'i'
-            UNION SELECT attrelid::regclass || '.' || attname, concat_ws(' ',
+            UNION ALL SELECT attrelid::regclass || '.' || attname, concat_ws(' ',
                 format_type(atttypid, atttypmod), attcollation::regcollation,
                 attnotnull, pg_get_expr(adbin, adrelid))
             FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid

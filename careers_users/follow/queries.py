@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Executable, Select, Subquery, and_, bindparam, select
+from sqlalchemy import (
+    CTE,
+    Executable,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import aliased
 
 from careers_users import database, text
@@ -141,7 +150,12 @@ def _page(
         parameters["skipped"] = query["batch_number"] * size
     else:
         parameters["edge_id"] = cursor.edge_id
-    statement = _statement(shape, side, cursor.direction if cursor else None)
+    statement = _statement(
+        shape,
+        side,
+        cursor.direction if cursor else None,
+        is_sqlite=database.is_sqlite(),
+    )
     found = database.fetch_all(statement, parameters)
     count = _count(shape, side, found, parameters["owner"])
     if count is None:
@@ -204,22 +218,21 @@ def _owner(shape: Shape, side: Side) -> Select[Any]:
         select(*columns)
         .join(UserCounters, UserCounters.user_id == User.id)
         .where(by == bindparam("owner"))
-        .correlate(None)
     )
 
 
 @cache
-def _statement(shape: Shape, side: Side, direction: Direction | None) -> Executable:
+def _statement(
+    shape: Shape, side: Side, direction: Direction | None, *, is_sqlite: bool
+) -> Executable:
     """Return the SELECT of a page; made once, so that it is compiled once."""
-    owner = _owner(shape, side)
-    batch = _batch(side, direction, owner)
+    owner = _owner(shape, side).cte("owner")
+    batch = _batch(side, direction, owner, is_sqlite=is_sqlite)
     newest_last = direction == "newer"
     order = batch.c.id if newest_last else batch.c.id.desc()
     extra = (
         batch.c.id.label("edge_id"),
-        owner.with_only_columns(owner.selected_columns["count"])
-        .scalar_subquery()
-        .label("count"),
+        select(owner.c["count"]).scalar_subquery().label("count"),
     )
     if shape == "cards":
         other = batch.c.follower_id if side == "followers" else batch.c.following_id
@@ -242,19 +255,30 @@ def _statement(shape: Shape, side: Side, direction: Direction | None) -> Executa
     )
 
 
-def _batch(side: Side, direction: Direction | None, owner: Select[Any]) -> Subquery:
+def _batch(
+    side: Side, direction: Direction | None, owner: CTE, *, is_sqlite: bool
+) -> Subquery:
     """Return the edges of a page: a walk in one index, before any wide row is read."""
     mine = Follow.following_id if side == "followers" else Follow.follower_id
-    owner_id = owner.with_only_columns(User.id).scalar_subquery()
-    batch = (
-        select(Follow.id, Follow.follower_id, Follow.following_id, Follow.created_at)
-        .where(mine == owner_id)
-        .limit(bindparam("size"))
-    )
+    owner_id = select(owner.c.id).scalar_subquery()
+    edge_id = bindparam("edge_id", type_=Follow.id.type)
+    batch = select(
+        Follow.id, Follow.follower_id, Follow.following_id, Follow.created_at
+    ).limit(bindparam("size"))
+    if direction is None:
+        batch = batch.offset(bindparam("skipped"))
     if direction == "newer":
-        batch = batch.where(Follow.id > bindparam("edge_id")).order_by(Follow.id)
-    elif direction == "older":
-        batch = batch.where(Follow.id < bindparam("edge_id")).order_by(Follow.id.desc())
+        batch = batch.order_by(mine, Follow.id)
     else:
-        batch = batch.order_by(Follow.id.desc()).offset(bindparam("skipped"))
-    return batch.subquery("batch")
+        batch = batch.order_by(mine.desc(), Follow.id.desc())
+    if is_sqlite:
+        batch = batch.where(mine == owner_id)
+        bound = Follow.id > edge_id if direction == "newer" else Follow.id < edge_id
+    else:
+        # A range of (owner, edge) instead of an equation. From that PostgreSQL would
+        # conclude that they are a few dozen, as most people's are, and read and sort
+        # all of a celebrity's for each page: 3.5 ms instead of 0.1, and growing.
+        place, here = tuple_(mine, Follow.id), tuple_(owner_id, edge_id)
+        batch = batch.where(mine >= owner_id, mine <= owner_id)
+        bound = place > here if direction == "newer" else place < here
+    return (batch if direction is None else batch.where(bound)).subquery("batch")

@@ -22,7 +22,6 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from careers_users import database, text
 from careers_users.auth.queries import VIEWER
-from careers_users.extensions import db
 from careers_users.fields import is_username
 from careers_users.models import Follow, Total, User, UserCounters
 from careers_users.statements import Row
@@ -145,7 +144,7 @@ def directory(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], 
     tests = tuple(test for test, _ in wanted)
     skipped = query["batch_number"] * query["batch_size"]
     cards = database.fetch_all(
-        _cards(tests, query["ordering"], is_sqlite=_is_sqlite()),
+        _cards(tests, query["ordering"], is_sqlite=database.is_sqlite()),
         {
             **terms,
             "viewer_id": viewer_id,
@@ -157,7 +156,7 @@ def directory(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], 
     if totals or skipped == 0:
         return cards, totals[0] if totals else 0
     # Past the end there is no card that could bring the total along.
-    count = database.fetch_one(_total(tests, is_sqlite=_is_sqlite()), terms)
+    count = database.fetch_one(_total(tests, is_sqlite=database.is_sqlite()), terms)
     return cards, 0 if count is None else count["total"]
 
 
@@ -173,29 +172,37 @@ def _total(tests: tuple[_Test, ...], *, is_sqlite: bool) -> Select[Any]:
 @cache
 def _cards(tests: tuple[_Test, ...], ordering: str, *, is_sqlite: bool) -> Select[Any]:
     """Return the SELECT of a batch and the total; made once for each kind."""
-    order = _ordering(ordering)
+    key, is_down = _KEYS[ordering.removeprefix("-")], ordering.startswith("-")
+    source: Any = User.__table__
+    total = _total((), is_sqlite=is_sqlite)
+    if tests:
+        # Who passes is looked up once, for the batch and the total. Left to itself the
+        # planner would count them, then walk the names until enough have passed, which
+        # may be at the very end.
+        source = (
+            select(User.id, key)
+            .where(*_conditions(tests, is_sqlite=is_sqlite))
+            .cte("passing")
+            .prefix_with("MATERIALIZED")
+        )
+        total = select(func.count().label("total")).select_from(source)
     batch = (
-        select(User.id)
-        .where(*_conditions(tests, is_sqlite=is_sqlite))
-        .order_by(*order)
+        select(source.c.id)
+        .order_by(*_ordering(source.c[key.key], source.c.id, is_down=is_down))
         .limit(bindparam("size"))
         .offset(bindparam("skipped"))
         .subquery("batch")
     )
-    total = _total(tests, is_sqlite=is_sqlite).correlate(None).scalar_subquery()
     return (
-        select(*CARD, total.label("total"))
+        select(*CARD, total.correlate(None).scalar_subquery().label("total"))
         .join(batch, batch.c.id == User.id)
-        .order_by(*order)
+        .order_by(*_ordering(key, User.id, is_down=is_down))
     )
 
 
-def _ordering(ordering: str) -> list[Any]:
+def _ordering(key: Any, id_: Any, *, is_down: bool) -> list[Any]:
     """Return the ORDER BY of an ordering; `-x` is exactly the reverse of `x`."""
-    key = _KEYS[ordering.removeprefix("-")]
-    if ordering.startswith("-"):
-        return [key.desc(), User.id.desc()]
-    return [key, User.id]
+    return [key.desc(), id_.desc()] if is_down else [key, id_]
 
 
 def _wanted(query: Mapping[str, Any]) -> list[tuple[_Test, str]]:
@@ -212,7 +219,7 @@ def _wanted(query: Mapping[str, Any]) -> list[tuple[_Test, str]]:
     ]
     unsure = [term for term in search if not _is_long(term) or _CONFUSED.search(term)]
     contained: list[tuple[_Test, str]] = [("text", term) for term in unsure] + named
-    if _is_sqlite():
+    if database.is_sqlite():
         phrases = " AND ".join('"' + term.replace('"', '""') + '"' for term in indexed)
         return [("index", phrases), *contained] if phrases else contained
     contained = [("text", term) for term in indexed] + contained
@@ -221,10 +228,6 @@ def _wanted(query: Mapping[str, Any]) -> list[tuple[_Test, str]]:
 
 def _is_long(term: str) -> bool:
     return len(term) >= _TRIGRAM
-
-
-def _is_sqlite() -> bool:
-    return db.engine.dialect.name == "sqlite"
 
 
 def _pattern(term: str) -> str:

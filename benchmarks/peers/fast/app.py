@@ -115,9 +115,12 @@ async def login(database: Database, body: schemas.Credentials):
 
 
 @router.post("/token/refresh/", response_model=schemas.AccessToken)
-async def refresh(body: schemas.RefreshToken):
-    """Get a new access token."""
-    return {"access": issue_access(read(body.refresh, "refresh"))}
+async def refresh(database: Database, body: schemas.RefreshToken):
+    """Get a new access token, if there still is such a user."""
+    user = await database.get(User, read(body.refresh, "refresh"))
+    if user is None:
+        raise HTTPException(401, "No such user")
+    return {"access": issue_access(user.id)}
 
 
 async def _profile(database, user, schema):
