@@ -1,6 +1,8 @@
 """The command `careers-users`: serve, migrate, check, look after the data."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -20,7 +22,7 @@ from careers_users import (
 )
 from careers_users.checks import Finding
 from careers_users.settings import Settings, SettingsError
-from careers_users.startup import NotReady, prepare
+from careers_users.startup import NotReady, prepare, prepare_database
 from careers_users.terminal import EXIT_CONFIG, EXIT_NO, EXIT_UNAVAILABLE
 
 _MARKS = {checks.OK: "ok", checks.WARNING: "warning", checks.ERROR: "ERROR"}
@@ -29,14 +31,19 @@ _MARKS = {checks.OK: "ok", checks.WARNING: "warning", checks.ERROR: "ERROR"}
 def _make_app() -> Flask:
     settings = _settings()
     app = create_app(settings)
-    if settings.embedded:  # Nobody migrates that but we.
-        _prepare(app, settings)
+    words = click.get_current_context().command_path.split()
+    needs_database = words[1:2] not in (["keys"], ["openapi"])
+    if settings.embedded and needs_database:  # Nobody migrates that but we.
+        with _stopping():
+            prepare_database(app, settings)
     return app
 
 
-def _prepare(app: Flask, settings: Settings) -> None:
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Stop with a sentence if the service can't be used like this."""
     try:
-        prepare(app, settings)
+        yield
     except NotReady as error:
         _stop(str(error), EXIT_UNAVAILABLE)
 
@@ -144,7 +151,8 @@ def run(settings: Settings) -> int:
     pool_size = max(settings.db_pool_size, settings.threads)
     settings = replace(settings, db_pool_size=pool_size)
     # This process may become the parent of those that serve; it counts nothing.
-    _prepare(create_app(replace(settings, metrics=False)), settings)
+    with _stopping():
+        prepare(create_app(replace(settings, metrics=False)), settings)
     try:
         with metrics.counting_together(settings) as ended:
             return server.run(settings, lambda: create_app(settings), ended)

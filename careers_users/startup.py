@@ -43,6 +43,11 @@ def prepare(app: Flask, settings: Settings) -> None:
             signing.keys().ring().signing_key()
     except KeyRingError as error:
         raise NotReady(str(error)) from error
+    prepare_database(app, settings)
+
+
+def prepare_database(app: Flask, settings: Settings) -> None:
+    """Make sure that the database can be used; otherwise as `prepare`."""
     try:
         mistake = _first_look(app, settings)
         if mistake and settings.embedded:

@@ -20,7 +20,10 @@ from careers_users.extensions import db
 from config import TestConfig
 from tests import browser, postgres
 from tests.api import Api
+from tests.browser import chromium
 from tests.deploy import programs
+
+__all__ = ["chromium"]  # A fixture; one browser for all tests that need one.
 
 KEY = "a signing key for tests, and for nothing else"
 KINDS = tuple(

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser import Visit, chromium, visit
+from tests.browser import Visit, visit
 from tests.served import KEY, Client, Server
-
-__all__ = ["chromium"]
 
 pytestmark = pytest.mark.browser
 
@@ -42,8 +40,9 @@ def authorise(page: Page, token: str) -> None:
     """Give the page a token, in its own dialogue."""
     page.get_by_role("button", name="Authorize").first.click()
     dialogue = page.locator(".modal-ux")
-    dialogue.get_by_role("textbox").fill(token)
-    dialogue.get_by_role("button", name="Apply credentials").click()
+    # The first form is the one for users, the second for a sister service.
+    dialogue.get_by_role("textbox").first.fill(token)
+    dialogue.get_by_role("button", name="Apply credentials").first.click()
     dialogue.get_by_role("button", name="Close").first.click()
 
 

@@ -17,7 +17,7 @@ from careers_users import checks
 from config import TestConfig
 from tests import postgres
 from tests.conftest import KINDS, migrate
-from tests.served import KEY, Client, Server, ask, run
+from tests.served import KEY, Client, Server, ask, run, until
 
 SECRET = {"CAREERS_USERS_JWT_SECRET_KEY": KEY}
 # The service with a clock that is off by so many hours, or a disk with little room.
@@ -136,7 +136,8 @@ def test_a_database_that_is_down(own_server: postgres.Server, tmp_path: Path) ->
         try:
             answer = ready(server.port)
             said = finding(tmp_path, "database", **settings)
-            refused = run(tmp_path, "serve", **settings)
+            at_once = {"CAREERS_USERS_DB_START_TIMEOUT": "0"}
+            refused = run(tmp_path, "serve", **settings, **at_once)
         finally:
             own_server.start()
         assert (answer.status, answer.body["database"]) == (503, "unreachable")
@@ -163,6 +164,7 @@ def test_a_database_that_is_not_migrated(database_url: str, tmp_path: Path) -> N
         ask(database_url, "UPDATE alembic_version SET version_num = '0001'")
         answer = ready(server.port)
         assert (answer.status, words in answer.body["database"]) == (503, True)
+        until(lambda: log_lines(server.log, words))
         assert len(log_lines(server.log, words)) == 1
     said = finding(tmp_path, "migrations", **settings)
     assert said["state"] == "error"
@@ -209,8 +211,9 @@ def test_a_proxy_that_is_not_trusted(tmp_path: Path) -> None:
         assert answer.status == 200
         [warning] = answer.body["warnings"]
         assert "CAREERS_USERS_TRUSTED_PROXY" in warning
+        until(lambda: log_lines(server.log, "Forwarding headers"))
         [line] = log_lines(server.log, "Forwarding headers")
-        assert "(the peer is 127.0.0.1)" in line
+        assert "set CAREERS_USERS_TRUSTED_PROXY=127.0.0.1" in line
         for number in range(10):
             assert client.register(f"user{number}").status == 201
     said = finding(tmp_path, "sign-ins")

@@ -1,7 +1,7 @@
 """What the follow calls take and answer."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, validates_schema
@@ -82,6 +82,11 @@ class FollowsQuerySchema(BodySchema):
 class IdsField(Text):
     """Numbers of users, separated by commas; each counts once."""
 
+    openapi: ClassVar[dict[str, Any]] = {
+        "pattern": r"^([1-9][0-9]{0,17}(,[1-9][0-9]{0,17})*)?$",
+        "example": "1,2,3",
+    }
+
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         words = super()._deserialize(value, attr, data, **kwargs).split(",")
         if words == [""]:
@@ -97,7 +102,7 @@ class IdsField(Text):
 class RelationshipsQuerySchema(BodySchema):
     """Query of `GET relationships/`: which users."""
 
-    ids = IdsField(load_default=[])
+    ids = IdsField(load_default=list)
 
 
 class RelationshipSchema(Schema):

@@ -13,6 +13,7 @@ from tests.cli.running import done, lines_of_json, refused, run
 from tests.served import wrong_counters
 
 ANOTHER = "a better password"
+REGISTRATION = {"password": PASSWORD, "password_confirm": PASSWORD}
 
 
 def status_of_login(api: Api, username: str, password: str = PASSWORD) -> int:
@@ -189,8 +190,10 @@ def test_delete_asks_and_keeps_the_counters_of_others_exact(
     ]
     assert numbers == [(1, 0), (0, 1)]
     assert api.get("").json["batch_info"]["total_users"] == 2
-    # The name is free again, and its new owner is somebody else.
-    assert api.register("alice").id > carol.id
+    # The address is free again, and the name reserved for a time.
+    assert api.register("alicia", email="alice@example.com").id > carol.id
+    wanted = {**REGISTRATION, "username": "alice", "email": "other@example.com"}
+    assert api.post("register/", wanted).json["code"] == "username_taken"
 
 
 def test_delete_while_others_follow_and_unfollow(

@@ -11,10 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests import served
-from tests.browser import chromium
 from tests.served import KEY, PASSWORDS, Server
-
-__all__ = ["chromium"]
 
 pytestmark = pytest.mark.browser
 
