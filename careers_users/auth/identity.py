@@ -139,6 +139,12 @@ def _authenticate(statement: Select[*tuple[Any, ...]] = queries.VIEWER) -> None:
         service.confirm_rotation(claims)
 
 
+@jwt.token_in_blocklist_loader
+def _is_over(_header: dict[str, Any], payload: dict[str, Any]) -> bool:
+    """Ask the same for views that Flask-JWT-Extended's own decorators guard."""
+    return queries.viewer(tokens.claims_of(payload)) is None
+
+
 def _answers(refusal: type[ServiceError]) -> Callable[..., Response]:
     return lambda *_: error_response(refusal())
 

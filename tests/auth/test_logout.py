@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_jwt_extended import jwt_required
 
 from tests.api import PASSWORD, Account, Api
 from tests.auth.backstage import (
@@ -227,3 +228,15 @@ def test_two_devices_that_log_each_other_out_at_once_both_end(api: Api) -> None:
         assert set(statuses) <= {200, 401}
         assert_is_over(api, phone)
         assert_is_over(api, tablet)
+
+
+def test_views_that_flask_jwt_extended_guards_know_of_it(app: Flask, api: Api) -> None:
+    @app.get("/guarded/")
+    @jwt_required()  # type: ignore[untyped-decorator]
+    def guarded() -> dict[str, str]:
+        return {}
+
+    alice = api.register("alice")
+    assert api.get("/guarded/", token=alice.access).status_code == 200
+    api.post("logout/", {"refresh": alice.refresh}, token=alice.access)
+    assert api.get("/guarded/", token=alice.access).json["code"] == "token_revoked"
