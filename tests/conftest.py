@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from flask import Flask
 
-from careers_users import create_app
+from careers_users import create_app, notices
 from careers_users.extensions import db
 from config import TestConfig
 from tests import browser, postgres
@@ -87,6 +87,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     migrate(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _nothing_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget between tests what a process has noticed for all its applications."""
+    monkeypatch.setattr(notices, "_notices", {})
 
 
 @pytest.fixture
