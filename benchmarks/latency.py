@@ -15,15 +15,13 @@ import json
 import os
 import platform
 import random
-import secrets
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +37,7 @@ from benchmarks.dataset import (
     add_size_options,
     fill,
 )
+from benchmarks.serving import served
 from careers_users.http import BASE_PATH
 from careers_users.settings import normalise_database_url
 from tests import postgres
@@ -51,15 +50,11 @@ LIMITED = (
     "followers of the celebrity, first batch",
     "followers of the celebrity, deep",
 )
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("results") / "latency.json"
 WARM_UP = 20
-START_SECONDS = 60
-STOP_SECONDS = 30
 # No call is measured for longer than this, however slow it is.
 CALL_SECONDS = 30
 BATCH = 20
-SERVE = "from careers_users.commands import main; main()"
 
 Paths = Callable[["Client", Size], Iterator[str]]
 _Answer = tuple[int, bytes]
@@ -193,45 +188,6 @@ def measure(client: Client, paths: Iterator[str], requests: int) -> Figures:
 
 
 # ------------------------------------------------------------------------------ service
-
-
-@contextmanager
-def served(url: str) -> Iterator[int]:
-    """Serve the database at `url` with one process; give the port."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("CAREERS_USERS_")
-    } | {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": secrets.token_hex(32)}
-    command = [sys.executable, "-c", SERVE, "serve", "--host", "127.0.0.1"]
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            [*command, "--port", "0", "--processes", "1"],
-            cwd=ROOT,
-            env=environment,
-            stderr=log,
-        )
-        try:
-            yield _port(process, log)
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _port(process: subprocess.Popen[bytes], log: Any) -> int:
-    """Return the port that the service says it listens on."""
-    given_up = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < given_up:
-        log.seek(0)
-        _, found, rest = log.read().partition("Listening on http://127.0.0.1:")
-        if found and " " in rest:
-            return int(rest.partition(" ")[0])
-        time.sleep(0.05)
-    log.seek(0)
-    raise SystemExit(f"The service does not start:\n{log.read()}")
 
 
 def kind_of(url: str) -> str:
