@@ -106,8 +106,8 @@ def _disturbed(loads: Mapping[str, Loads]) -> Iterator[str]:
         if rate < DISTURBED * usual:
             yield (
                 f"**The ratio of {name} is not to be trusted**: the bare route "
-                f"answered {rate:,.0f} requests/s beside it, and {usual:,.0f} in the middle of "
-                "all calls, so something else kept the machine busy meanwhile.\n"
+                f"answered {rate:,.0f} requests/s beside it, and {usual:,.0f} in the "
+                "middle of all calls, so the machine was busy with something else.\n"
             )
 
 
