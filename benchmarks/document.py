@@ -1,5 +1,6 @@
 """Writes docs/performance.md and its charts out of the figures of one run."""
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 CHARTS = ROOT / "docs" / "charts"
 NOTES = Path(__file__).with_name("notes.md")
 ARGON2_LEAST = 0.9
+DISTURBED = 0.6
+QUIET_LOAD = 1.0
 SECONDS_MOST, MEGABYTES_MOST = 1.5, 120
 KINDS = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
@@ -56,6 +59,12 @@ def _head(result: Mapping[str, Any]) -> Iterator[str]:
     )
     machine = ", ".join(f"{name}: {value}" for name, value in result["machine"].items())
     yield f"- {machine}.\n"
+    if float(result["machine"]["load before"]) > QUIET_LOAD:
+        yield (
+            "**The machine had other work before and during this run.** That lengthens "
+            "the p99 most, and ratios of single calls may be off by a third either "
+            "way.\n"
+        )
 
 
 def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
@@ -77,10 +86,29 @@ def _against_bare(loads: Mapping[str, Loads]) -> Iterator[str]:
     head = ["call", "requests/s", "bare", "ratio", "demanded", "reached"]
     head += ["median, ms", "p99, ms", "p99 : median", "bytes"]
     yield from _table(head, (_bare_row(call, loads[call.name]) for call in CALLS))
+    yield from _disturbed(loads)
     yield (
         f"p99 should be under {P99_MOST:g} times the median. The demanded figure of "
         "login is not one of bare: see below.\n"
     )
+
+
+def _disturbed(loads: Mapping[str, Loads]) -> Iterator[str]:
+    """Say where the bare route, the same for all calls, was served far less often."""
+    served = {
+        call.name: figures.middle(
+            loads[call.name], bare(figures.best_threads(loads[call.name]))
+        )
+        for call in CALLS
+    }
+    usual = statistics.median(served.values())
+    for name, rate in served.items():
+        if rate < DISTURBED * usual:
+            yield (
+                f"**The ratio of {name} is not to be trusted**: the bare route "
+                f"answered {rate:,.0f} requests/s beside it, and {usual:,.0f} in the "
+                "middle of all calls, so the machine was busy with something else.\n"
+            )
 
 
 def _bare_row(call: Call, loads: Loads) -> list[str]:
@@ -124,7 +152,8 @@ def _peer_row(call: Call, loads: Loads) -> list[str]:
     for peer, least in zip(("drf", "fastapi"), call.demanded[1:], strict=True):
         found = figures.ratio(loads, mine, peer)
         row.append(f"{figures.middle(loads, peer):,.1f}")
-        row.append("" if found is None else f"{found:.1f}")
+        shown = "" if found is None else f"{found:.1f}"
+        row.append(shown if figures.middle(loads, peer) else f"over {shown}")
         row += [f"{least:g}", _verdict(found, least)] if least else ["", ""]
     return row
 
