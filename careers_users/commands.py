@@ -32,7 +32,8 @@ def _make_app() -> Flask:
     settings = _settings()
     app = create_app(settings)
     words = click.get_current_context().command_path.split()
-    needs_database = words[1:2] not in (["keys"], ["openapi"])
+    # Of a command that does not exist the words are the program's name alone.
+    needs_database = len(words) > 1 and words[1] not in ("keys", "openapi")
     if settings.embedded and needs_database:  # Nobody migrates that but we.
         with _stopping():
             prepare_database(app, settings)

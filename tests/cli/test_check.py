@@ -172,3 +172,11 @@ def test_sign_ins_from_one_private_address_look_like_a_proxy(
     if state == "warning":
         advice = "Set CAREERS_USERS_TRUSTED_PROXY=10.0.0.7 if it is one."
         assert findings["sign-ins"].advice == advice
+
+
+def test_a_command_that_does_not_exist_leaves_nothing_behind(tmp_path: Path) -> None:
+    result = run(tmp_path, "nonsense")
+    assert result.returncode == 2
+    assert "No such command" in result.stderr
+    assert "Migrated" not in result.stderr
+    assert not list(tmp_path.rglob("*.db"))
