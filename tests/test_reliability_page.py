@@ -11,7 +11,9 @@ def test_the_page_and_the_tests_name_the_same_promises() -> None:
     there = {
         (path.name, name)
         for path in ROOT.glob("tests/stress/test_*.py")
-        for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.M)
+        for name in re.findall(
+            r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE
+        )
     }
     assert set(named) == there
     assert len(named) == len(there)
