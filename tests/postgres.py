@@ -60,6 +60,7 @@ class Server:
     programs: Path | None = None
     directory: Path = Path()
     options: dict[str, Any] = field(default_factory=dict)  # of child processes
+    configured: set[str] = field(default_factory=set)  # names of settings
 
     def url(self, database: str) -> str:
         """The URL of a database."""
@@ -104,7 +105,7 @@ class Server:
         for attempts_left in range(ATTEMPTS)[::-1]:
             # Systems use higher ports for outgoing connections: it will not be taken.
             port = urlsplit(self.admin).port or 20000 + secrets.randbelow(10000)
-            words = ("start", "-w", "-o", f"-p {port}{SETTINGS}")
+            words = ("start", "-w", "-o", f"-p {port}{self._settings()}")
             if not self._run("pg_ctl", *words, check=not attempts_left):
                 self.admin = f"postgresql://careers_users@127.0.0.1:{port}/postgres"
                 return
@@ -123,7 +124,13 @@ class Server:
         for name, value in settings.items():
             order = SQL("ALTER SYSTEM SET {} = {}")
             self._order(order.format(Identifier(name), Constant(value)))
+            self.configured.add(name)
         self.restart()
+
+    def _settings(self) -> str:
+        """What it is told at its start, which would outdo what it was configured to."""
+        names = "|".join(map(re.escape, self.configured)) or "(?!)"
+        return re.sub(rf" -c (?:{names})=\S*", "", SETTINGS)
 
     def _run(self, program: str, *words: str, check: bool = True) -> str:
         """Run a program; if it fails raise, or return, the end of the log."""

@@ -117,6 +117,14 @@ def test_a_restart_ends_connections_and_keeps_the_address(
     assert server.url("postgres") == url
 
 
+def test_a_setting_is_as_it_was_configured(server: postgres.Server) -> None:
+    show = "SELECT current_setting('synchronous_commit'), current_setting('fsync')"
+    assert rows(server.admin, show) == [("off", "off")]
+    server.configure(synchronous_commit="on", work_mem="5MB")
+    assert rows(server.admin, show) == [("on", "off")]
+    assert rows(server.admin, "SHOW work_mem") == [("5MB",)]
+
+
 def test_a_stopped_server_refuses_connections(server: postgres.Server) -> None:
     server.stop()
     assert server.pid is None
