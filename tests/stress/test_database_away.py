@@ -1,0 +1,154 @@
+"""Database away. PostgreSQL restarted, not there yet, and full of other connections."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Literal
+
+import pytest
+
+from careers_users.database import IDLE_SECONDS
+from tests import postgres, served
+from tests.stress.conftest import Serve
+from tests.stress.faults import (
+    assert_documented,
+    assert_nothing_by_halves,
+    order,
+    own_postgresql,
+    readers,
+)
+from tests.stress.load import Caller, Load, Outcome, Writer, assert_kept
+
+MODES: tuple[Literal["fast", "immediate"], ...] = ("fast", "immediate")
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Server]:
+    """The PostgreSQL server that goes away in these tests."""
+    with own_postgresql(tmp_path_factory.mktemp("own")) as own:
+        yield own
+
+
+@pytest.fixture
+def url(server: postgres.Server) -> Iterator[str]:
+    """An empty database on it."""
+    name = f"careers_{next(_numbers)}"
+    yield server.create(name, "template")
+    server.drop(name)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("mode", MODES)
+def test_restart_under_load(
+    mode: Literal["fast", "immediate"],
+    server: postgres.Server,
+    url: str,
+    serve: Serve,
+    figures: dict[str, str],
+    whole: bool,
+) -> None:
+    """While PostgreSQL restarts, clients get 503 with `Retry-After` and nothing else;
+    then the service goes on by itself, and nothing that it acknowledged is lost."""
+    service = serve(url)
+    with Caller(service.port) as caller:
+        assert caller.register("star").status == 201
+    writers = [Writer(f"w{n}", "star") for n in range(4)]
+    reading = readers("star", 2)
+    slowest = 0.0
+    with Load(service.port, *writers, *reading, pause=0.005) as load:
+        for _ in range(2 if whole else 1):
+            load.wait_for(40, 201)
+            server.stop(mode)
+            load.wait_for(20, 503)
+            server.start()
+            back = time.monotonic()
+            load.wait_for(40, 201)
+            slowest = max(slowest, first_write(load, back) - back)
+    assert_documented(load.outcomes, 200, 201, 503)
+    assert "Traceback" not in service.log
+    figures["calls"] = f"{len(load.outcomes):,}"
+    figures["503"] = f"{load.statuses()[503]:,}"
+    figures["kept"] = f"{assert_kept(url, *writers):,}"
+    assert_nothing_by_halves(url, *writers)
+    figures["first write after"] = f"{slowest:.2f} s"
+
+
+def first_write(load: Load, since: float) -> float:
+    """Return when the first write was acknowledged that was begun after a moment."""
+    calls = [c for c in load.outcomes if c.status == 201 and c.started > since]
+    return min(call.started + call.seconds for call in calls)
+
+
+def is_past(moment: float) -> bool:
+    """Tell whether a moment of the monotonic clock has passed."""
+    return time.monotonic() > moment
+
+
+@pytest.mark.quick
+def test_restart_while_idle(
+    server: postgres.Server, url: str, serve: Serve, figures: dict[str, str]
+) -> None:
+    """A restart of PostgreSQL while nobody asks anything goes unnoticed: no call after
+    it fails, reads or writes, on any connection."""
+    service = serve(url)
+    calls = 0
+    for mode in (None, *MODES):
+        if mode is not None:
+            idle_until = time.monotonic() + IDLE_SECONDS
+            server.restart(mode)
+            served.until(partial(is_past, idle_until))
+
+        def call(number: int, mode: str | None = mode) -> Outcome:
+            with Caller(service.port) as caller:
+                if number % 2:
+                    return caller.call("GET", "")
+                return caller.register(f"after_{mode}_{number}")
+
+        # More than there are threads, so that each connection is used.
+        outcomes = served.at_once(call, range(24))
+        assert_documented(outcomes, 200, 201)
+        calls += len(outcomes)
+    assert "ERROR" not in service.log
+    figures["restarts"] = str(len(MODES))
+    figures["calls, none failed"] = str(calls)
+
+
+@pytest.mark.quick
+def test_start_before_the_database(
+    server: postgres.Server, url: str, serve: Serve, figures: dict[str, str]
+) -> None:
+    """A service that is started before its database says so, waits for it, and then
+    serves."""
+    server.stop()
+    service = serve(url)
+    served.until(lambda: "Waiting 30 s" in service.log)
+    assert "can't be reached" in service.log
+    server.start()
+    back = time.monotonic()
+    with Caller(service.port) as caller:
+        assert caller.register("early").status == 201
+    figures["served after"] = f"{time.monotonic() - back:.1f} s"
+    assert "Traceback" not in service.log
+
+
+def test_too_many_connections(url: str, serve: Serve, figures: dict[str, str]) -> None:
+    """When PostgreSQL takes no more connections, calls for which there is none are 503
+    with `Retry-After`, the others are served, and all are once there is room."""
+    roles = "pg_read_all_data, pg_write_all_data"
+    order(url, f"CREATE ROLE clerk LOGIN CONNECTION LIMIT 2 IN ROLE {roles}")
+    service = serve(url.replace("careers_users@", "clerk@"))
+    works = readers("star", 6)
+    with Caller(service.port) as caller:
+        assert caller.register("star").status == 201
+    with Load(service.port, *works, pause=0.005) as load:
+        load.wait_for(20, 503)
+        load.wait_for(20, 200)
+        order(url, "ALTER ROLE clerk CONNECTION LIMIT -1")
+        roomy = time.monotonic()
+        load.wait_for(100, 200)
+    assert_documented(load.outcomes, 200, 503)
+    later = [call for call in load.outcomes if call.started > roomy]
+    assert_documented(later, 200)
+    figures["503"] = f"{load.statuses()[503]:,} of {len(load.outcomes):,} calls"
