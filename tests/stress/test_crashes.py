@@ -49,7 +49,7 @@ def test_all_processes_killed_under_writers(
             assert caller.register(star).status == 201
         alive = [Writer(f"w{life}_{n}", star) for n in range(WRITERS)]
         with Load(server.port, *alive) as load:
-            load.wait_for(25, 201)
+            load.wait_for(20, 201)
             server.kill()
         assert_documented(load.outcomes, NO_REPLY, 200, 201)
         writers += alive
