@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import served
+from tests import postgres, served
 from tests.served import Server
-from tests.stress import page
+from tests.stress import faults, page
 
 Serve = Callable[..., Server]
 TOLD = pytest.StashKey[dict[str, str]]()
@@ -54,6 +54,15 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             return stack.enter_context(server)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def own_postgresql(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[postgres.Server]:
+    """A PostgreSQL server to be mistreated, with a migrated database `template`."""
+    with faults.own_postgresql(tmp_path_factory.mktemp("own")) as server:
+        yield server
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

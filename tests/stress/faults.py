@@ -87,10 +87,10 @@ def assert_nothing_by_halves(url: str, *writers: Writer) -> None:
 
 @contextmanager
 def own_postgresql(folder: Path) -> Iterator[postgres.Server]:
-    """A PostgreSQL server to be mistreated, with a migrated database `template`.
+    """Start what the fixture of that name is; the test is skipped if that is unwanted.
 
-    Unlike that of the other tests it acknowledges a commit only when it has written it
-    down, as PostgreSQL does by default.
+    Unlike the server of the other tests it acknowledges a commit only when it has
+    written it down, as PostgreSQL does by default.
     """
     if "postgresql" not in KINDS:
         pytest.skip("PostgreSQL is left out of this run; the header says so")

@@ -15,7 +15,6 @@ from tests.stress.faults import (
     assert_documented,
     assert_nothing_by_halves,
     order,
-    own_postgresql,
     readers,
 )
 from tests.stress.load import Caller, Load, Outcome, Writer, assert_kept
@@ -24,19 +23,12 @@ MODES: tuple[Literal["fast", "immediate"], ...] = ("fast", "immediate")
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Server]:
-    """The PostgreSQL server that goes away in these tests."""
-    with own_postgresql(tmp_path_factory.mktemp("own")) as own:
-        yield own
-
-
 @pytest.fixture
-def url(server: postgres.Server) -> Iterator[str]:
-    """An empty database on it."""
+def url(own_postgresql: postgres.Server) -> Iterator[str]:
+    """An empty database on the server that goes away."""
     name = f"careers_{next(_numbers)}"
-    yield server.create(name, "template")
-    server.drop(name)
+    yield own_postgresql.create(name, "template")
+    own_postgresql.drop(name)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +36,7 @@ def url(server: postgres.Server) -> Iterator[str]:
 )
 def test_restart_under_load(
     mode: Literal["fast", "immediate"],
-    server: postgres.Server,
+    own_postgresql: postgres.Server,
     url: str,
     serve: Serve,
     figures: dict[str, str],
@@ -58,9 +50,9 @@ def test_restart_under_load(
     reading = readers("star", 2)
     with Load(service.port, *writers, *reading, pause=0.005) as load:
         load.wait_for(40, 201)
-        server.stop(mode)
+        own_postgresql.stop(mode)
         load.wait_for(20, 503)
-        server.start()
+        own_postgresql.start()
         back = time.monotonic()
         load.wait_for(40, 201)
         recovered = first_write(load, back) - back
@@ -85,7 +77,7 @@ def is_past(moment: float) -> bool:
 
 
 def test_restart_while_idle(
-    server: postgres.Server, url: str, serve: Serve, figures: dict[str, str]
+    own_postgresql: postgres.Server, url: str, serve: Serve, figures: dict[str, str]
 ) -> None:
     """A restart of PostgreSQL while nobody asks anything goes unnoticed: no call after
     it fails, reads or writes, on any connection."""
@@ -94,7 +86,7 @@ def test_restart_while_idle(
     for mode in (None, *MODES):
         if mode is not None:
             idle_until = time.monotonic() + IDLE_SECONDS
-            server.restart(mode)
+            own_postgresql.restart(mode)
             served.until(partial(is_past, idle_until))
 
         def call(number: int, mode: str | None = mode) -> Outcome:
@@ -113,15 +105,15 @@ def test_restart_while_idle(
 
 
 def test_start_before_the_database(
-    server: postgres.Server, url: str, serve: Serve, figures: dict[str, str]
+    own_postgresql: postgres.Server, url: str, serve: Serve, figures: dict[str, str]
 ) -> None:
     """A service that is started before its database says so, waits for it, and then
     serves."""
-    server.stop()
+    own_postgresql.stop()
     service = serve(url)
     served.until(lambda: "Waiting 30 s" in service.log)
     assert "can't be reached" in service.log
-    server.start()
+    own_postgresql.start()
     back = time.monotonic()
     with Caller(service.port) as caller:
         assert caller.register("early").status == 201

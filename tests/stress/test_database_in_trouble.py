@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from careers_users.setting_kinds import normalise_database_url
-from tests import served
+from tests import postgres, served
 from tests.served import PASSWORDS, Server
 from tests.stress.conftest import Serve
 from tests.stress.faults import (
     assert_documented,
     assert_nothing_by_halves,
     order,
-    own_postgresql,
     readers,
     workers,
 )
@@ -54,7 +54,7 @@ def prepare(port: int) -> str:
 def assert_only_reads(port: int, token: str) -> None:
     """Hold: all kinds of writes are 503, all kinds of reads are served."""
     password = PASSWORDS["password"]
-    writes = (
+    writes: tuple[tuple[str, str, Any], ...] = (
         ("POST", "login/", {"username": "member", "password": password}),
         ("PATCH", "me/", {"bio": "Hello"}),
         ("POST", "follow/", {"username": "star"}),
@@ -171,17 +171,18 @@ def on_small_disk(
             shutil.copy(request.getfixturevalue("sqlite_template"), disk / "test.db")
             yield disk, f"sqlite:///{disk}/test.db"
         return
-    with (
-        own_postgresql(tmp_path / "own") as own,
-        small_disk(own.directory / "small", own.directory) as disk,
-    ):
-        url = own.url("careers")
+    own: postgres.Server = request.getfixturevalue("own_postgresql")
+    with small_disk(own.directory / "small", own.directory) as disk:
         order(
             own.admin,
             f"CREATE TABLESPACE small LOCATION '{disk}'",
-            "CREATE DATABASE careers TEMPLATE template TABLESPACE small",
+            "CREATE DATABASE small TEMPLATE template TABLESPACE small",
         )
-        yield disk, url
+        try:
+            yield disk, own.url("small")
+        finally:
+            own.drop("small")
+            order(own.admin, "DROP TABLESPACE small")
 
 
 def test_disk_full(
