@@ -129,6 +129,7 @@ def test_read_only(database_url: str, serve: Serve, figures: dict[str, str]) -> 
     assert_back(service.port, token)
     assert_documented(reading.outcomes, 200)
     assert_documented(writing.outcomes, 200, 201, 503)
+    assert "Traceback" not in service.log
     assert_kept(database_url, *writers)
     figures["writes refused"] = f"{writing.statuses()[503]:,}"
     figures["reads served"] = f"{len(reading.outcomes):,}"
@@ -209,6 +210,7 @@ def test_disk_full(
             roomy = time.monotonic()
             writing.wait_for(20, 201)
         assert "has no room left to write" in service.log
+        assert "Traceback" not in service.log
         assert_documented(reading.outcomes, 200)
         assert_documented(writing.outcomes, 200, 201, 503)
         assert_documented(since(writing, roomy), 200, 201)
@@ -265,6 +267,7 @@ def test_locks_held_elsewhere(
         with locked(database_url, "ACCESS EXCLUSIVE"), Caller(service.port) as caller:
             assert_documented([caller.call("GET", "star/")], 503)
     assert_documented(register_at_once(service.port, "after", 24), 201)
+    assert "Traceback" not in service.log
     figures["lock timeout"] = f"{LOCK_TIMEOUT} s"
     figures["slowest 503"] = f"{slowest:.2f} s"
 
@@ -326,5 +329,6 @@ def test_pool_exhausted(
         assert_documented(healthy, 200)
         assert_documented(holding.result(), 201)
         assert_documented(register_at_once(service.port, "after", 16), 201)
+    assert "Traceback" not in service.log
     figures["pool timeout"] = f"{POOL_TIMEOUT} s"
     figures["503 after"] = f"{refused.seconds:.2f} s"
