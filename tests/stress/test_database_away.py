@@ -59,7 +59,7 @@ def test_restart_under_load(
     assert_documented(load.outcomes, 200, 201, 503)
     assert "Traceback" not in service.log
     figures["calls"] = f"{len(load.outcomes):,}"
-    figures["503"] = f"{load.statuses()[503]:,}"
+    figures["answers of 503"] = f"{load.statuses()[503]:,}"
     figures["kept"] = f"{assert_kept(url, *writers):,}"
     assert_nothing_by_halves(url, *writers)
     figures["first write after"] = f"{recovered:.2f} s"
@@ -139,4 +139,6 @@ def test_too_many_connections(url: str, serve: Serve, figures: dict[str, str]) -
     assert_documented(load.outcomes, 200, 503)
     later = [call for call in load.outcomes if call.started > roomy]
     assert_documented(later, 200)
-    figures["503"] = f"{load.statuses()[503]:,} of {len(load.outcomes):,} calls"
+    figures["answers of 503"] = (
+        f"{load.statuses()[503]:,} of {len(load.outcomes):,} calls"
+    )
