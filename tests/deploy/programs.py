@@ -12,6 +12,7 @@ from pathlib import Path
 PACKAGES = {
     "nginx": "nginx",
     "openssl": "openssl",
+    "pgbouncer": "pgbouncer",
     "psql": "postgresql-client",
     "pg_dump": "postgresql-client",
     "pg_restore": "postgresql-client",
