@@ -17,7 +17,7 @@ from careers_users.extensions import db
 
 # Any number, the same in all versions: who migrates holds PostgreSQL's lock of it.
 ADVISORY_LOCK = 4_270_118_921
-# How many seconds to wait for another process that is migrating: it may have much to do.
+# How long to wait for another process that is migrating: it may have much to do.
 SQLITE: dict[str, Any] = {"timeout": 600}
 # PgBouncer would leave what is prepared to a connection of somebody else's.
 POSTGRESQL: dict[str, Any] = {"prepare_threshold": None}

@@ -64,12 +64,14 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Se
 
     And one `template_plain`, on which pg_trgm is missing.
     """
-    with postgres.server(tmp_path_factory.mktemp("postgresql")) as server:
-        with pgbouncer.if_asked_for(server):
-            migrate(driver_url(server.create("template")))
-            migrate(driver_url(server.create("template_plain")))
-            drop_pg_trgm(server.url("template_plain"))
-            yield server
+    with (
+        postgres.server(tmp_path_factory.mktemp("postgresql")) as server,
+        pgbouncer.if_asked_for(server),
+    ):
+        migrate(driver_url(server.create("template")))
+        migrate(driver_url(server.create("template_plain")))
+        drop_pg_trgm(server.url("template_plain"))
+        yield server
 
 
 def driver_url(url: str) -> str:

@@ -1,8 +1,8 @@
 """Debian's PgBouncer with our example file, in front of the tests' PostgreSQL.
 
 With CAREERS_USERS_TEST_PGBOUNCER=1 every test that serves a PostgreSQL database goes
-through it. What is changed of `deploy/ha/pgbouncer.ini` is addresses, and that roles need
-no passwords here.
+through it. What is changed of `deploy/ha/pgbouncer.ini` is addresses, and that roles
+need no passwords here.
 """
 
 import json

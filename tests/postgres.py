@@ -77,7 +77,7 @@ class Server:
         return parts._replace(netloc=f"{who}@127.0.0.1:{self.bouncer}").geturl()
 
     def create(self, name: str, template: str | None = None) -> str:
-        """Create a database, perhaps as a copy of another one; return its served URL."""
+        """Create a database, perhaps as a copy of another; return its served URL."""
         source = "template0" if template is None else self.prefix + template
         leftovers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         self._order(leftovers + " WHERE datname = %s AND usename IS NOT NULL", [source])
