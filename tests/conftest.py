@@ -41,6 +41,11 @@ def pytest_report_header() -> list[str]:
     return [f"databases: {', '.join(KINDS)}{note}", *lines]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out, visibly, what needs a program that is not here."""
+    programs.require(item)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run whatever uses a database on each kind of them."""
     if "database_kind" in metafunc.fixturenames:

@@ -49,13 +49,14 @@ def if_asked_for(server: postgres.Server) -> AbstractContextManager[None]:
     return in_front_of(server) if IS_ASKED_FOR else nullcontext()
 
 
-def configuration(home: Path, server: postgres.Server, port: int) -> str:
+def configuration(home: Path, server: postgres.Server, port: int, size: int) -> str:
     """Return the example file for a server, with all its paths in `home`."""
     text = EXAMPLE.read_text("utf-8")
     backend = urlsplit(server.admin).port
     for old, new in (
         ("host=127.0.0.1 port=5432", f"host=127.0.0.1 port={backend}"),
         ("listen_port = 6432", f"listen_port = {port}"),
+        ("default_pool_size = 20", f"default_pool_size = {size}"),
         ("auth_type = scram-sha-256", "auth_type = trust\nauth_user = careers_users"),
         ("/etc/pgbouncer/userlist.txt", f"{home}/userlist.txt"),
     ):
@@ -65,33 +66,44 @@ def configuration(home: Path, server: postgres.Server, port: int) -> str:
 
 
 @contextmanager
-def in_front_of(server: postgres.Server) -> Iterator[None]:
-    """Let a PgBouncer stand in front of the tests' own server meanwhile."""
+def in_front_of(server: postgres.Server, size: int = 20) -> Iterator[None]:
+    """Let a PgBouncer stand in front of the tests' own server meanwhile.
+
+    It has `size` connections for each database.
+    """
     assert server.programs is not None, "the server of TEST_DATABASE_URL is not ours"
-    with psycopg.connect(server.admin, autocommit=True) as connection:
-        for limit in LIMITS:
-            connection.execute(f"ALTER ROLE careers_users SET {limit}".encode())
+    before = server.bouncer
+    _alter_role(server, *(f"SET {limit}" for limit in LIMITS))
     home = Path(tempfile.mkdtemp(prefix="careers-users-pgbouncer-", dir="/tmp"))
     (home / "userlist.txt").write_text('"careers_users" ""\n')
     try:
-        guard, server.bouncer = _start(home, server)
+        guard, server.bouncer = _start(home, server, size)
         try:
             yield
         finally:
-            server.bouncer = None
+            server.bouncer = before
             guard.communicate(b"\n", timeout=PATIENCE)
     finally:
         shutil.rmtree(home)
+        if before is None:
+            _alter_role(server, "RESET ALL")
+
+
+def _alter_role(server: postgres.Server, *orders: str) -> None:
+    with psycopg.connect(server.admin, autocommit=True) as connection:
+        for order in orders:
+            connection.execute(f"ALTER ROLE careers_users {order}".encode())
 
 
 def _start(
-    home: Path, server: postgres.Server
-) -> "tuple[subprocess.Popen[bytes], int]":
+    home: Path, server: postgres.Server, size: int
+) -> tuple["subprocess.Popen[bytes]", int]:
     command = [programs.path("pgbouncer"), str(home / "pgbouncer.ini")]
     arguments = json.dumps([command, server.options])
     for _ in range(ATTEMPTS):
         port = 20000 + secrets.randbelow(10000)
-        (home / "pgbouncer.ini").write_text(configuration(home, server, port))
+        text = configuration(home, server, port, size)
+        (home / "pgbouncer.ini").write_text(text)
         (home / "log").write_text("")
         if server.options:
             for path in (home, *home.iterdir()):

@@ -26,6 +26,7 @@ from tests import postgres
 from tests.activity.sender import leave_rows
 from tests.api import Api
 from tests.auth.backstage import change_user
+from tests.conftest import driver_url
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120  # Seconds for three upgrades on a busy machine; they take about two.
@@ -54,8 +55,7 @@ def empty(
         yield make_app(f"sqlite:///{tmp_path / 'empty.db'}")
         return
     server: postgres.Server = request.getfixturevalue("postgresql")
-    url = server.create("empty")
-    app = make_app(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    app = make_app(driver_url(server.create("empty")))
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -355,9 +355,8 @@ def test_without_the_right_to_create_extensions_search_still_answers(
     postgresql: postgres.Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     postgresql.create("restricted")
-    # Not through PgBouncer, which knows no `options`.
-    url = restrict(postgresql.url("restricted"))
-    app = make_app(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    url = restrict(postgresql.url("restricted"))  # PgBouncer knows no `options`.
+    app = make_app(driver_url(url))
     try:
         upgrade(app)
         said = capsys.readouterr().err

@@ -99,7 +99,7 @@ def strike(cluster: Cluster, server: Server, url: str, way: str, what: str) -> B
 
 
 def try_way(cluster: Cluster, way: str, url: str, folder: Path) -> list[Blow]:
-    """Serve by a URL through a failover, a return of the dead node, and a switchover."""
+    """Serve by a URL while the leader dies, comes back, and hands over."""
     settings = {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
     with Server(folder, "--processes", "2", **settings) as server:
         assert server.port
