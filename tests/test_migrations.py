@@ -354,9 +354,8 @@ def restrict(url: str) -> str:
 def test_without_the_right_to_create_extensions_search_still_answers(
     postgresql: postgres.Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    postgresql.create("restricted")
-    url = restrict(postgresql.url("restricted"))  # PgBouncer knows no `options`.
-    app = make_app(driver_url(url))
+    postgresql.create("restricted")  # Used directly: PgBouncer knows no `options`.
+    app = make_app(driver_url(restrict(postgresql.url("restricted"))))
     try:
         upgrade(app)
         said = capsys.readouterr().err
