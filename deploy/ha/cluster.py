@@ -78,16 +78,16 @@ def until(
         time.sleep(0.1)
 
 
-def kill(pid: int) -> None:
-    """End a process and all its descendants at once, as a power failure would."""
-    pids = [pid]
-    for one in pids:
+def signal_all(number: signal.Signals, *pids: int) -> None:
+    """Send a signal to processes and all their descendants."""
+    everybody = [*pids]
+    for one in everybody:
         with suppress(OSError):
             children = Path(f"/proc/{one}/task/{one}/children").read_text()
-            pids += map(int, children.split())
-    for one in pids:
+            everybody += map(int, children.split())
+    for one in everybody:
         with suppress(ProcessLookupError):
-            os.kill(one, signal.SIGKILL)
+            os.kill(one, number)
 
 
 class Cluster:
@@ -149,7 +149,7 @@ class Cluster:
         for node in NODES:
             self.kill_node(node)
         for one in self._running.values():
-            kill(one.pid)
+            signal_all(signal.SIGKILL, one.pid)
             one.wait()
         shutil.rmtree(self.home, ignore_errors=True)
 
@@ -288,18 +288,23 @@ class Cluster:
                 return node
         return None
 
-    def kill_node(self, node: str) -> None:
-        """End PostgreSQL and Patroni of a node with kill -9, as if its power failed."""
-        pids = []
-        if node in self._running:
-            pids.append(self._running[node].pid)
+    def _pids(self, node: str) -> list[int]:
+        """Return the processes of a node: Patroni and PostgreSQL's first one."""
+        pids = [self._running[node].pid] if node in self._running else []
         with suppress(OSError, ValueError, IndexError):
             pid_file = self.home / node / "postmaster.pid"
             pids.append(int(pid_file.read_text().split()[0]))
-        for pid in pids:
-            kill(pid)
+        return pids
+
+    def kill_node(self, node: str) -> None:
+        """End all that runs on a node with kill -9, as if its power failed."""
+        signal_all(signal.SIGKILL, *self._pids(node))
         if node in self._running:
             self._running.pop(node).wait()
+
+    def freeze_node(self, node: str) -> None:
+        """Stop all that runs on a node, whose kernel still takes what is sent to it."""
+        signal_all(signal.SIGSTOP, *self._pids(node))
 
     def switch_over(self) -> None:
         """Let the standby lead, as before maintenance, and wait until it does."""
