@@ -1,6 +1,7 @@
 """The configurations an application can be made with; see careers_users/settings.py."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 
 from careers_users.settings import Settings
 
@@ -24,3 +25,7 @@ class TestConfig(Settings):
     db_start_timeout: int = 0
     # Hundreds of users come from one address there; tests of the limits set them.
     ratelimit_enabled: bool = False
+    # The whole suite can be run through PgBouncer: see CONTRIBUTING.md.
+    db_pgbouncer: bool = field(
+        default_factory=lambda: bool(os.environ.get("CAREERS_USERS_TEST_PGBOUNCER"))
+    )

@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from careers_users.extensions import Base
+from careers_users.extensions import THROUGH_PGBOUNCER, Base
 
 Row = Mapping[str, Any]
 Report = Callable[[int], object]
@@ -137,6 +137,10 @@ def refresh_statistics(engine: Engine) -> None:
             connection.exec_driver_sql("ANALYZE")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.invalidate()  # It kept a large cache; the next one does not.
+            return
+        if connection.get_execution_options().get(THROUGH_PGBOUNCER):
+            # One message is one transaction, in which there can be no VACUUM.
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0; ANALYZE")
             return
         connection.exec_driver_sql("SET statement_timeout = 0")
         connection.exec_driver_sql("VACUUM (ANALYZE)")

@@ -72,6 +72,7 @@ def all_of(app: Flask, settings: Settings) -> list[Finding]:
         findings.append(migrated)
         if migrated.state == OK:
             findings.append(_ask("search", lambda: search_index(app)))
+            findings.append(_ask("timeouts", lambda: timeouts(app, settings)))
             findings.append(_ask("clock", lambda: clock_of(database.reader_of(app))))
             findings.append(_ask("sign-ins", lambda: _sign_ins(app, settings)))
     return findings
@@ -82,6 +83,7 @@ def at_start(app: Flask, settings: Settings) -> list[Finding]:
     findings = (
         signing_key(settings),
         search_index(app),
+        timeouts(app, settings),
         clock_of(database.reader_of(app)),
         disk(settings),
     )
@@ -251,6 +253,22 @@ def search_index(app: Flask) -> Finding:
         WARNING,
         "The database has no pg_trgm index: searches read the whole users table.",
         "docs/deployment.md says how to add it.",
+    )
+
+
+def timeouts(app: Flask, settings: Settings) -> Finding:
+    """Look whether reads end in time; through PgBouncer the role must see to it."""
+    if settings.is_sqlite or not settings.db_pgbouncer:
+        return Finding("timeouts", OK, "Every connection is told them.")
+    with database.reader_of(app).connect() as connection:
+        limit = connection.exec_driver_sql("SHOW statement_timeout").scalar_one()
+    if limit != "0":
+        return Finding("timeouts", OK, f"The role's reads take {limit} at most.")
+    return Finding(
+        "timeouts",
+        WARNING,
+        "Through PgBouncer reads have the role's statement_timeout, and it has none.",
+        "Run deploy/postgresql.sql, or: ALTER ROLE ... SET statement_timeout = '30s'.",
     )
 
 

@@ -28,7 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
-from careers_users.extensions import db
+from careers_users.extensions import THROUGH_PGBOUNCER, db
 from careers_users.settings import Settings
 from careers_users.statements import is_fixed, read
 
@@ -83,7 +83,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         _prepare_sqlite(engine)
     else:
         _prepare_postgresql(engine, settings)
-    event.listen(engine, "begin", _begin)
+    _prepare_transactions(engine, settings)
     app.extensions[_READER] = engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
@@ -101,12 +101,29 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
     if settings.is_sqlite:
         options["connect_args"] = {"timeout": settings.db_lock_timeout}
     else:
-        options["connect_args"] = {"connect_timeout": settings.db_connect_timeout}
+        options["connect_args"] = _patience(settings.db_connect_timeout)
         if settings.db_pgbouncer:
             # In transaction mode PgBouncer hands each transaction another server
             # connection, which does not know the statements prepared on the last.
             options["connect_args"]["prepare_threshold"] = None
+            options["execution_options"] = {THROUGH_PGBOUNCER: True}
     return options
+
+
+def _patience(seconds: int) -> dict[str, Any]:
+    """Return what libpq needs to give up a server that has vanished after `seconds`.
+
+    For each host of a URL, and for an answer under way too: a machine that lost its
+    power or its network says nothing, and without these it is waited for for hours.
+    A server that is only slow answers the probes, and is waited for.
+    """
+    return {
+        "connect_timeout": seconds,
+        "keepalives_idle": seconds,
+        "keepalives_interval": 1,
+        "keepalives_count": 1,
+        "tcp_user_timeout": seconds * 1000,  # In milliseconds, unlike the others.
+    }
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -118,30 +135,43 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.execute("PRAGMA cache_size = -16384")
 
 
-def _begin(connection: Connection) -> None:
-    """Begin the transaction of a session; connections of `reader()` have none.
+def _prepare_transactions(engine: Engine, settings: Settings) -> None:
+    """Let the transactions of sessions begin; connections of `reader()` have none."""
+    opening = "BEGIN"
+    if settings.is_sqlite:
+        # One that writes takes the write lock at once. Taking it half way fails at
+        # once, without waiting, when another writer came in between.
+        opening = "BEGIN IMMEDIATE"
+    elif settings.db_pgbouncer:
+        # What is set on a connection would be lost with the next server connection,
+        # or come to somebody else's; what is set in a transaction stays in it. It is
+        # one message, so it costs no time.
+        limits = (f"SET LOCAL {limit}" for limit in _limits(settings))
+        opening = "; ".join(["BEGIN", *limits])
 
-    On SQLite one that writes takes the write lock at once. Taking it half way fails at
-    once, without waiting, when another writer came in between.
-    """
-    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-        return
-    is_sqlite = connection.dialect.name == "sqlite"
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_sqlite else "BEGIN")
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql(opening)
+
+
+def _limits(settings: Settings) -> tuple[str, ...]:
+    return (
+        # Compiling a plan takes longer than any of these statements runs.
+        "jit = off",
+        f"lock_timeout = '{settings.db_lock_timeout}s'",
+        f"statement_timeout = '{settings.db_statement_timeout}s'",
+        f"idle_in_transaction_session_timeout = '{settings.db_statement_timeout}s'",
+    )
 
 
 def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
-    settled = (
-        # Compiling a plan takes longer than any of these statements runs.
-        "SET jit = off;"
-        f"SET lock_timeout = '{settings.db_lock_timeout}s';"
-        f"SET statement_timeout = '{settings.db_statement_timeout}s';"
-        f"SET idle_in_transaction_session_timeout = '{settings.db_statement_timeout}s'"
-    )
+    settled = "; ".join(f"SET {limit}" for limit in _limits(settings))
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
-        connection.execute(settled)
+        if not settings.db_pgbouncer:
+            connection.execute(settled)
 
     @event.listens_for(engine, "checkin")
     def checkin(_connection: Any, record: Any) -> None:
@@ -172,21 +202,13 @@ def probing_engine(settings: Settings, seconds: int) -> Engine:
             creator=lambda: sqlite3.connect(uri, uri=True, timeout=seconds),
             poolclass=NullPool,
         )
-    arguments = {
-        "connect_timeout": seconds,
-        # libpq: the same for a server that has vanished since. Milliseconds, seconds.
-        "tcp_user_timeout": seconds * 1000,
-        "keepalives_idle": seconds,
-        "keepalives_interval": 1,
-        "keepalives_count": 1,
-    }
+    # Too few statements to prepare any, which PgBouncer could not bear either.
+    arguments = {**_patience(seconds), "prepare_threshold": None}
     engine = create_engine(settings.url, poolclass=NullPool, connect_args=arguments)
 
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: object) -> None:
-        connection.autocommit = True
-        connection.execute(f"SET statement_timeout = '{seconds}s'")
-        connection.autocommit = False
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{seconds}s'")
 
     return engine
 

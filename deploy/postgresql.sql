@@ -28,9 +28,10 @@ SELECT format(
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"database" TO :"role";
 
--- The service sets these on each connection itself; PgBouncer in transaction mode does not
--- keep such settings, and then these are in force. The owner has none: a migration or a
--- restore may take its time.
+-- The service sets these on each connection itself. Through PgBouncer in transaction mode
+-- it can do so for its writes only, and for reads these are in force. The owner has none:
+-- a migration or a restore may take its time.
+ALTER ROLE :"role" IN DATABASE :"database" SET jit = off;
 ALTER ROLE :"role" IN DATABASE :"database" SET lock_timeout = '5s';
 ALTER ROLE :"role" IN DATABASE :"database" SET statement_timeout = '30s';
 ALTER ROLE :"role" IN DATABASE :"database" SET idle_in_transaction_session_timeout = '30s';

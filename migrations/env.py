@@ -18,7 +18,9 @@ from careers_users.extensions import db
 # Any number, the same in all versions: who migrates holds PostgreSQL's lock of it.
 ADVISORY_LOCK = 4_270_118_921
 # How long to wait for another process that is migrating: it may have much to do.
-SQLITE_LOCK_SECONDS = 600
+SQLITE: dict[str, Any] = {"timeout": 600}
+# PgBouncer would leave what is prepared to a connection of somebody else's.
+POSTGRESQL: dict[str, Any] = {"prepare_threshold": None}
 # How long a migration waits for a table in use. Everybody else queues behind it, so it
 # had better give up and be run again.
 TABLE_LOCK_SECONDS = 10
@@ -73,7 +75,7 @@ def run() -> None:
         raise CommandError("The migrations look at the database; --sql has none.")
     url = current_app.config["SQLALCHEMY_DATABASE_URI"]
     is_sqlite = url.startswith("sqlite")
-    arguments = {"timeout": SQLITE_LOCK_SECONDS} if is_sqlite else {}
+    arguments = SQLITE if is_sqlite else POSTGRESQL
     engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
     if is_sqlite:
 

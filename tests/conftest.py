@@ -2,6 +2,7 @@
 
 Every test that uses `api` or `app` runs on SQLite and on PostgreSQL. Leave PostgreSQL
 out with CAREERS_USERS_TEST_DATABASES=sqlite, and read in pytest's header that you did.
+CAREERS_USERS_TEST_PGBOUNCER=1 puts a PgBouncer in transaction mode before PostgreSQL.
 """
 
 import itertools
@@ -18,7 +19,7 @@ from flask import Flask
 from careers_users import create_app, notices
 from careers_users.extensions import db
 from config import TestConfig
-from tests import browser, postgres
+from tests import browser, pgbouncer, postgres
 from tests.api import Api
 from tests.browser import chromium
 from tests.deploy import programs
@@ -36,8 +37,13 @@ def pytest_report_header() -> list[str]:
     """Say which databases the tests run on, in which browser, and what is missing."""
     left_out = {"sqlite", "postgresql"} - set(KINDS)
     note = f" (left out: {', '.join(sorted(left_out))})" if left_out else ""
-    lines = [browser.header(), programs.header()]
+    lines = [browser.header(), programs.header(), *pgbouncer.header()]
     return [f"databases: {', '.join(KINDS)}{note}", *lines]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out, visibly, what needs a program that is not here."""
+    programs.require(item)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -63,7 +69,10 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Se
 
     And one `template_plain`, on which pg_trgm is missing.
     """
-    with postgres.server(tmp_path_factory.mktemp("postgresql")) as server:
+    with (
+        postgres.server(tmp_path_factory.mktemp("postgresql")) as server,
+        pgbouncer.if_asked_for(server),
+    ):
         migrate(driver_url(server.create("template")))
         migrate(driver_url(server.create("template_plain")))
         drop_pg_trgm(server.url("template_plain"))

@@ -61,6 +61,7 @@ class Server:
     directory: Path = Path()
     options: dict[str, Any] = field(default_factory=dict)  # of child processes
     configured: set[str] = field(default_factory=set)  # names of settings
+    bouncer: int | None = None  # the port of a PgBouncer that tests go through
 
     def url(self, database: str) -> str:
         """The URL of a database."""
@@ -68,14 +69,22 @@ class Server:
         query = f"?{parts.query}" if parts.query else ""
         return f"postgresql://{parts.netloc}/{quote(self.prefix + database)}{query}"
 
+    def served_url(self, database: str) -> str:
+        """The URL to serve a database by: through PgBouncer, if there is one."""
+        if self.bouncer is None:
+            return self.url(database)
+        parts = urlsplit(self.url(database))
+        who = parts.netloc.rpartition("@")[0]
+        return parts._replace(netloc=f"{who}@127.0.0.1:{self.bouncer}").geturl()
+
     def create(self, name: str, template: str | None = None) -> str:
-        """Create a database, perhaps as a copy of another one; return its URL."""
+        """Create a database, perhaps as a copy of another; return its served URL."""
         source = "template0" if template is None else self.prefix + template
         leftovers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         self._order(leftovers + " WHERE datname = %s AND usename IS NOT NULL", [source])
         order = SQL("CREATE DATABASE {} TEMPLATE {}")
         self._order(order.format(Identifier(self.prefix + name), Identifier(source)))
-        return self.url(name)
+        return self.served_url(name)
 
     def drop(self, name: str) -> None:
         """Drop a database if it exists, whoever is connected to it."""

@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from careers_users.http import BASE_PATH
 from careers_users.setting_kinds import normalise_database_url
+from tests import pgbouncer
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "a signing key for served tests, nothing else"
@@ -49,6 +50,8 @@ T = TypeVar("T")
 def environment(settings: dict[str, str]) -> dict[str, str]:
     """Return this process's environment with these settings of ours, and no others."""
     rest = {name: os.environ[name] for name in os.environ if not OURS.match(name)}
+    if pgbouncer.IS_ASKED_FOR:
+        rest["CAREERS_USERS_DB_PGBOUNCER"] = "true"
     return {**rest, "PYTHONPATH": str(ROOT), **settings}
 
 

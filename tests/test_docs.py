@@ -209,9 +209,11 @@ _PROGRAMS = (
     "apt-get brew curl docker eval export for do done install nginx pg_dump "
     "pg_restore psql python python3 set systemctl unset useradd".split()
 )
+# ... and the services that other packages bring.
+_UNITS = {"nginx", "patroni", "postgresql"}
 # CONTRIBUTING.md shows how to write it.
 _EXAMPLE = "tests/follow/test_follows_me.py"
-_BROUGHT = "careers-users flask mypy pip pytest ruff".split()
+_BROUGHT = "careers-users flask mypy pip pytest python ruff".split()
 
 
 def shell_commands(path: Path) -> set[str]:
@@ -249,4 +251,4 @@ def test_files_named_in_commands_exist(path: Path) -> None:
         file.name.partition("@")[0] for file in (ROOT / "deploy/systemd").iterdir()
     }
     for unit in re.findall(r"systemctl \w+ (?:--now )?'?([\w.-]+)@?", text):
-        assert unit.partition("@")[0] in units | {"nginx"}, unit
+        assert unit.partition("@")[0] in units | _UNITS, unit

@@ -26,6 +26,7 @@ from tests import postgres
 from tests.activity.sender import leave_rows
 from tests.api import Api
 from tests.auth.backstage import change_user
+from tests.conftest import driver_url
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 120  # Seconds for three upgrades on a busy machine; they take about two.
@@ -54,8 +55,7 @@ def empty(
         yield make_app(f"sqlite:///{tmp_path / 'empty.db'}")
         return
     server: postgres.Server = request.getfixturevalue("postgresql")
-    url = server.create("empty")
-    app = make_app(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    app = make_app(driver_url(server.create("empty")))
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -354,8 +354,8 @@ def restrict(url: str) -> str:
 def test_without_the_right_to_create_extensions_search_still_answers(
     postgresql: postgres.Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = restrict(postgresql.create("restricted"))
-    app = make_app(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    postgresql.create("restricted")  # Used directly: PgBouncer knows no `options`.
+    app = make_app(driver_url(restrict(postgresql.url("restricted"))))
     try:
         upgrade(app)
         said = capsys.readouterr().err

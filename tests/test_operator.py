@@ -123,7 +123,7 @@ def test_a_wrong_database_password(own_server: postgres.Server, tmp_path: Path) 
         )
         answer = ready(server.port)
         assert (answer.status, answer.body["database"]) == (503, "access denied")
-        assert log_lines(server.log, words)
+        until(lambda: log_lines(server.log, words))
         assert "sesame" not in server.log
 
 
@@ -141,7 +141,7 @@ def test_a_database_that_is_down(own_server: postgres.Server, tmp_path: Path) ->
         finally:
             own_server.start()
         assert (answer.status, answer.body["database"]) == (503, "unreachable")
-        assert log_lines(server.log, words)
+        until(lambda: log_lines(server.log, words))
         assert ready(server.port).status == 200
     assert (said["state"], words in said["message"]) == ("error", True)
     assert refused.returncode == 69

@@ -8,14 +8,20 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 # Each program, and the Debian package that brings it.
 PACKAGES = {
+    "ip": "iproute2",
+    "iptables": "iptables",
     "nginx": "nginx",
     "openssl": "openssl",
+    "pgbouncer": "pgbouncer",
     "psql": "postgresql-client",
     "pg_dump": "postgresql-client",
     "pg_restore": "postgresql-client",
     "systemd-analyze": "systemd",
+    "unshare": "util-linux",
 }
 # Where Debian keeps what users are not expected to call.
 _PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -46,3 +52,12 @@ def header() -> str:
         return "deployment: all programs are here"
     fate = "FAIL" if are_required() else "are skipped"
     return f"deployment: tests {fate} that need the packages {', '.join(missing)}"
+
+
+def require(item: pytest.Item) -> None:
+    """Skip a test whose programs are missing, or fail it where they are required."""
+    for marker in item.iter_markers("deploy"):
+        for name in marker.args:
+            if find(name) is None:
+                reason = f"needs {name}: install {PACKAGES[name]}"
+                (pytest.fail if are_required() else pytest.skip)(reason)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 import pytest
+import yaml
 
 from careers_users.commands import main
 from careers_users.settings import Settings
@@ -161,6 +162,38 @@ def test_a_wrong_setting_is_not_tried_again(tmp_path: Path) -> None:
     done = run(tmp_path, "serve", PORT="none")
     prevented = unit("careers-users@.service")["RestartPreventExitStatus"]
     assert [str(done.returncode)] == prevented
+
+
+# -- High availability -----------------------------------------------------------------
+
+
+def test_patroni_loses_nothing_and_is_waited_for() -> None:
+    text = text_of("ha/patroni.yml")
+    dcs = yaml.safe_load(text)["bootstrap"]["dcs"]
+    assert dcs["synchronous_mode"] is True
+    # Patroni's own rule; and what docs/high-availability.md says of the service's.
+    assert dcs["loop_wait"] + 2 * dcs["retry_timeout"] <= dcs["ttl"]
+    assert dcs["ttl"] < min(Settings.db_statement_timeout, Settings.db_start_timeout)
+    # A node's own address and the passwords are not in the file that all nodes share.
+    assert not {"name", "restapi"} & yaml.safe_load(text).keys()
+    assert "password:" not in text
+
+
+def test_a_node_says_who_it_is_and_has_no_password_yet() -> None:
+    settings = settings_of(text_of("ha/patroni.env").splitlines())
+    assert settings["PATRONI_NAME"]
+    passwords = {name for name in settings if name.endswith("_PASSWORD")}
+    assert len(passwords) == 3
+    assert {settings[name] for name in passwords} == {""}
+
+
+def test_haproxy_asks_the_nodes_where_they_answer() -> None:
+    text = text_of("ha/haproxy.cfg")
+    node = settings_of(text_of("ha/patroni.env").splitlines())
+    address = node["PATRONI_POSTGRESQL_CONNECT_ADDRESS"]
+    port = node["PATRONI_RESTAPI_CONNECT_ADDRESS"].rpartition(":")[2]
+    assert text.count(f"server node1 {address} check port {port}\n") == 2
+    assert text.count("on-marked-down shutdown-sessions") == 2
 
 
 # -- Windows ---------------------------------------------------------------------------
