@@ -100,7 +100,7 @@ class Operation:
         self.is_service = {"service": []} in security
         content: Any = self._description.get("requestBody", {}).get("content", {})
         self._media_type = next(iter(content), "application/json").encode()
-        described = next(iter(content.values()), {"schema": {}})
+        described: Any = next(iter(content.values()), {"schema": {}})
         self._schema = self._resolve(described["schema"])
         self.takes_body = bool(content)
 
