@@ -1,15 +1,18 @@
 """Clocks. There is one, tests move it, and instances seconds apart agree."""
 
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from careers_users.clock import utcnow
 from tests import served
+from tests.auth.backstage import set_clock
 from tests.served import PASSWORDS
 from tests.stress.conftest import Serve
+from tests.stress.filled import app_on
 from tests.stress.load import Caller, Outcome
 
 # Instances in practice, without NTP for a while.
@@ -71,9 +74,8 @@ def counts(url: str) -> dict[str, int]:
     }
 
 
-@pytest.mark.quick
 def test_one_clock_moves_everything(
-    database_url: str, serve: Serve, tmp_path: Path
+    database_url: str, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All times of the service follow one clock: access tokens end after an hour and
     sessions after seven days, a replaced token has its grace, limits end with their
@@ -84,16 +86,15 @@ def test_one_clock_moves_everything(
     with Caller(server.port) as caller:
         tokens = caller.register("alice").body
         gone = caller.register("gone_soon").body["access"]
-        assert caller.call("DELETE", "me/", PASSWORDS_OF, gone).status == 200
+        password = {"password": PASSWORDS["password"]}
+        assert caller.call("DELETE", "me/", password, gone).status == 200
         _grace(caller, clock, tokens["refresh"])
         _window(caller, clock)
         _expiry(caller, clock)
         caller.close()  # The server thinks that hours have passed without a word.
-    _prune(database_url, clock, tmp_path)
     assert "Traceback" not in server.log
-
-
-PASSWORDS_OF = {"password": PASSWORDS["password"]}
+    server.stop()
+    _prune(database_url, monkeypatch)
 
 
 def _grace(caller: Caller, clock: Clock, first: str) -> None:
@@ -136,25 +137,26 @@ def _expiry(caller: Caller, clock: Clock) -> None:
     assert caller.call("GET", "me/", token=last).status == 200
 
 
-def _prune(url: str, clock: Clock, folder: Path) -> None:
+def _prune(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept is kept for its time, and then no row of it is left."""
     event = "INSERT INTO activity_events (source, id, received_at)"
     served.ask(url, f"{event} SELECT 'x', '1', created_at FROM users LIMIT 1")
-    full = counts(url)
+    full, now = counts(url), utcnow()
     assert all(full.values()), full
-    settings = {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": served.KEY}
-    for seconds, left in (
+    for days, left in (
         (0, set(full)),
         # Tries and sessions are over.
-        (9 * DAY, {"reserved_usernames", "security_events", "activity_events"}),
-        (31 * DAY, {"security_events"}),
-        (100 * DAY, set()),
+        (9, {"reserved_usernames", "security_events", "activity_events"}),
+        (31, {"security_events"}),
+        (100, set()),
     ):
-        clock.set(seconds)
-        for words in (("auth", "prune-tokens"), ("activity", "prune-events")):
-            done = served.run(folder, *words, command=clock.command(), **settings)
-            assert done.returncode == 0, done.stderr
-        assert {name for name, count in counts(url).items() if count} == left, seconds
+        moment = now + timedelta(days=days)
+        set_clock(monkeypatch, moment)
+        with app_on(url) as app:
+            for words in (["auth", "prune-tokens"], ["activity", "prune-events"]):
+                done = app.test_cli_runner().invoke(args=words)
+                assert done.exit_code == 0, done.output
+        assert {name for name, count in counts(url).items() if count} == left, days
 
 
 @pytest.mark.quick
