@@ -15,6 +15,7 @@ from wsgiref.types import WSGIApplication
 
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 
+from careers_users.memory import use_one_arena
 from careers_users.supervisor import STOP_SIGNALS, Supervisor
 from careers_users.worker import Worker
 
@@ -78,6 +79,7 @@ def run(
             "of one process each, on several ports behind a proxy."
         )
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    use_one_arena()
     adjustments = _adjustments(settings)
 
     def serve(ready: Callable[[], object], signals: list[int]) -> None:

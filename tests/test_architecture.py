@@ -52,7 +52,7 @@ ROWS = [
     "keyring",
     "settings",
     "logs setting_kinds",
-    "blocklist clock cors device draining limits names "
+    "blocklist clock cors device draining limits memory names "
     "notices rates request_context secret_file security_log statements text",
 ]
 

@@ -1,6 +1,8 @@
 """What auth does: register, log in, confirm a rotation, log out, prune."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import jwt
@@ -87,8 +89,9 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
     `account` is what RegisterSchema loads. Raises UsernameTaken or EmailTaken, as the
     database decides, and RateLimited: of those too, or names could be tried out.
     """
-    throttle.reserve(Bucket("register", (throttle.place(device.address),)))
-    password_hash = passwords().hash(account["password"])
+    tries = throttle.reserve(Bucket("register", (throttle.place(device.address),)))
+    with uncounted_if_busy(tries):
+        password_hash = passwords().hash(account["password"])
     try:
         with db.session.begin():
             user = add_user(account, password_hash)
@@ -204,7 +207,8 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[Row, Tokens]
         raise InvalidCredentials
     new_hash = None
     if passwords().is_outdated(account["password_hash"]):
-        new_hash = passwords().hash(text.nfc(password))
+        with suppress(HashingBusy):  # Another login renews it.
+            new_hash = passwords().hash(text.nfc(password))
     try:
         opened = _open_session(account, device, new_hash, tries)
     except IntegrityError as error:
@@ -253,8 +257,15 @@ def _login_buckets(
 def verify(account: Row | None, password: str, tries: Reservation) -> bool:
     """Verify a password, also for nobody; what was not verified is no try."""
     stored = None if account is None else account["password_hash"]
-    try:
+    with uncounted_if_busy(tries):
         return passwords().verify(stored, password)
+
+
+@contextmanager
+def uncounted_if_busy(tries: Reservation) -> Iterator[None]:
+    """Give tries back if there is no turn to hash: nothing was tried."""
+    try:
+        yield
     except HashingBusy:
         with db.session.begin():
             tries.give_back(db.session)

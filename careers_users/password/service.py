@@ -7,7 +7,7 @@ from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import passwords
 from careers_users.auth.schemas import refuse_known
-from careers_users.auth.service import verify
+from careers_users.auth.service import uncounted_if_busy, verify
 from careers_users.auth.tokens import Tokens
 from careers_users.device import Device
 from careers_users.errors import TokenRevoked, ValidationFailed
@@ -40,7 +40,8 @@ def change(user_id: int, old: str, new: str, device: Device) -> Tokens:
     if not verify(account, old, tries):
         audit.record_repeated("password_change_failed", user_id, device)
         raise WrongPassword
-    new_hash = passwords().hash(new)
+    with uncounted_if_busy(tries):
+        new_hash = passwords().hash(new)
     with db.session.begin():
         version = _replace(user_id, account["token_version"], new_hash)
         tokens.end_sessions(user_id, "password_changed")

@@ -19,6 +19,7 @@ from config import TestConfig
 from tests.api import Api, Reply
 from tests.auth.backstage import NOON, SECOND, forge, rows, set_clock
 from tests.profile.test_statements import statements
+from tests.served import PASSWORDS
 
 MINUTE = timedelta(minutes=1)
 HOME, AWAY, ELSEWHERE = "192.0.2.1", "198.51.100.7", "203.0.113.9"
@@ -136,6 +137,27 @@ def test_who_finds_no_turn_to_be_verified_has_not_tried(
     with monkeypatch.context() as patch:
         patch.setattr(Passwords, "verify", busy)
         assert statuses(*[log_in(api, "alice") for _ in range(3)]) == [503] * 3
+    assert log_in(api, "alice", alice.password).status_code == 200
+
+
+def test_who_finds_no_turn_to_be_hashed_has_not_tried(
+    throttled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = throttled(register=Rate(1, 300))
+
+    def busy(*_: Any) -> str:
+        raise HashingBusy
+
+    body = {"username": "alice", "email": "alice@example.com", **PASSWORDS}
+    with monkeypatch.context() as patch:
+        patch.setattr(Passwords, "hash", busy)
+        tries = [api.post("register/", body) for _ in range(3)]
+        assert statuses(*tries) == [503] * 3
+    alice = api.register("alice")
+
+    # A hash of other parameters is renewed by a login; not by one that finds no turn.
+    monkeypatch.setattr(Passwords, "is_outdated", lambda *_: True)
+    monkeypatch.setattr(Passwords, "hash", busy)
     assert log_in(api, "alice", alice.password).status_code == 200
 
 
@@ -260,8 +282,9 @@ def test_follows_of_a_user_are_limited(throttled: Make) -> None:
 
 
 def test_a_login_costs_two_statements_more_and_a_read_none(
-    throttled: Make, api: Api
+    throttled: Make, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("secrets.randbelow", lambda _: 1)  # Nobody prunes by chance.
     alice = api.register("alice")
     rate = Rate(9, 300)
     limited = throttled(

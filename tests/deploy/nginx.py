@@ -3,6 +3,7 @@
 What the tests change of `deploy/nginx/careers_users.conf` is addresses and paths alone.
 """
 
+import gzip
 import http.client
 import json
 import os
@@ -186,7 +187,10 @@ class Client:
             method, url, data, {"Content-Type": "application/json", **given}
         )
         response = self._connection.getresponse()
-        return Answer(response.status, response.headers, json.loads(response.read()))
+        text = response.read()
+        if response.headers["Content-Encoding"] == "gzip":
+            text = gzip.decompress(text)
+        return Answer(response.status, response.headers, json.loads(text))
 
     def register(self, username: str, **headers: str) -> Answer:
         """Register a user of that name."""

@@ -108,6 +108,17 @@ def test_the_client_is_who_nginx_says_it_is(start: Start, database_url: str) -> 
     assert sorted(addresses(database_url)) == ["127.0.0.2", "127.0.0.3"]
 
 
+def test_long_replies_are_compressed_and_tokens_are_not(server: Server) -> None:
+    with Nginx([server.port]) as nginx, nginx.client() as client:
+        asked = {"Accept_Encoding": "gzip"}
+        description = client.call("GET", "/openapi.json", **asked)
+        assert description.headers["Content-Encoding"] == "gzip"
+        assert "Accept-Encoding" in description.headers.get_all("Vary", [])
+        tokens = client.register("alice", **asked)
+        assert tokens.status == 201
+        assert tokens.headers["Content-Encoding"] is None
+
+
 def test_what_nginx_refuses_is_json_too(server: Server) -> None:
     with Nginx([server.port]) as nginx:
         with nginx.client() as client:

@@ -39,10 +39,15 @@ class Caller:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout)
 
     def call(
-        self, method: str, path: str, body: Any = None, token: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        token: str | None = None,
+        content_type: str = "application/json",
     ) -> Outcome:
         """Make a call; `path` is relative to the base path, or begins with a slash."""
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": content_type}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         url = path if path.startswith("/") else f"{BASE_PATH}/{path}"

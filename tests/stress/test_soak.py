@@ -1,0 +1,267 @@
+"""Soak. Everything at once for minutes, on both databases at the same time."""
+
+import itertools
+import random
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from sqlalchemy import create_engine, insert
+from sqlalchemy.pool import NullPool
+
+from careers_users.models import (
+    ActivityEvent,
+    RefreshToken,
+    ReservedUsername,
+    RevokedToken,
+    SecurityEvent,
+    Throttle,
+)
+from tests import served
+from tests.activity.sender import SINGLE, SOURCE, TOKENS
+from tests.conftest import KINDS, driver_url
+from tests.served import Server
+from tests.stress.conftest import Serve
+from tests.stress.load import Caller, Load, Outcome, Writer, assert_kept
+
+MINUTES = 5
+WARM_UP = 60  # Seconds until memory is measured for the first time.
+GROWTH = 1.05
+BETWEEN = 5  # Seconds between two looks at memory and file descriptors.
+PEOPLE = 3
+PAUSE = 0.01  # Between two calls of a caller: busy, but not more than can be served.
+OVER = 300  # Rows of each kind that are past their time when it begins.
+SPARE = 6  # Descriptors that a moment may need more than another: calls under way.
+COUNT = "SELECT count(*) FROM"
+ENOUGH = "100000/2seconds"
+RATES = ("LOGIN", "LOGIN_ADDRESS", "LOGIN_USERNAME", "REGISTER", "REFRESH", "FOLLOW")
+SETTINGS = {
+    "CAREERS_USERS_EVENTS_TOKENS": TOKENS[0],
+    "CAREERS_USERS_LOG_LEVEL": "DEBUG",
+    "CAREERS_USERS_RATELIMIT_ENABLED": "true",
+    # Windows of two seconds: rows of tries come and go all the time.
+    **{f"CAREERS_USERS_RATELIMIT_{rate}": ENOUGH for rate in RATES},
+}
+# What the log must not say: passwords, tokens (a JWT begins so), addresses of people.
+SECRETS = (served.PASSWORDS["password"], "eyJ", "@example.com", TOKENS[0], served.KEY)
+
+
+def urls(folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """A migrated database of each kind."""
+    for kind in KINDS:
+        if kind == "sqlite":
+            shutil.copy(request.getfixturevalue("sqlite_template"), folder / "soak.db")
+            yield kind, f"sqlite:///{folder}/soak.db"
+        else:
+            server = request.getfixturevalue("postgresql")
+            yield kind, driver_url(server.create("soak", "template"))
+
+
+class Person:
+    """Somebody who signs in, looks around, changes things, errs and signs out."""
+
+    def __init__(self, name: str, star: str) -> None:
+        self.name, self.star = name, star
+        self.dice = random.Random(name)
+        self.known = False
+        self.gone = 0  # Accounts of theirs that have been deleted.
+
+    def __call__(self, caller: Caller) -> Iterable[Outcome]:
+        """Do one round."""
+        me = f"{self.name}_{self.gone}"
+        if not self.known:
+            yield (registered := caller.register(me))
+            assert registered.status == 201, registered
+            self.known = True
+        yield caller.call("POST", "login/", {"username": me, "password": "wrong"})
+        login = caller.call(
+            "POST", "login/", {"username": me, "password": "password123"}
+        )
+        yield login
+        assert login.status == 200, login
+        token, refresh = login.body["access"], login.body["refresh"]
+        yield caller.call("GET", f"?search={self.dice.choice('ws')}&batch_size=50")
+        yield caller.call("GET", f"?search={self.name}", token=token)
+        yield caller.call("GET", f"{self.star}/", token=token)
+        yield caller.call("GET", f"{self.star}/followers/?batch_size=50", token=token)
+        yield caller.call("GET", f"{me}/stats/", token=token)
+        bio = {"bio": "x" * self.dice.randrange(400)}
+        yield caller.call("PATCH", "me/", bio, token)
+        yield caller.call("POST", "follow/", {"username": self.star}, token)
+        yield caller.call("PATCH", "me/", {"email": "not an address"}, token)
+        yield caller.call("GET", "nobody_of_that_name/")
+        yield caller.call("GET", "me/", token=refresh)  # The wrong kind of token.
+        rotated = caller.call("POST", "token/refresh/", {"refresh": refresh})
+        yield rotated
+        yield caller.call("DELETE", f"{self.star}/unfollow/", None, token)
+        yield caller.call("GET", "me/sessions/", token=token)
+        if self.dice.random() < 0.1:
+            body = {"password": "password123"}
+            yield (left := caller.call("DELETE", "me/", body, token))
+            assert left.status == 200, left
+            self.gone, self.known = self.gone + 1, False
+        else:
+            yield caller.call("POST", "logout/", {"refresh": refresh}, token)
+
+
+class Posts:
+    """The service that owns posts: each event twice."""
+
+    def __init__(self, author: str) -> None:
+        self.author, self.numbers, self.reported = author, itertools.count(1), 0
+
+    def __call__(self, caller: Caller) -> Iterable[Outcome]:
+        """Report one like, and report it again."""
+        event = {
+            "specversion": "1.0",
+            "id": f"like-{next(self.numbers)}",
+            "source": SOURCE,
+            "type": "like.added",
+            "time": datetime.now(UTC).isoformat(),
+            "data": {"author_username": self.author},
+        }
+        for times in (1, 0):
+            taken = caller.call("POST", "events/", event, TOKENS[0], SINGLE)
+            assert taken.status == 200, taken
+            self.reported += times
+            yield taken
+
+
+class Sample(NamedTuple):
+    """Of all processes of a server together: KiB of memory, open descriptors."""
+
+    memory: int
+    descriptors: int
+
+
+def measure(server: Server) -> Sample:
+    """Look at a server's worker processes."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
+    memory = descriptors = 0
+    for pid in children.split():
+        status = Path(f"/proc/{pid}/status").read_text()
+        memory += int(status.partition("VmRSS:")[2].split()[0])
+        descriptors += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return Sample(memory, descriptors)
+
+
+def leave_what_is_over(url: str) -> None:
+    """Fill the tables that are pruned with rows whose time is long over."""
+    then = datetime.now(UTC) - timedelta(days=400)
+    over = {"expires_at": then}
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        for number in range(OVER):
+            name = f"{number:032x}"
+            session = {"user_id": 1, "created_at": then, "last_used_at": then}
+            event = {"user_id": 1, "event": "login", "created_at": then}
+            activity = {"source": SOURCE, "id": name, "received_at": then}
+            tries = {"key": name, "used": 1, "started_at": then}
+            for statement, row in (
+                (insert(RefreshToken), {"id": name, **session, **over}),
+                (insert(RevokedToken), {"id": name, "revoked_at": then, **over}),
+                (insert(ReservedUsername), {"username_key": name, **over}),
+                (insert(SecurityEvent), event),
+                (insert(ActivityEvent), activity),
+                (insert(Throttle), {**tries, **over}),
+            ):
+                connection.execute(statement, row)
+
+
+def left_over(url: str) -> dict[str, int]:
+    """Count the rows whose time is over for longer than the test has run."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    hour_ago = (now - timedelta(hours=1)).isoformat(" ", "seconds")
+    times = {
+        "refresh_tokens": "expires_at",
+        "revoked_tokens": "expires_at",
+        "reserved_usernames": "expires_at",
+        "throttle": "expires_at",
+        "security_events": "created_at",
+        "activity_events": "received_at",
+    }
+    return {
+        table: served.ask(url, f"{COUNT} {table} WHERE {column} < '{hour_ago}'")[0][0]
+        for table, column in times.items()
+    }
+
+
+@dataclass
+class Soak:
+    """One server under its load, and what was seen of it."""
+
+    kind: str
+    url: str
+    server: Server
+    load: Load
+    writer: Writer
+    posts: Posts
+    samples: list[Sample] = field(default_factory=list)
+
+    def hold(self, folder: Path, figures: dict[str, str]) -> None:
+        """Hold it to the promise, once its load has ended."""
+        statuses = self.load.statuses()
+        assert all(0 < status < 500 for status in statuses), statuses
+        assert all(outcome.is_json for outcome in self.load.outcomes)
+        assert_kept(self.url, self.writer)
+        liked = "SELECT likes_received FROM user_counters JOIN users ON id = user_id"
+        counted = served.ask(self.url, f"{liked} WHERE username = 'star'")
+        assert counted == [(self.posts.reported,)]
+        said = self.server.log
+        assert not [word for word in SECRETS if word in said]
+        assert "Traceback" not in said
+        self._hold_tables(folder)
+        before, after = self.samples[0], self.samples[-1]
+        growth = after.memory / before.memory
+        figures[f"{self.kind}: calls"] = f"{len(self.load.outcomes):,}"
+        figures["memory"] = f"{before.memory / 1024:.0f} MiB, {growth - 1:+.1%}"
+        figures["descriptors"] = f"{before.descriptors}, then {after.descriptors}"
+        assert growth < GROWTH, [sample.memory for sample in self.samples]
+        assert after.descriptors <= before.descriptors + SPARE
+
+    def _hold_tables(self, folder: Path) -> None:
+        """What logins and logouts prune is pruned; the daily command does the rest."""
+        left = left_over(self.url)
+        assert left.pop("activity_events") == OVER
+        assert set(left.values()) == {0}, left
+        done = served.run(folder, "activity", "prune-events", DATABASE_URL=self.url)
+        assert done.returncode == 0, done.stderr
+        assert left_over(self.url)["activity_events"] == 0
+
+
+def test_minutes_of_everything_at_once(
+    tmp_path: Path,
+    serve: Serve,
+    figures: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> None:
+    """Five minutes of mixed load on both databases at once: no 5xx, after a warm-up of
+    one minute memory grows by less than 5% and descriptors stay as many, the books are
+    exact, the log has no secret in it, and what is over is pruned."""
+    with ExitStack() as stack:
+        soaks = [begin(stack, serve, *found) for found in urls(tmp_path, request)]
+        time.sleep(WARM_UP)
+        end = time.monotonic() + 60 * MINUTES - WARM_UP
+        while time.monotonic() < end:
+            for soak in soaks:
+                soak.samples.append(measure(soak.server))
+            time.sleep(BETWEEN)
+    for soak in soaks:
+        soak.hold(tmp_path, figures)
+
+
+def begin(stack: ExitStack, serve: Serve, kind: str, url: str) -> Soak:
+    """Serve a database and put its load on it."""
+    server = serve(url, **SETTINGS)
+    with Caller(server.port) as caller:
+        assert caller.register("star").status == 201
+    leave_what_is_over(url)
+    writer, posts = Writer("writer", "star"), Posts("star")
+    people = [Person(f"person_{number}", "star") for number in range(PEOPLE)]
+    load = Load(server.port, writer, posts, *people, pause=PAUSE)
+    return Soak(kind, url, server, stack.enter_context(load), writer, posts)
