@@ -12,7 +12,7 @@ from tests import served
 from tests.stress.fuzz import TARGETS
 
 REQUIRED = os.environ.get("CAREERS_USERS_TEST_FUZZ") == "required"
-SECONDS = 3
+SECONDS = 2
 FUZZ = (sys.executable, "-m", "tests.stress.fuzz")
 _RUNS = re.compile(r"^Done (\d+) runs", re.MULTILINE)
 _INPUTS = re.compile(r"^#\d+\s+DONE\s+cov: (\d+) ", re.MULTILINE)

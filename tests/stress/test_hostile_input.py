@@ -27,7 +27,7 @@ CALLERS = 4
 # With `quick`, one request of so many; and one as the viewer who matters less there: at
 # the gate of what needs a token, all values are alike.
 QUICK_STEP = 10
-OTHER_STEP = 10
+OTHER_STEP = 20
 
 
 def wrong(operation: Operation, request: Request, reply: Reply) -> str:
@@ -62,7 +62,7 @@ def attack(operation: Operation, port: int, step: int) -> Iterator[tuple[int, st
     )
     both = itertools.chain(usual, itertools.islice(other, 0, None, OTHER_STEP))
     with RawCaller(port) as caller:
-        # Not always the same ones of the ten.
+        # Not always the same ones.
         for request in itertools.islice(both, operation.number % step, None, step):
             reply = caller.send(*request[1:5])
             yield reply.status, wrong(operation, request, reply)
