@@ -148,13 +148,15 @@ def count(connection: Open, *buckets: Bucket) -> Reservation:
     counted = connection.execute(_COUNT[db.engine.dialect.name], tries).all()
     waits = {
         named[key]: (expires_at - now).total_seconds()
-        for key, used, expires_at in counted
+        for key, used, _, expires_at in counted
         if used > rates[named[key]].tries
     }
     if waits:
         longest = max(waits, key=lambda rate: waits[rate])
         raise RateLimited(longest, max(1, math.ceil(waits[longest])))
-    return Reservation(tuple(sorted(named)), now)
+    # An instance whose clock is ahead may have begun a window in our future.
+    made_at = max(now, *(started_at for _, _, started_at, _ in counted))
+    return Reservation(tuple(sorted(named)), made_at)
 
 
 @contextmanager
@@ -209,7 +211,7 @@ def _count_statement(insert: Any) -> Any:
                 (is_over, new.excluded.expires_at), else_=Throttle.expires_at
             ),
         },
-    ).returning(Throttle.key, Throttle.used, Throttle.expires_at)
+    ).returning(Throttle.key, Throttle.used, Throttle.started_at, Throttle.expires_at)
 
 
 _COUNT = {

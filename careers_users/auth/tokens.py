@@ -12,8 +12,10 @@ from sqlalchemy import (
     Insert,
     Update,
     bindparam,
+    case,
     delete,
     insert,
+    literal,
     select,
     update,
 )
@@ -163,7 +165,15 @@ def rotate(session_id: str, generation: int, now: datetime) -> bool:
         .where(RefreshToken.id == session_id)
         .where(RefreshToken.generation == generation)
         .where(RefreshToken.revoked_at.is_(None))
-        .values(generation=generation + 1, confirmed_at=None, last_used_at=now)
+        .values(
+            generation=generation + 1,
+            confirmed_at=None,
+            # Another instance's clock may be ahead: the last use never moves back.
+            last_used_at=case(
+                (RefreshToken.last_used_at > now, RefreshToken.last_used_at),
+                else_=literal(now, RefreshToken.last_used_at.type),
+            ),
+        )
     )
 
 

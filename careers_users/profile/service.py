@@ -42,24 +42,16 @@ def update_profile(user_id: int, changes: dict[str, Any], device: Device) -> Row
 
 def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
     """Write the changes; return the e-mail address before them, and the row after."""
-    # The searched text is made of several columns: two changes of different columns at
-    # once must not each write it without the other's.
-    row = db.session.execute(
-        select(User.username, User.first_name, User.last_name, User.bio, User.email)
-        .where(User.id == user_id)
-        .with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise TokenRevoked
-    names = row._asdict()
-    old_email: str = names.pop("email")
+    before = _locked(user_id)
+    names = {name: before[name] for name in _SEARCHED}
     names |= {name: value for name, value in changes.items() if name in names}
     values = {**changes, "search_text": text.search_text(**names)}
     for name, key in _FOLDED.items():
         if name in changes:
             values[key] = text.fold(changes[name])
     if changes:
-        values["updated_at"] = clock.utcnow()
+        # Written by an instance whose clock is ahead, it must not move back here.
+        values["updated_at"] = max(clock.utcnow(), before["updated_at"])
     statement = (
         update(User)
         .where(User.id == user_id)
@@ -76,9 +68,35 @@ def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
         )
         .execution_options(synchronize_session=False)
     )
-    return old_email, db.session.execute(statement).mappings().one()
+    return before["email"], db.session.execute(statement).mappings().one()
 
 
+def _locked(user_id: int) -> RowMapping:
+    """Return what a change depends on, and keep it from being changed by others.
+
+    The searched text is made of several columns: two changes of different columns at
+    once must not each write it without the other's.
+    """
+    row = (
+        db.session.execute(
+            select(User.email, User.updated_at, *_SEARCHED.values())
+            .where(User.id == user_id)
+            .with_for_update()
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise TokenRevoked
+    return row
+
+
+_SEARCHED = {
+    "username": User.username,
+    "first_name": User.first_name,
+    "last_name": User.last_name,
+    "bio": User.bio,
+}
 _FOLDED = {
     "first_name": "first_name_key",
     "last_name": "last_name_key",

@@ -168,8 +168,9 @@ def end_all(viewer: Claims, device: Device, *, keep_current: bool) -> int:
         count = tokens.end_sessions(viewer.user_id, "logout_all", but=but)
         if not keep_current:
             # The viewer's session may have expired less than an hour ago, so that it
-            # is not among those; its last access tokens have not.
-            until = clock.utcnow() + ACCESS_LIFETIME
+            # is not among those; its last access tokens have not. Twice the time: an
+            # instance whose clock is ahead may have issued one, or prune this early.
+            until = clock.utcnow() + 2 * ACCESS_LIFETIME
             tokens.revoke(viewer.session_id, expires_at=until)
         audit.record("logged_out_everywhere", viewer.user_id, device, count=count)
     security_log.record("logged_out_everywhere", viewer.user_id, count=count)

@@ -44,9 +44,16 @@ _SQLITE = (
     "INSERT INTO users_search (users_search) VALUES ('rebuild')",
 )
 
+# Classes of SQLSTATE that say nothing of the extension: a lost connection, a deadlock,
+# a full disk, a lock or a time that was not to be had. It may be there the next time.
+_PASSING = ("", "08", "40", "53", "55", "57")
+
 
 def upgrade() -> None:
-    """Make the index; on PostgreSQL only if its extension pg_trgm can be had."""
+    """Make the index; on PostgreSQL only if its extension pg_trgm can be had.
+
+    Raises DBAPIError for what passes, so that the migration is run again.
+    """
     connection = op.get_bind()
     if connection.dialect.name == "sqlite":
         for statement in _SQLITE:
@@ -60,6 +67,8 @@ def upgrade() -> None:
                 "USING gin (search_text gin_trgm_ops)"
             )
     except DBAPIError as error:
+        if (getattr(error.orig, "sqlstate", None) or "")[:2] in _PASSING:
+            raise
         click.echo(
             "Searches will read the whole users table, since the extension pg_trgm "
             f"can't be used: {str(error.orig).strip()} See docs/deployment.md.",

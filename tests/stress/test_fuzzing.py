@@ -1,0 +1,43 @@
+"""Hostile input. Whatever is made up by a fuzzer that watches the code it runs."""
+
+import importlib.util
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import served
+from tests.stress.fuzz import TARGETS
+
+REQUIRED = os.environ.get("CAREERS_USERS_TEST_FUZZ") == "required"
+SECONDS = 2
+FUZZ = (sys.executable, "-m", "tests.stress.fuzz")
+_RUNS = re.compile(r"^Done (\d+) runs", re.MULTILINE)
+_INPUTS = re.compile(r"^#\d+\s+DONE\s+cov: (\d+) ", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "target", [pytest.param("mixed", marks=pytest.mark.quick), *TARGETS]
+)
+def test_nothing_the_fuzzer_makes_up_breaks(
+    target: str, tmp_path: Path, figures: dict[str, str]
+) -> None:
+    """Coverage-guided fuzzing (atheris) of the input gate, paths, cursors, the header
+    Authorization and text folding finds nothing but documented refusals."""
+    if importlib.util.find_spec("atheris") is None and not REQUIRED:
+        figures["left out"] = "atheris is not installed"
+        pytest.skip("atheris is not installed: pip install -e '.[fuzz]'")
+    words = (target, f"-max_total_time={SECONDS}", "-timeout=20", "-max_len=4096")
+    ended = served.run(tmp_path, *words, command=FUZZ)
+    # What broke it is at the end: the traceback, and the input in Base64.
+    assert ended.returncode == 0, ended.stderr[-6000:]
+    runs, inputs = _RUNS.search(ended.stderr), _INPUTS.search(ended.stderr)
+    assert runs, ended.stderr[-3000:]
+    assert inputs, ended.stderr[-3000:]
+    assert int(runs[1]) > 20
+    # It has seen the code that it is to break, not only ours around it.
+    assert int(inputs[1]) > 10
+    figures["inputs"] = f"{int(runs[1]):,}"
+    figures["branches"] = inputs[1]

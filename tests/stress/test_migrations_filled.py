@@ -1,0 +1,286 @@
+"""Migrations. Of databases full of rows: there and back, killed, beside older code."""
+
+import io
+import itertools
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+
+from careers_users import schema_version
+from tests import postgres, served
+from tests.api import PASSWORD
+from tests.conftest import KINDS, driver_url
+from tests.served import KEY, ROOT, Server
+from tests.stress.conftest import Serve
+from tests.stress.filled import (
+    add_person,
+    api_on,
+    assert_same,
+    current,
+    fill,
+    migrate,
+    snapshot,
+)
+from tests.stress.load import Caller, Load, Writer, assert_kept
+
+REVISIONS = [
+    script.revision
+    for script in ScriptDirectory(
+        str(schema_version.migrations_directory())
+    ).walk_revisions()
+][::-1]
+FIRST, NEWEST = REVISIONS[0], REVISIONS[-1]
+# The console command, killed (kill -9) as it is about to say its nth statement, or to
+# commit if that comes first.
+SUICIDE = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+left = int(sys.argv.pop(1))
+def count(*_):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+event.listen(Engine, "before_cursor_execute", count)
+event.listen(Engine, "commit", count)
+from careers_users.commands import main
+main()
+"""
+# Older code served without the names that today's installation gives to commands.
+SERVE_OLD = "from careers_users.commands import serve; serve()"
+needs_postgresql = pytest.mark.skipif(
+    "postgresql" not in KINDS,
+    reason="CAREERS_USERS_TEST_DATABASES leaves PostgreSQL out",
+)
+
+
+@pytest.fixture
+def postgresql_url(postgresql: postgres.Server) -> Iterator[str]:
+    """The URL of a migrated database on PostgreSQL."""
+    yield driver_url(postgresql.create("alone", "template"))
+    postgresql.drop("alone")
+
+
+def plain(url: str) -> str:
+    """Return a PostgreSQL URL as psycopg reads it."""
+    return url.replace("+psycopg", "")
+
+
+def test_every_revision_filled_there_and_back(
+    database_url: str, figures: dict[str, str]
+) -> None:
+    """Every revision can be taken back and applied again, one by one, on a full
+    database: all rows of the tables that stay are the same, counters exact, and rows
+    that were written at any revision are found at the newest."""
+    fill(database_url, 2_000)
+    added: list[str] = []
+    compared = 0
+    for revision in [*REVISIONS[-2::-1], *REVISIONS[1:]]:
+        before = snapshot(database_url)
+        migrate(database_url, revision)
+        assert current(database_url) == revision
+        compared += assert_same(before, snapshot(database_url))
+        added.append(f"{len(added)}_written_at_{revision}")
+        add_person(database_url, added[-1])
+        assert served.wrong_counters(database_url) == []
+    if database_url.startswith("sqlite"):
+        assert served.ask(database_url, "PRAGMA integrity_check") == [("ok",)]
+        assert served.ask(database_url, "PRAGMA foreign_key_check") == []
+    with api_on(database_url) as api:
+        for name in added:
+            found = api.get("", query_string={"search": name}).json["users"]
+            assert [user["username"] for user in found] == [name]
+        ann = {"username": "ann_of_old", "password": PASSWORD}
+        assert api.post("login/", ann).status_code == 200
+    figures["migrations"] = str(len(added))
+    figures["rows compared"] = f"{compared:,}"
+
+    migrate(database_url, "base")
+    assert snapshot(database_url) == {}
+    migrate(database_url, NEWEST)
+    with api_on(database_url) as api:
+        assert api.register("first_of_all").id == 1
+
+
+def test_an_upgrade_killed_anywhere(
+    database_url: str, tmp_path: Path, figures: dict[str, str]
+) -> None:
+    """An upgrade that is killed (kill -9) at any statement leaves the database as it
+    was, and goes to the newest revision when it is run again."""
+    fill(database_url, 1_000)
+    migrate(database_url, FIRST)
+    before, kills = snapshot(database_url), 0
+    settings = {"DATABASE_URL": database_url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
+    command = (sys.executable, "-c", SUICIDE)
+    for statement in itertools.count(3, 6):
+        words = (str(statement), "db", "upgrade")
+        ended = served.run(tmp_path, *words, command=command, **settings)
+        if ended.returncode == 0:
+            break
+        assert ended.returncode == -9, ended.stderr
+        kills += 1
+        assert current(database_url) == FIRST
+        assert snapshot(database_url) == before
+    assert kills > 1
+    assert current(database_url) == NEWEST
+    assert_same(before, snapshot(database_url))
+    assert served.wrong_counters(database_url) == []
+    figures["kills"] = str(kills)
+
+
+@needs_postgresql
+def test_an_upgrade_killed_while_it_waits(postgresql_url: str, tmp_path: Path) -> None:
+    """An upgrade that waits for a table in use can be killed and run again, also while
+    PostgreSQL has not noticed that it is gone."""
+    fill(postgresql_url, 100)
+    migrate(postgresql_url, FIRST)
+    before = snapshot(postgresql_url)
+    settings = {"DATABASE_URL": postgresql_url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database()"
+    )
+    with psycopg.connect(plain(postgresql_url)) as holder:
+        holder.execute("LOCK TABLE users IN ROW EXCLUSIVE MODE")
+        env = served.environment(settings)
+        words = [*served.COMMAND, "db", "upgrade"]
+        upgrade = subprocess.Popen(words, cwd=tmp_path, env=env, stderr=-3)
+        served.until(lambda: served.ask(postgresql_url, waiting))
+        upgrade.kill()
+        upgrade.wait(served.PATIENCE)
+    again = served.run(tmp_path, "db", "upgrade", **settings)
+    assert again.returncode == 0, again.stderr
+    assert current(postgresql_url) == NEWEST
+    assert_same(before, snapshot(postgresql_url))
+
+
+@needs_postgresql
+def test_an_upgrade_that_may_not_wait_longer(postgresql_url: str) -> None:
+    """An upgrade that can't have a table in time gives up, changes nothing and leaves
+    out no index; it succeeds when the table is free."""
+    migrate(postgresql_url, FIRST)
+    impatient = f"{postgresql_url}?options=-cstatement_timeout%3D500"
+    with psycopg.connect(plain(postgresql_url)) as holder:
+        holder.execute("LOCK TABLE users IN ROW EXCLUSIVE MODE")
+        with pytest.raises(DBAPIError, match="timeout"):
+            migrate(impatient, NEWEST)
+        assert current(postgresql_url) == FIRST
+    migrate(postgresql_url, NEWEST)
+    index = "SELECT 1 FROM pg_indexes WHERE indexname = 'ix_users_search_text_trgm'"
+    extension = "SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'"
+    there = [served.ask(postgresql_url, thing) for thing in (index, extension)]
+    assert there[0] == there[1]
+
+
+# ------------------------------------------------------------------ the release before
+
+
+def git(*words: str) -> bytes:
+    """Return what git says about this repository; skip if there is no history."""
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), *words], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"No history to take the release before from: {done.stderr!r}")
+    return done.stdout
+
+
+def versions(commit: str) -> set[str]:
+    """Return the migrations that there were at a commit."""
+    listed = git("ls-tree", "--name-only", commit, "migrations/versions/")
+    return set(listed.decode().split())
+
+
+@pytest.fixture
+def release_before(tmp_path: Path, figures: dict[str, str]) -> Path:
+    """The code of the commit before the last that brought a migration.
+
+    Until there are releases, that stands for the last release.
+    """
+    figures["code of the release before"] = "not there: no history (see the skips)"
+    words = ("log", "--first-parent", "--format=%H", "--", "migrations/versions")
+    today = versions("HEAD")
+    for commit in git(*words).decode().split():
+        if versions(f"{commit}^") < today:
+            break
+    else:
+        pytest.skip("No commit before the last migration: a shallow clone?")
+    tree = tmp_path / "before"
+    archive = git("archive", f"{commit}^", "careers_users", "migrations")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(tree, filter="data")
+    name = git("rev-parse", "--short", f"{commit}^").decode().strip()
+    figures["code of the release before"] = name
+    return tree
+
+
+def assert_old(tree: Path, folder: Path) -> None:
+    """Assert that it is this tree's code that runs with it on PYTHONPATH."""
+    asked = (sys.executable, "-c", "import careers_users as c; print(c.__file__)")
+    said = served.run(folder, command=asked, PYTHONPATH=str(tree)).stdout
+    assert said.startswith(str(tree)), said
+
+
+def walk(old: Server, new: Server) -> None:
+    """Do everything at the one, and then look at it from the other, both ways."""
+    for number, (here, there) in enumerate(((old, new), (new, old))):
+        name = f"walker_{number}"
+        with Caller(here.port) as one, Caller(there.port) as other:
+            tokens = one.register(name).body
+            token, body = tokens["access"], {"refresh": tokens["refresh"]}
+            assert other.call("GET", "me/", token=token).body["username"] == name
+            assert one.call("PATCH", "me/", {"bio": f"seen {name}"}, token).status < 300
+            found = other.call("GET", f"?search=seen+{name}", token=token).body["users"]
+            assert [user["username"] for user in found] == [name]
+            followed = other.call("POST", "follow/", {"username": "star"}, token)
+            assert followed.status == 201
+            mine = one.call("GET", "following/", token=token).body
+            assert mine["count"] == 1
+            credentials = {"username": name, "password": "password123"}
+            assert other.call("POST", "login/", credentials).status == 200
+            rotated = other.call("POST", "token/refresh/", {**body, "rotate": True})
+            assert rotated.status == 200
+            renewed = {"refresh": rotated.body["refresh"]}
+            assert one.call("POST", "token/refresh/", renewed).status == 200
+            assert one.call("POST", "logout/", renewed, token).status == 200
+            assert other.call("GET", "me/", token=token).status == 401
+            assert other.call("POST", "token/refresh/", renewed).status == 401
+
+
+@pytest.mark.quick
+def test_the_release_before_serves_on_the_new_schema(
+    database_url: str,
+    serve: Serve,
+    tmp_path: Path,
+    release_before: Path,
+    figures: dict[str, str],
+    whole: bool,
+) -> None:
+    """The previous release's code serves on the migrated database, beside today's: all
+    that one writes the other reads, and no acknowledged write is lost."""
+    assert_old(release_before, tmp_path)
+    command = (sys.executable, "-c", SERVE_OLD)
+    old = serve(database_url, command=command, PYTHONPATH=str(release_before))
+    new = serve(database_url)
+    with Caller(new.port) as caller:
+        assert caller.register("star").status == 201
+    writers = [Writer(name, "star") for name in ("old", "new", "older", "newer")]
+    with (
+        Load(old.port, *writers[::2]) as at_old,
+        Load(new.port, *writers[1::2]) as at_new,
+    ):
+        walk(old, new)
+        for load in (at_old, at_new):
+            load.wait_for(100 if whole else 20, 201)
+    for load in (at_old, at_new):
+        assert load.statuses().keys() == {200, 201}
+    figures["acknowledged writes"] = f"{assert_kept(database_url, *writers):,}"
+    assert old.stop() == new.stop() == 0
+    assert "Traceback" not in old.log + new.log
