@@ -30,13 +30,15 @@ ATTEMPTS = 20  # to find a free port
 PATIENCE = 30
 # What deploy/postgresql.sql gives the role that serves.
 LIMITS = ("jit = off", "lock_timeout = '5s'", "statement_timeout = '30s'")
-# Ends PgBouncer at the end of the tests, or of their process.
-GUARD = """import json, subprocess, sys
-command, options = json.loads(sys.argv[1])
+# Ends PgBouncer at the end of the tests, or of their process, and cleans up after that.
+GUARD = """import json, shutil, subprocess, sys
+command, options, directory = json.loads(sys.argv[1])
 bouncer = subprocess.Popen(command, stdin=-3, stdout=-3, stderr=-3, **options)
-sys.stdin.readline()
+ending = sys.stdin.readline()
 bouncer.kill()
-bouncer.wait()"""
+bouncer.wait()
+if not ending:
+    shutil.rmtree(directory, ignore_errors=True)"""
 
 
 def header() -> list[str]:
@@ -99,7 +101,7 @@ def _start(
     home: Path, server: postgres.Server, size: int
 ) -> tuple["subprocess.Popen[bytes]", int]:
     command = [programs.path("pgbouncer"), str(home / "pgbouncer.ini")]
-    arguments = json.dumps([command, server.options])
+    arguments = json.dumps([command, server.options, str(home)])
     for _ in range(ATTEMPTS):
         port = 20000 + secrets.randbelow(10000)
         text = configuration(home, server, port, size)
