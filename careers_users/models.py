@@ -140,6 +140,33 @@ class Total(Base):
     value: Mapped[int] = mapped_column(BigInteger)
 
 
+class SearchGram(Base):
+    """How many users have a letter or a pair of letters in what is searched.
+
+    A gram that begins with the separator counts whose username begins with the rest.
+    True together with `SearchChange`.
+    """
+
+    __tablename__ = "search_grams"
+
+    gram: Mapped[str] = mapped_column(Folded, primary_key=True)
+    users: Mapped[int] = mapped_column(BigInteger)
+
+
+class SearchChange(Base):
+    """A user's searched text that went, came or both, and is not in the grams yet.
+
+    Written by triggers on `users`, so that whoever changes a user need not think of
+    it, and never waits for others who have the same letters.
+    """
+
+    __tablename__ = "search_changes"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    went: Mapped[str | None] = mapped_column(Folded)
+    came: Mapped[str | None] = mapped_column(Folded)
+
+
 class Follow(Base):
     """An edge: `follower_id` follows `following_id`."""
 

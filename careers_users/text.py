@@ -7,10 +7,14 @@ other does.
 
 import re
 import unicodedata
+from operator import add
 
 # Stands between the columns joined in `search_text`. A control character, so no stored
 # text contains it and no search term can match across two columns.
 SEPARATOR = "\x1f"
+# The longest text of which is counted how many users have it; longer ones are found by
+# their trigrams.
+GRAM_MAX = 2
 
 # Invisible characters with which two names can look the same, or a line can be turned
 # around (Unicode TR36 and TR39): bidi controls, zero-width characters, line separators.
@@ -41,6 +45,18 @@ def fold(value: str) -> str:
 def search_text(username: str, first_name: str, last_name: str, bio: str) -> str:
     """Return the folded text in which `search` looks for its term."""
     return SEPARATOR.join(fold(part) for part in (username, first_name, last_name, bio))
+
+
+def grams(searched: str) -> set[str]:
+    """Return the letters and pairs of letters of a `search_text`, column by column.
+
+    And the separator with the first two, which are the beginning of the username.
+    """
+    found = {SEPARATOR + searched[:GRAM_MAX]}
+    for part in searched.split(SEPARATOR):
+        found.update(part)
+        found.update(map(add, part, part[1:]))
+    return found
 
 
 def is_storable(value: str) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from careers_users.http import BASE_PATH
 from careers_users.setting_kinds import normalise_database_url
+from careers_users.text import grams
 from tests import pgbouncer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -214,4 +216,16 @@ def wrong_counters(url: str) -> list[Any]:
         " <> (SELECT count(*) FROM follows WHERE follower_id = users.id)"
     )
     total = "SELECT * FROM totals WHERE value <> (SELECT count(*) FROM users)"
-    return ask(url, users) + ask(url, total)
+    return ask(url, users) + ask(url, total) + _wrong_grams(url)
+
+
+def _wrong_grams(url: str) -> list[Any]:
+    """Return the letters and pairs that are counted wrong, and by how much."""
+    wrong: Counter[str] = Counter()
+    for (searched,) in ask(url, "SELECT search_text FROM users"):
+        wrong.update(grams(searched))
+    for went, came in ask(url, "SELECT went, came FROM search_changes"):
+        wrong.subtract(grams(came) if came else ())
+        wrong.update(grams(went) if went else ())
+    wrong.subtract(dict(map(tuple, ask(url, "SELECT gram, users FROM search_grams"))))
+    return [(gram, number) for gram, number in wrong.items() if number]

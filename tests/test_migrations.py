@@ -34,7 +34,8 @@ KEY = "a signing key for the tests of migrations"
 # Later ones go when their revision is taken back, and their rows with them.
 FIRST_TABLES = "users user_counters totals follows refresh_tokens revoked_tokens"
 ADDED_LATER = {"refresh_tokens.confirmed_at"}
-TRIGGERS = {f"users_search_{event}" for event in ("insert", "update", "delete")}
+EVENTS = ("insert", "update", "delete")
+TRIGGERS = {f"{t}_{e}" for t in ("users_search", "search_changes") for e in EVENTS}
 needs_postgresql = pytest.mark.skipif(
     "postgresql" not in os.environ.get("CAREERS_USERS_TEST_DATABASES", "postgresql"),
     reason="CAREERS_USERS_TEST_DATABASES leaves PostgreSQL out",
@@ -263,6 +264,7 @@ REBUILD = """
     with op.batch_alter_table("users"{options}) as users:
         users.alter_column("first_name", type_=sa.String(200))
 """
+NUMBERED = ", table_kwargs={'sqlite_autoincrement': True}"
 KEEP_ALL = """
     triggers = op.get_bind().exec_driver_sql(
         "SELECT sql FROM sqlite_master WHERE type = 'trigger'"
@@ -280,11 +282,7 @@ KEEP_ALL = """
         # What a rebuild of `users` must do besides, or new users can't be found and
         # numbers are given twice.
         pytest.param(
-            KEEP_ALL.format(
-                rebuild=REBUILD.format(
-                    options=", table_kwargs={'sqlite_autoincrement': True}"
-                )
-            ),
+            KEEP_ALL.format(rebuild=REBUILD.format(options=NUMBERED)),
             set(),
             id="with triggers made again",
         ),

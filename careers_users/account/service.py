@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
-from careers_users import clock, security_log
+from careers_users import clock, grams, security_log
 from careers_users.audit import service as audit
 from careers_users.auth.service import confirm_password
 from careers_users.device import Device
@@ -68,6 +68,8 @@ def delete_account(user_id: int, *, by: str) -> bool:
         _delete_rows(user_id)
         _reserve(username_key)
         audit.record("account_deleted", user_id, Device("", ""), by=by)
+        # What a user has written is in the changes too, until they are folded.
+        grams.fold(db.session)
         # Last, since all registrations wait for this one row until the commit.
         _execute(
             update(Total).where(Total.name == "users").values(value=Total.value - 1)

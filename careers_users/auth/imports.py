@@ -15,7 +15,7 @@ from typing import IO, Any
 from marshmallow import ValidationError
 from sqlalchemy import update
 
-from careers_users import bulk, security_log, text
+from careers_users import bulk, grams, security_log, text
 from careers_users.auth import queries
 from careers_users.auth.passwords import UNUSABLE
 from careers_users.auth.records import RecordSchema, columns
@@ -173,6 +173,7 @@ def write(plan: Plan, report: bulk.Report) -> None:
     while batch := list(itertools.islice(rows, BATCH)):
         _write(batch)
         report(len(batch))
+    grams.fold_all()
 
 
 def _write(rows: list[Row]) -> None:

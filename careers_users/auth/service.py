@@ -9,7 +9,7 @@ import jwt
 from sqlalchemy import RowMapping, bindparam, exists, insert, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from careers_users import clock, security_log, text, throttle
+from careers_users import clock, grams, security_log, text, throttle
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import HashingBusy, passwords
@@ -100,6 +100,7 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
     except IntegrityError as error:
         raise taken(error, account["username"]) from error
     security_log.record("registered", user["id"])
+    grams.tidy()
     return user, opened
 
 
@@ -347,7 +348,9 @@ def prune_tokens() -> int:
     """Delete all rows whose time is over; return how many that were.
 
     Those of sessions, revocations, name reservations, old events and counted tries.
+    What has changed in searched texts is folded into the counts of their letters.
     """
+    grams.fold_all()
     total = 0
     while True:
         with db.session.begin():

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import func, select, update
 
-from careers_users import bulk, security_log
+from careers_users import bulk, grams, security_log
 from careers_users.auth.passwords import passwords
 from careers_users.demo import people
 from careers_users.demo.people import Size
@@ -59,6 +59,7 @@ def fill(size: Size, progress: Progress, *, add: bool = False) -> None:
             with progress(label, number) as report:
                 bulk.write(connection, model, rows, report)
         db.session.execute(_TOTAL.values(value=Total.value + size.users))
+    grams.fold_all()
     bulk.refresh_statistics(db.engine)
     security_log.record("demo_users_added", None, users=size.users)
 

@@ -19,7 +19,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
-from careers_users import clock, security_log, throttle
+from careers_users import clock, grams, security_log, throttle
 from careers_users.database import is_violated
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
@@ -254,6 +254,7 @@ def recount(*, repair: bool) -> list[Drift]:
             *_recount(UserCounters.followers_count, Follow.following_id, repair),
             *_recount(UserCounters.following_count, Follow.follower_id, repair),
             *_recount_users(repair),
+            *(Drift(*drift) for drift in grams.recount(db.session, repair=repair)),
         ]
 
 

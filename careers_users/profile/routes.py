@@ -17,6 +17,7 @@ from careers_users.auth.identity import (
 from careers_users.auth.service import EmailTaken
 from careers_users.http import BASE_PATH, body, query, refuses, reply
 from careers_users.profile import queries, service
+from careers_users.profile.directory import batch
 from careers_users.profile.schemas import (
     DirectoryQuerySchema,
     DirectorySchema,
@@ -37,7 +38,7 @@ bp = Blueprint("profile", __name__, url_prefix=BASE_PATH)
 @reply(DirectorySchema())
 def directory(query: dict[str, Any]) -> dict[str, Any]:
     """List and search users."""
-    cards, total = queries.directory(viewer_id(), query)
+    cards, total = batch(viewer_id(), query)
     return {
         "message": "Users retrieved successfully",
         "users": [dict(card) for card in cards],
