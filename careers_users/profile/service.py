@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock, security_log, text
@@ -60,6 +60,7 @@ def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
             values[key] = text.fold(changes[name])
     if changes:
         values["updated_at"] = clock.utcnow()
+        values["changed_at"] = func.now()
     statement = (
         update(User)
         .where(User.id == user_id)
