@@ -2,13 +2,16 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import (
+    URL,
     DateTime,
     Dialect,
     Engine,
@@ -42,6 +45,8 @@ _TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
 # ... and the codes of a missing table or column: the database is not migrated.
 _NOT_MIGRATED = ("42P01", "42703")
 _READER = "careers_users.reader"
+# Where reads go instead of the database, if anywhere.
+_elsewhere: ContextVar[Engine | None] = ContextVar("elsewhere", default=None)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -75,19 +80,21 @@ class UTCDateTime(TypeDecorator[datetime]):
 def init_app(app: Flask, settings: Settings) -> None:
     """Bind the database of `settings` to `app`; nothing is connected yet."""
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
     db.init_app(app)
     with app.app_context():
         engine = db.engine
     if settings.is_sqlite:
         _prepare_sqlite(engine)
     else:
-        _prepare_postgresql(engine, settings)
+        settle(engine, settings)
+        _ask_the_idle(engine)
     event.listen(engine, "begin", _begin)
     app.extensions[_READER] = engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def _engine_options(settings: Settings) -> dict[str, Any]:
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Return what an engine is made with, whose connections are pooled."""
     options: dict[str, Any] = {
         # Reads need no transaction: without BEGIN and ROLLBACK around it, each is one
         # round trip instead of three. Transactions begin in `_begin`.
@@ -130,7 +137,8 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_sqlite else "BEGIN")
 
 
-def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
+def settle(engine: Engine, settings: Settings) -> None:
+    """Have each connection to PostgreSQL told how long things may take."""
     settled = (
         # Compiling a plan takes longer than any of these statements runs.
         "SET jit = off;"
@@ -143,6 +151,8 @@ def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
     def connect(connection: Any, _record: object) -> None:
         connection.execute(settled)
 
+
+def _ask_the_idle(engine: Engine) -> None:
     @event.listens_for(engine, "checkin")
     def checkin(_connection: Any, record: Any) -> None:
         record.info["idle_since"] = time.monotonic()
@@ -159,11 +169,11 @@ def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
             raise InvalidatePoolError("The connection was lost while idle.") from error
 
 
-def probing_engine(settings: Settings, seconds: int) -> Engine:
+def probing_engine(settings: Settings, seconds: int, url: URL | None = None) -> Engine:
     """Return an engine that keeps no connections, and gives up after about `seconds`.
 
-    For asking how the database does, whatever becomes of the connections at work. It
-    makes no SQLite file where there is none.
+    For asking how the database, or another at `url`, does, whatever becomes of the
+    connections at work. It makes no SQLite file where there is none.
     """
     if settings.is_sqlite:
         uri = f"{Path(settings.url.database or '').absolute().as_uri()}?mode=rw"
@@ -172,15 +182,9 @@ def probing_engine(settings: Settings, seconds: int) -> Engine:
             creator=lambda: sqlite3.connect(uri, uri=True, timeout=seconds),
             poolclass=NullPool,
         )
-    arguments = {
-        "connect_timeout": seconds,
-        # libpq: the same for a server that has vanished since. Milliseconds, seconds.
-        "tcp_user_timeout": seconds * 1000,
-        "keepalives_idle": seconds,
-        "keepalives_interval": 1,
-        "keepalives_count": 1,
-    }
-    engine = create_engine(settings.url, poolclass=NullPool, connect_args=arguments)
+    engine = create_engine(
+        url or settings.url, poolclass=NullPool, connect_args=impatient(seconds)
+    )
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
@@ -189,6 +193,18 @@ def probing_engine(settings: Settings, seconds: int) -> Engine:
         connection.autocommit = False
 
     return engine
+
+
+def impatient(seconds: int) -> dict[str, int]:
+    """Return the arguments of connections that are given up after about `seconds`."""
+    return {
+        "connect_timeout": seconds,
+        # libpq: the same for a server that has vanished since. Milliseconds, seconds.
+        "tcp_user_timeout": seconds * 1000,
+        "keepalives_idle": seconds,
+        "keepalives_interval": 1,
+        "keepalives_count": 1,
+    }
 
 
 def fetch_all(
@@ -212,7 +228,7 @@ def fetch_all(
         try:
             return attempt(engine, statement, parameters)
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            if not error.connection_invalidated or _elsewhere.get() is not None:
                 raise
     return _read(engine, statement, parameters)
 
@@ -227,8 +243,24 @@ def fetch_one(
 
 def reader() -> Engine:
     """Return the engine of the current application as reads use it: autocommitting."""
+    elsewhere = _elsewhere.get()
+    if elsewhere is not None:
+        return elsewhere
     engine: Engine = current_app.extensions[_READER]
     return engine
+
+
+@contextmanager
+def reading_from(engine: Engine) -> Iterator[None]:
+    """Let the reads of this block go elsewhere, and fail if that is away.
+
+    Writes never do.
+    """
+    token = _elsewhere.set(engine)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
 
 
 def reader_of(app: Flask) -> Engine:

@@ -18,7 +18,9 @@ from tests.api import Api
 from tests.auth.backstage import change
 from tests.served import COMMAND, KEY, environment, run
 
-NAMES = "settings secret files proxy disk database migrations search clock sign-ins"
+NAMES = (
+    "settings secret files proxy disk database migrations search clock sign-ins replica"
+)
 
 
 def check(folder: Path, *words: str, **settings: str) -> tuple[int, dict[str, Any]]:
