@@ -15,6 +15,7 @@ from careers_users import (
     http,
     jwks,
     metrics,
+    replica,
     request_context,
     request_log,
     schema_version,
@@ -45,6 +46,7 @@ def create_app(settings: Settings) -> Flask:
     request_log.init_app(app)
     _configure(app, settings)
     database.init_app(app, settings)
+    replica.init_app(app, settings)
     migrate.init_app(app, db, str(schema_version.migrations_directory()))
     jwt.init_app(app)
     signing.init_app(app, settings)

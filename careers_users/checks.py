@@ -33,6 +33,12 @@ _GUESSABLE = "secret password changeme change-me example careers test-key".split
 # Sign-ins looked at, to see whether they all seem to come from one place.
 _SIGN_INS = 50
 _SIGN_INS_MIN = 10
+# How long a replica is waited for.
+REPLICA_SECONDS = 2
+_IDENTITY = (
+    "SELECT system_identifier AS cluster, current_database() AS name,"
+    " pg_is_in_recovery() AS is_standby FROM pg_control_system()"
+)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -75,6 +81,7 @@ def all_of(app: Flask, settings: Settings) -> list[Finding]:
             findings.append(_ask("timeouts", lambda: timeouts(app, settings)))
             findings.append(_ask("clock", lambda: clock_of(database.reader_of(app))))
             findings.append(_ask("sign-ins", lambda: _sign_ins(app, settings)))
+            findings.append(_ask("replica", lambda: read_replica(app, settings)))
     return findings
 
 
@@ -86,6 +93,7 @@ def at_start(app: Flask, settings: Settings) -> list[Finding]:
         timeouts(app, settings),
         clock_of(database.reader_of(app)),
         disk(settings),
+        read_replica(app, settings),
     )
     return [finding for finding in findings if finding.state != OK]
 
@@ -312,6 +320,40 @@ def _newest_is_past(newest: datetime | None) -> Finding:
         "slow now, or was fast then. Tokens expire at the wrong time.",
         "Let this machine keep time by NTP.",
     )
+
+
+def read_replica(app: Flask, settings: Settings) -> Finding:
+    """Look whether reads that may lag can go to DATABASE_READ_URL, if it is set."""
+    if settings.database_read_url is None:
+        return Finding("replica", OK, "All is read from DATABASE_URL.")
+    probe = database.probing_engine(settings, REPLICA_SECONDS, settings.read_url)
+    with database.reader_of(app).connect() as connection:
+        ours = connection.exec_driver_sql(_IDENTITY).one()
+    try:
+        with probe.connect() as connection:
+            theirs = connection.exec_driver_sql(_IDENTITY).one()
+    except SQLAlchemyError as error:
+        return Finding(
+            "replica",
+            WARNING,
+            f"DATABASE_READ_URL can't be used ({troubles.reason(error)}).",
+            "Until it can, DATABASE_URL is read instead.",
+        )
+    if (theirs.cluster, theirs.name) != (ours.cluster, ours.name):
+        return Finding(
+            "replica",
+            ERROR,
+            "DATABASE_READ_URL leads to another database than DATABASE_URL.",
+            "Set it to a streaming replica of that server, with the same name.",
+        )
+    if not theirs.is_standby:
+        return Finding(
+            "replica",
+            WARNING,
+            "DATABASE_READ_URL leads to no replica: that server is written to.",
+            "Set it to a replica, or to nothing.",
+        )
+    return Finding("replica", OK, "Reads that may lag go to a replica.")
 
 
 def _sign_ins(app: Flask, settings: Settings) -> Finding:

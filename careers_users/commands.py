@@ -118,8 +118,8 @@ def serve(**options: Any) -> None:
 def check(as_json: bool, strict: bool) -> None:
     """Look whether the service can run well here, and say what to do if not.
 
-    At settings, signing key, files, database, migrations, clock, proxy, search index
-    and disk. Changes nothing. Exits with 1 if there is an error.
+    At settings, signing key, files, database, replica, migrations, clock, proxy, search
+    index and disk. Changes nothing. Exits with 1 if there is an error.
     """
     findings = _findings()
     worst = {finding.state for finding in findings}

@@ -2,13 +2,16 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import (
+    URL,
     DateTime,
     Dialect,
     Engine,
@@ -42,6 +45,8 @@ _TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
 # ... and the codes of a missing table or column: the database is not migrated.
 _NOT_MIGRATED = ("42P01", "42703")
 _READER = "careers_users.reader"
+# Where reads go instead of the database, if anywhere.
+_elsewhere: ContextVar[Engine | None] = ContextVar("elsewhere", default=None)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -75,19 +80,21 @@ class UTCDateTime(TypeDecorator[datetime]):
 def init_app(app: Flask, settings: Settings) -> None:
     """Bind the database of `settings` to `app`; nothing is connected yet."""
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
     db.init_app(app)
     with app.app_context():
         engine = db.engine
     if settings.is_sqlite:
         _prepare_sqlite(engine)
     else:
-        _prepare_postgresql(engine, settings)
+        settle(engine, settings)
+        _ask_the_idle(engine)
     _prepare_transactions(engine, settings)
     app.extensions[_READER] = engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def _engine_options(settings: Settings) -> dict[str, Any]:
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Return what an engine is made with, whose connections are pooled."""
     options: dict[str, Any] = {
         # Reads need no transaction: without BEGIN and ROLLBACK around it, each is one
         # round trip instead of three. Transactions begin in `_begin`.
@@ -101,7 +108,7 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
     if settings.is_sqlite:
         options["connect_args"] = {"timeout": settings.db_lock_timeout}
     else:
-        options["connect_args"] = _patience(settings.db_connect_timeout)
+        options["connect_args"] = patience(settings.db_connect_timeout)
         if settings.db_pgbouncer:
             # In transaction mode PgBouncer hands each transaction another server
             # connection, which does not know the statements prepared on the last.
@@ -110,7 +117,7 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def _patience(seconds: int) -> dict[str, Any]:
+def patience(seconds: int) -> dict[str, Any]:
     """Return what libpq needs to give up a server that has vanished after `seconds`.
 
     For each host of a URL, and for an answer under way too: a machine that lost its
@@ -165,7 +172,8 @@ def _limits(settings: Settings) -> tuple[str, ...]:
     )
 
 
-def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
+def settle(engine: Engine, settings: Settings) -> None:
+    """Have each connection to PostgreSQL told how long things may take."""
     settled = "; ".join(f"SET {limit}" for limit in _limits(settings))
 
     @event.listens_for(engine, "connect")
@@ -173,6 +181,8 @@ def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
         if not settings.db_pgbouncer:
             connection.execute(settled)
 
+
+def _ask_the_idle(engine: Engine) -> None:
     @event.listens_for(engine, "checkin")
     def checkin(_connection: Any, record: Any) -> None:
         record.info["idle_since"] = time.monotonic()
@@ -189,11 +199,11 @@ def _prepare_postgresql(engine: Engine, settings: Settings) -> None:
             raise InvalidatePoolError("The connection was lost while idle.") from error
 
 
-def probing_engine(settings: Settings, seconds: int) -> Engine:
+def probing_engine(settings: Settings, seconds: int, url: URL | None = None) -> Engine:
     """Return an engine that keeps no connections, and gives up after about `seconds`.
 
-    For asking how the database does, whatever becomes of the connections at work. It
-    makes no SQLite file where there is none.
+    For asking how the database, or another at `url`, does, whatever becomes of the
+    connections at work. It makes no SQLite file where there is none.
     """
     if settings.is_sqlite:
         uri = f"{Path(settings.url.database or '').absolute().as_uri()}?mode=rw"
@@ -203,8 +213,9 @@ def probing_engine(settings: Settings, seconds: int) -> Engine:
             poolclass=NullPool,
         )
     # Too few statements to prepare any, which PgBouncer could not bear either.
-    arguments = {**_patience(seconds), "prepare_threshold": None}
-    engine = create_engine(settings.url, poolclass=NullPool, connect_args=arguments)
+    arguments = {**patience(seconds), "prepare_threshold": None}
+    url = url or settings.url
+    engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -234,7 +245,7 @@ def fetch_all(
         try:
             return attempt(engine, statement, parameters)
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            if not error.connection_invalidated or _elsewhere.get() is not None:
                 raise
     return _read(engine, statement, parameters)
 
@@ -249,8 +260,24 @@ def fetch_one(
 
 def reader() -> Engine:
     """Return the engine of the current application as reads use it: autocommitting."""
+    elsewhere = _elsewhere.get()
+    if elsewhere is not None:
+        return elsewhere
     engine: Engine = current_app.extensions[_READER]
     return engine
+
+
+@contextmanager
+def reading_from(engine: Engine) -> Iterator[None]:
+    """Let the reads of this block go elsewhere, and fail if that is away.
+
+    Writes never do.
+    """
+    token = _elsewhere.set(engine)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
 
 
 def reader_of(app: Flask) -> Engine:

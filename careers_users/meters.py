@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from careers_users.auth.passwords import Passwords
+from careers_users.replica import Replica
 from careers_users.request_context import Exchange
 
 try:
@@ -167,6 +168,11 @@ class Meters:
         event.listen(engine, "close", close)
         event.listen(engine, "checkout", checkout)
         event.listen(engine, "checkin", checkin)
+
+    def watch_replica(self, replica: Replica) -> None:
+        """Follow whether the replica is used."""
+        text = "Processes that may read from the replica."
+        replica.tell(self._gauge("replica_in_use", text).set)
 
     def watch_hashing(self, hasher: Passwords) -> None:
         """Follow who waits for a turn to hash a password, and who has one."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from careers_users import meters, request_context, security_log
+from careers_users import meters, replica, request_context, security_log
 from careers_users.auth.passwords import passwords
 from careers_users.extensions import db
 from careers_users.meters import Meters
@@ -37,6 +37,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     with app.app_context():
         mine.watch_pool(db.engine, settings.db_pool_size)
         mine.watch_hashing(passwords())
+        if (copy := replica.current()) is not None:
+            mine.watch_replica(copy)
     app.register_blueprint(bp)
 
 

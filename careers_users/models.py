@@ -69,6 +69,9 @@ class User(Base):
     token_version: Mapped[int] = mapped_column(Integer, default=1)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # When the transaction of the user's last change began, by the database's clock. It
+    # tells whether a replica may not have it yet; empty if it must have.
+    changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class UserCounters(Base):
@@ -95,6 +98,8 @@ class UserCounters(Base):
     posts_count: Mapped[int] = mapped_column(BigInteger, default=0)
     likes_received: Mapped[int] = mapped_column(BigInteger, default=0)
     comments_received: Mapped[int] = mapped_column(BigInteger, default=0)
+    # The same as that of the user, of the last follow or its end, on either side.
+    changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class ActivityEvent(Base):

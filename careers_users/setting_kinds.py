@@ -60,6 +60,13 @@ def normalise_database_url(value: str) -> str | None:
     return url.render_as_string(hide_password=False)
 
 
+def _replica_url(value: str) -> str | None:
+    url = normalise_database_url(value)
+    if url is not None and url.startswith("sqlite"):
+        raise ValidationError("Only PostgreSQL has replicas.")
+    return url
+
+
 def check_secret(value: str) -> str:
     """Return a secret that is long enough, or empty; ValidationError otherwise."""
     if value and len(value.encode()) < MINIMUM_KEY_BYTES:
@@ -129,6 +136,7 @@ def _origin(value: str) -> str:
 # By the names under which `Settings.from_env` asks for them.
 PARSERS: Mapping[str, Callable[[str], Any]] = {
     "database_url": normalise_database_url,
+    "replica_url": _replica_url,
     "secret": check_secret,
     "service_tokens": _service_tokens,
     "blocklist": _blocklist,

@@ -5,6 +5,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +40,16 @@ class _Environment(FileAwareEnv):
             self._errors[f"{env_key}_FILE"].append(str(error))
             return default
 
+    def refuse_replica_of_sqlite(self, values: Mapping[str, Any]) -> None:
+        """Count a replica of what can't have one among the mistakes."""
+        url: str | None = values["database_url"]
+        is_postgresql = url is not None and not url.startswith("sqlite")
+        is_known = "DATABASE_URL" not in self._errors
+        if values["database_read_url"] and is_known and not is_postgresql:
+            self._errors["DATABASE_READ_URL"].append(
+                "Only PostgreSQL has replicas: set DATABASE_URL to its primary."
+            )
+
     def warn_of_unknown(self) -> None:
         """Log the variables that look like settings of ours and are none."""
         known = {*self._fields, *(f"{name}_FILE" for name in self._fields)}
@@ -52,6 +63,7 @@ class Settings:
     """The settings of one running service; `from_env()` is how it comes by them."""
 
     database_url: str = field(repr=False)
+    database_read_url: str | None = field(default=None, repr=False)
     embedded: bool = False
     jwt_secret_key: str = field(repr=False)
     jwt_key_ring: Path | None = None
@@ -89,6 +101,7 @@ class Settings:
     db_lock_timeout: int = 5
     db_statement_timeout: int = 30
     db_pgbouncer: bool = False
+    db_read_max_lag: int = 10
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -116,6 +129,11 @@ class Settings:
         return make_url(self.database_url)
 
     @property
+    def read_url(self) -> URL:
+        """The address of the database's replica, which must be set."""
+        return make_url(str(self.database_read_url))
+
+    @property
     def is_sqlite(self) -> bool:
         """Whether the database is SQLite (else it is PostgreSQL)."""
         return self.url.get_backend_name() == "sqlite"
@@ -134,6 +152,7 @@ class Settings:
             env.add_parser(name, parse)
         values = _read_service(env) | _read_accounts(env) | _read_rates(env)
         values |= _read_database(env) | _read_server(env) | _read_operation(env)
+        env.refuse_replica_of_sqlite(values)
         data_dir = Path(env.str("CAREERS_USERS_DATA_DIR", "instance")).resolve()
         try:
             env.seal()
@@ -151,6 +170,7 @@ class Settings:
 def _read_service(env: _Environment) -> dict[str, Any]:
     return {
         "database_url": env.database_url("DATABASE_URL", ""),
+        "database_read_url": env.replica_url("DATABASE_READ_URL", ""),
         "jwt_secret_key": env.secret("CAREERS_USERS_JWT_SECRET_KEY", ""),
         "jwt_key_ring": env.path_to("CAREERS_USERS_JWT_KEY_RING", ""),
         "jwt_issuer": env.str(
@@ -234,6 +254,7 @@ def _read_database(env: _Environment) -> dict[str, Any]:
             env, "CAREERS_USERS_DB_STATEMENT_TIMEOUT", 30, 1, 3600
         ),
         "db_pgbouncer": env.bool("CAREERS_USERS_DB_PGBOUNCER", False),
+        "db_read_max_lag": _int(env, "CAREERS_USERS_DB_READ_MAX_LAG", 10, 3, 3600),
     }
 
 

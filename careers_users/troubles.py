@@ -118,5 +118,9 @@ def sentence(error: SQLAlchemyError) -> str:
 
     No statement and no parameters: those may hold what people keep to themselves.
     """
-    reason = " ".join(str(getattr(error, "orig", None) or error).split())
-    return f"{kind(error).advice} ({reason})"
+    return f"{kind(error).advice} ({reason(error)})"
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """Return the driver's own words in one line; otherwise as `sentence`."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())

@@ -33,7 +33,7 @@ PATIENCE = 60
 COMMAND = (sys.executable, "-c", "from careers_users.commands import main; main()")
 SERVE = (*COMMAND, "serve")
 LISTENING = re.compile(r"Listening on http://127\.0\.0\.1:(\d+)")
-OURS = re.compile(r"(CAREERS_USERS_|FLASK_|(DATABASE_URL|HOST|PORT)(_FILE)?$)")
+OURS = re.compile(r"(CAREERS_USERS_|FLASK_|(DATABASE_(READ_)?URL|HOST|PORT)(_FILE)?$)")
 SERVING = {  # Any free port; neither hashes nor limits are what these tests are about.
     "PORT": "0",
     "CAREERS_USERS_ARGON2_MEMORY_KIB": "7168",

@@ -45,7 +45,7 @@ ROWS = [
     "cursor fields passwords",
     "http terminal",
     "errors",
-    "models schema_version",
+    "models replica schema_version",
     "bulk database troubles",
     "extensions",
     "signing",

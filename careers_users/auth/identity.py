@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from flask import Response, current_app, g, request
 from sqlalchemy import Select
 
-from careers_users import request_context
+from careers_users import replica, request_context
 from careers_users.auth import queries, service, tokens
 from careers_users.auth.tokens import Claims
 from careers_users.device import Device
@@ -81,6 +81,29 @@ def anyone(view: View) -> View:
     return guarded
 
 
+def may_lag(view: View) -> View:
+    """Let the reads of a view come from the replica, if there is one.
+
+    That may be behind by the seconds of the setting DB_READ_MAX_LAG. Not for viewers
+    whose own last change it may not have; and not for a batch after a cursor, which
+    may have come from the primary: the edges next to it could be missing.
+
+    The innermost decorator, and only of views that do nothing but read: what fails on
+    the replica is done again.
+    """
+
+    @wraps(view)
+    def lagging(*args: Any, **kwargs: Any) -> Any:
+        copy = replica.current()
+        if copy is None or g.get("is_settling"):
+            return view(*args, **kwargs)
+        if kwargs.get("query", {}).get("cursor"):
+            return view(*args, **kwargs)
+        return copy.read(partial(view, *args, **kwargs))
+
+    return lagging
+
+
 def viewer() -> Row:
     """Return id and username of the viewer; NotAuthenticated if there is none."""
     row: Row | None = g.get("viewer")
@@ -135,6 +158,8 @@ def _authenticate(statement: Select[*tuple[Any, ...]] = queries.VIEWER) -> None:
         raise TokenRevoked
     g.claims, g.viewer = claims, row
     request_context.name_viewer(row["id"])
+    # Unless the statement says otherwise, a replica may lack what the viewer has done.
+    g.is_settling = row.pop("is_settling", True)
     if row.pop("is_unconfirmed", False):
         service.confirm_rotation(claims)
 

@@ -4,9 +4,18 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, exists, func, or_, select
+from sqlalchemy import (
+    Connection,
+    Interval,
+    Select,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+)
 
-from careers_users import clock, database, text
+from careers_users import clock, database, replica, text
 from careers_users.auth.tokens import Claims
 from careers_users.models import RefreshToken, RevokedToken, User, UserCounters
 from careers_users.statements import Row
@@ -22,6 +31,16 @@ VIEWER = (
     .where(User.token_version == bindparam("token_version"))
     .where(User.is_active)
     .where(~_IS_REVOKED)
+)
+# The same where there is a replica, which may not have the user's last change yet. By
+# the one clock that all instances share.
+_SETTLING_VIEWER = VIEWER.join(
+    UserCounters, UserCounters.user_id == User.id
+).add_columns(
+    (
+        func.greatest(User.changed_at, UserCounters.changed_at)
+        > func.now() - bindparam("settling", type_=Interval)
+    ).label("is_settling")
 )
 
 
@@ -108,7 +127,8 @@ def viewer(
 
     `statement` is VIEWER, or VIEWER with more columns. Of a token that came with a
     rotation, also `is_unconfirmed`: this is the first call that shows that the
-    rotation's reply has arrived.
+    rotation's reply has arrived. With VIEWER itself, where there is a replica, also
+    `is_settling`: the replica may not have what the user has last changed.
     """
     parameters: dict[str, object] = {
         "user_id": claims.user_id,
@@ -116,6 +136,9 @@ def viewer(
         "session_id": claims.session_id,
         "token_id": claims.token_id,
     }
+    if statement is VIEWER and (copy := replica.current()) is not None:
+        statement = _SETTLING_VIEWER
+        parameters["settling"] = copy.settling
     if claims.generation:
         statement = _rotated(statement)
         parameters["generation"] = claims.generation

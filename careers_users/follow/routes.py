@@ -8,6 +8,7 @@ from flask import Blueprint, request
 
 from careers_users.auth.identity import (
     anyone,
+    may_lag,
     name_in_path,
     signed_in,
     viewer,
@@ -90,6 +91,7 @@ def remove_follower(username: str) -> dict[str, Any]:
 @signed_in
 @query(RelationshipsQuerySchema())
 @reply(RelationshipsSchema())
+@may_lag
 def relationships(query: dict[str, Any]) -> dict[str, Any]:
     """Tell of each of these users whether you follow them, and they you."""
     return {"results": queries.relationships(viewer_id(), query["ids"])}
@@ -99,6 +101,7 @@ def relationships(query: dict[str, Any]) -> dict[str, Any]:
 @signed_in
 @query(FollowsQuerySchema())
 @reply(FollowRowsSchema())
+@may_lag
 def own_following(query: dict[str, Any]) -> dict[str, Any]:
     """List whom you follow, newest first."""
     return _list(queries.edges(viewer_id(), "following", query), query)
@@ -108,6 +111,7 @@ def own_following(query: dict[str, Any]) -> dict[str, Any]:
 @signed_in
 @query(FollowsQuerySchema())
 @reply(FollowRowsSchema())
+@may_lag
 def own_followers(query: dict[str, Any]) -> dict[str, Any]:
     """List who follows you, newest first."""
     return _list(queries.edges(viewer_id(), "followers", query), query)
@@ -118,6 +122,7 @@ def own_followers(query: dict[str, Any]) -> dict[str, Any]:
 @query(FollowsQuerySchema())
 @refuses(UserNotFound)
 @reply(CardsSchema())
+@may_lag
 def followers(username: str, query: dict[str, Any]) -> dict[str, Any]:
     """List a user's followers, newest first; `me` is yourself."""
     page = queries.cards(name_in_path(username), "followers", query, viewer_id())
@@ -129,6 +134,7 @@ def followers(username: str, query: dict[str, Any]) -> dict[str, Any]:
 @query(FollowsQuerySchema())
 @refuses(UserNotFound)
 @reply(CardsSchema())
+@may_lag
 def following(username: str, query: dict[str, Any]) -> dict[str, Any]:
     """List whom a user follows, newest first; `me` is yourself."""
     page = queries.cards(name_in_path(username), "following", query, viewer_id())

@@ -8,6 +8,7 @@ from flask import Blueprint
 from careers_users.auth.identity import (
     anyone,
     device,
+    may_lag,
     name_in_path,
     signed_in,
     signed_in_with,
@@ -36,6 +37,7 @@ bp = Blueprint("profile", __name__, url_prefix=BASE_PATH)
 @anyone
 @query(DirectoryQuerySchema())
 @reply(DirectorySchema())
+@may_lag
 def directory(query: dict[str, Any]) -> dict[str, Any]:
     """List and search users."""
     cards, total = batch(viewer_id(), query)
@@ -56,6 +58,7 @@ def directory(query: dict[str, Any]) -> dict[str, Any]:
 @anyone
 @refuses(UserNotFound)
 @reply(ProfileSchema())
+@may_lag
 def profile(username: str) -> dict[str, Any]:
     """Get a user's public profile."""
     row = queries.profile(name_in_path(username))
@@ -95,6 +98,7 @@ def own_stats() -> dict[str, Any]:
 @anyone
 @refuses(UserNotFound)
 @reply(StatsSchema())
+@may_lag
 def stats(username: str) -> dict[str, Any]:
     """Get a user's statistics."""
     return _stats(name_in_path(username))

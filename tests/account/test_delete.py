@@ -188,12 +188,17 @@ def crowd(app: Flask, star_id: int, size: int) -> None:
         " first_name_key, last_name, last_name_key, bio, search_text, is_active,"
         " token_version, created_at, updated_at"
     )
+    counters = (
+        "user_id, followers_count, following_count, posts_count, likes_received,"
+        " comments_received"
+    )
     active = "true"
     for statement in (
         f"INSERT INTO users ({columns}) {numbers} SELECT 1000 + i, {name}, {name},"
         f" {name} || '@example.com', {name} || '@example.com', '', '', '', '', '', '',"
         f" {name}, {active}, 1, {now}, {now} FROM n",
-        f"INSERT INTO user_counters {numbers} SELECT 1000 + i, 0, 1, 0, 0, 0 FROM n",
+        f"INSERT INTO user_counters ({counters}) {numbers}"
+        " SELECT 1000 + i, 0, 1, 0, 0, 0 FROM n",
         f"INSERT INTO follows (follower_id, following_id, created_at) {numbers}"
         f" SELECT 1000 + i, {star_id}, {now} FROM n",
         f"UPDATE user_counters SET followers_count = {size} WHERE user_id = {star_id}",

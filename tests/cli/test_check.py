@@ -20,7 +20,7 @@ from tests.served import COMMAND, KEY, environment, run
 
 NAMES = (
     "settings secret files proxy disk database migrations search timeouts clock"
-    " sign-ins"
+    " sign-ins replica"
 )
 
 
