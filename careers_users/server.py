@@ -41,6 +41,10 @@ class ServerSettings(Protocol):
     @property
     def threads(self) -> int: ...
     @property
+    def hash_concurrency(self) -> int: ...
+    @property
+    def queue_timeout(self) -> int: ...
+    @property
     def connection_limit(self) -> int: ...
     @property
     def max_request_body_size(self) -> int: ...
@@ -77,7 +81,6 @@ def run(
             "This system can't share a port between processes: run several instances "
             "of one process each, on several ports behind a proxy."
         )
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     adjustments = _adjustments(settings)
 
     def serve(ready: Callable[[], object], signals: list[int]) -> None:
@@ -122,6 +125,11 @@ def _adjustments(settings: ServerSettings) -> Any:
         raise ServerError(f"Correct the settings of the proxy: {error}.") from error
     adjustments.body_limit = settings.max_request_body_size
     adjustments.cors_origins = settings.cors_origins
+    adjustments.queue_timeout = settings.queue_timeout
+    # Connections beyond those that wait are for whoever is refused, or asks for health.
+    adjustments.queue_room = adjustments.connection_limit // 2
+    # A thread at least is left for those who need no password hashed.
+    adjustments.slow = max(1, min(settings.hash_concurrency, settings.threads - 1))
     return adjustments
 
 

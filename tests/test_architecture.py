@@ -25,7 +25,7 @@ ROWS = [
     "startup server",
     "supervisor",
     "worker",
-    "connections",
+    "connections loop queueing",
     "docs routes cli health jwks keys_cli metrics request_log transfer_cli users_cli",
     "checks identity intake meters openapi",
     "accounts imports",
@@ -45,8 +45,8 @@ ROWS = [
     "keyring",
     "settings",
     "logs setting_kinds",
-    "blocklist clock cors device draining limits names "
-    "notices rates request_context secret_file security_log statements text",
+    "blocklist clock cors device draining lanes limits names notices overload "
+    "rates request_context secret_file security_log statements text",
 ]
 
 

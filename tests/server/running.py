@@ -239,6 +239,8 @@ def options(**changes: Any) -> dict[str, Any]:
         "port": 0,
         "processes": 1,
         "threads": 4,
+        "hash_concurrency": 2,
+        "queue_timeout": 60,
         "connection_limit": 100,
         "max_request_body_size": LIMIT,
         "max_request_header_size": HEADER_LIMIT,
