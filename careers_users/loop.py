@@ -48,8 +48,8 @@ class Loop:
         each, armed = self._sockets.get(fd), self._armed.get(fd)
         if each is None or armed is None or armed[0] is not each:
             return  # Closed since; whoever has its number now is not armed yet.
-        if _wishes(each):
-            wasyncore.readwrite(each, events)
+        if wishes := _wishes(each):
+            wasyncore.readwrite(each, events & (wishes | _ALWAYS))
             self._arm(poll, each)
         else:  # It is being served. Whatever this is waits until that is over.
             self._disarm(poll, fd)
@@ -91,6 +91,8 @@ class Loop:
 
 _READ = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLPRI", 0)
 _WRITE = getattr(select, "EPOLLOUT", 0)
+# Told whether or not somebody asked.
+_ALWAYS = getattr(select, "EPOLLHUP", 0) | getattr(select, "EPOLLERR", 0)
 
 
 def _wishes(each: Any) -> int:

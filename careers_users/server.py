@@ -15,7 +15,9 @@ from wsgiref.types import WSGIApplication
 
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 
-from careers_users.supervisor import STOP_SIGNALS, Supervisor
+from careers_users import handover
+from careers_users.handover import Handover
+from careers_users.supervisor import GO_SIGNALS, STOP_SIGNALS, Supervisor, follow
 from careers_users.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -72,9 +74,10 @@ def run(
     """Serve what `make_app` returns until told to stop; return the exit code.
 
     `make_app` is called once in each process, after the fork, and `ended` here, with
-    the number of each of several processes that is no more. Raises ServerError if the
-    address can't be had or the settings contradict each other; with one process, what
-    `make_app` raises comes through, with several it is logged and the code is 1.
+    the number of each of several processes that is no more; at SIGHUP these give place
+    to the same command, started again. Raises ServerError if the address can't be had
+    or the settings contradict each other; with one process, what `make_app` raises
+    comes through, with several it is logged and the code is 1.
     """
     if settings.processes > 1 and not hasattr(os, "fork"):
         raise ServerError(
@@ -82,6 +85,7 @@ def run(
             "of one process each, on several ports behind a proxy."
         )
     adjustments = _adjustments(settings)
+    given = handover.take()
 
     def serve(ready: Callable[[], object], signals: list[int]) -> None:
         worker = Worker(make_app(), adjustments, listener)
@@ -89,19 +93,22 @@ def run(
 
     def announce() -> None:
         _announce(settings, listener)
+        if given:
+            os.write(given.report, b".")
 
-    with _bind(settings.host, settings.port) as listener:
-        if settings.processes > 1:
-            return Supervisor(
-                listener,
-                serve,
-                announce,
-                ended,
-                processes=settings.processes,
-                drain_timeout=settings.drain_timeout,
-            ).run()
-        serve(announce, STOP_SIGNALS)
-    return 0
+    with _open_door(settings, given) as listener:
+        if given:
+            follow(given)
+        if settings.processes == 1:
+            serve(announce, GO_SIGNALS if given else STOP_SIGNALS)
+            return 0
+        return Supervisor(
+            *(listener, serve, announce, ended),
+            processes=settings.processes,
+            drain_timeout=settings.drain_timeout,
+            address=(settings.host, settings.port),
+            given=given,
+        ).run()
 
 
 def _adjustments(settings: ServerSettings) -> Any:
@@ -131,6 +138,17 @@ def _adjustments(settings: ServerSettings) -> Any:
     # A thread at least is left for those who need no password hashed.
     adjustments.slow = max(1, min(settings.hash_concurrency, settings.threads - 1))
     return adjustments
+
+
+def _open_door(settings: ServerSettings, given: Handover | None) -> socket.socket:
+    if given is None:
+        return _bind(settings.host, settings.port)
+    if (settings.host, settings.port) != (given.host, given.port):
+        log.warning(
+            "HOST and PORT are still %s and %d: to change them, stop and start.",
+            *(given.host, given.port),
+        )
+    return socket.socket(fileno=given.listener)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -22,6 +22,7 @@ from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 from careers_users import overload
 from careers_users.connections import Channel, behind_proxy
 from careers_users.draining import closing, draining
+from careers_users.handover import Terminal
 from careers_users.lanes import lane_of
 from careers_users.loop import Loop
 from careers_users.queueing import Queue
@@ -50,7 +51,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
     """The listener and the loop of one process."""
 
     channel_class = Channel
-    alone = stopping = leaving = False
+    alone = stopping = leaving = hung_up = False
 
     def __init__(self, app: WSGIApplication, adj: Any, listener: socket.socket) -> None:
         where = (listener.family, listener.type, listener.proto, None)
@@ -117,10 +118,30 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
 
         for number in signals:
             signal.signal(number, stop)
+        if self.alone and hasattr(signal, "SIGHUP"):
+            self._watch_terminal(stop)
         ready()
         while not self.stopping:
             self._pump(1)
+            if self.hung_up:
+                self.hung_up = False
+                log.warning(
+                    "A restart without a gap takes CAREERS_USERS_PROCESSES of 2 or "
+                    "more. Nothing changes; stop and start instead."
+                )
         self._drain(drain_timeout)
+
+    def _watch_terminal(self, stop: Callable[[int, FrameType | None], None]) -> None:
+        terminal = Terminal()
+
+        def hang_up(number: int, frame: FrameType | None) -> None:
+            if terminal.is_gone():
+                stop(number, frame)
+            else:
+                self.hung_up = True
+
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # By nohup.
+            signal.signal(signal.SIGHUP, hang_up)
 
     def _pump(self, timeout: float) -> None:
         changed = [self, *self.queue.served()]

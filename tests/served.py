@@ -106,7 +106,7 @@ class Server:
     def stop(self) -> int:
         """Ask it to stop, as a service manager does; return its exit code."""
         self._process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
-        return self._end()
+        return self.wait()
 
     def kill(self) -> None:
         """End all its processes at once, without a chance to do anything."""
@@ -115,9 +115,10 @@ class Server:
         else:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        self._end()
+        self.wait()
 
-    def _end(self) -> int:
+    def wait(self) -> int:
+        """Wait until it has ended; return its exit code."""
         code = self._process.wait(PATIENCE)
         self._reader.join(PATIENCE)
         return code

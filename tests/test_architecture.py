@@ -45,8 +45,8 @@ ROWS = [
     "keyring",
     "settings",
     "logs setting_kinds",
-    "blocklist clock cors device draining lanes limits names notices overload "
-    "rates request_context secret_file security_log statements text",
+    "blocklist clock cors device draining handover lanes limits names "
+    "notices overload rates request_context secret_file security_log statements text",
 ]
 
 
