@@ -17,7 +17,10 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from waitress import proxy_headers  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
+from waitress.parser import (  # type: ignore[import-untyped]
+    HTTPRequestParser,
+    ParsingError,
+)
 from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
 from waitress.utilities import (  # type: ignore[import-untyped]
     BadRequest,
@@ -147,6 +150,22 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     def __init__(self, adjustments: Any) -> None:
         super().__init__(adjustments)
         self.started = _now()
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the header; refuse what a proxy might read differently.
+
+        It could be made to see other requests than we do (request smuggling). RFC 9112:
+        folded lines (section 5.2), both lengths (6.1), chunked more than once (7).
+        """
+        if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
+            raise ParsingError("")
+        super().parse_header(header_plus)
+        if self.chunked and (
+            "CONTENT_LENGTH" in self.headers
+            or header_plus.lower().count(b"chunked") > 1
+            or header_plus.lower().count(b"\r\ntransfer-encoding:") > 1
+        ):
+            raise ParsingError("")
 
     def received(self, data: bytes) -> int:
         """Take `data`; return how much of it belongs to this request."""
