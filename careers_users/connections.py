@@ -290,8 +290,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         get: Any = request.headers.get
         allowance = cors.headers_for(get("ORIGIN"), self.adj.cors_origins)
         headers, body = _reply(503, get("X_REQUEST_ID"), allowance)
-        # Of half a request behind this one waitress would have to be told.
-        is_last = request.version != "1.1" or request.connection_close or self.request
+        # Half a request that comes last would have to be told to continue, or not.
+        is_cut = self.request and len(self.requests) == 1
+        is_last = request.version != "1.1" or request.connection_close or is_cut
         headers |= {"Connection": "close"} if is_last else {}
         headers |= {"Content-Length": str(len(body)), "Date": build_http_date(_now())}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -79,11 +79,7 @@ def run(
     or the settings contradict each other; with one process, what `make_app` raises
     comes through, with several it is logged and the code is 1.
     """
-    if settings.processes > 1 and not hasattr(os, "fork"):
-        raise ServerError(
-            "This system can't share a port between processes: run several instances "
-            "of one process each, on several ports behind a proxy."
-        )
+    _check_system(settings)
     adjustments = _adjustments(settings)
     given = handover.take()
 
@@ -109,6 +105,14 @@ def run(
             address=(settings.host, settings.port),
             given=given,
         ).run()
+
+
+def _check_system(settings: ServerSettings) -> None:
+    if settings.processes > 1 and not hasattr(os, "fork"):
+        raise ServerError(
+            "This system can't share a port between processes: run several instances "
+            "of one process each, on several ports behind a proxy."
+        )
 
 
 def _adjustments(settings: ServerSettings) -> Any:

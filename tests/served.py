@@ -33,6 +33,7 @@ LISTENING = re.compile(r"Listening on http://127\.0\.0\.1:(\d+)")
 OURS = re.compile(r"(CAREERS_USERS_|FLASK_|(DATABASE_URL|HOST|PORT)(_FILE)?$)")
 SERVING = {  # Any free port; neither hashes nor limits are what these tests are about.
     "PORT": "0",
+    "CAREERS_USERS_QUEUE_TIMEOUT": "30",
     "CAREERS_USERS_ARGON2_MEMORY_KIB": "7168",
     "CAREERS_USERS_ARGON2_TIME_COST": "1",
     "CAREERS_USERS_RATELIMIT_ENABLED": "false",

@@ -82,6 +82,14 @@ def make_app():
             time.sleep(0.01)
         return jsonify(pid=os.getpid())
 
+    @app.post("/careers/users/login/")
+    def login():
+        return hold()
+
+    @app.get("/health/live")
+    def live():
+        return jsonify(pid=os.getpid())
+
     @app.get("/ready")
     def ready():
         return jsonify(draining=draining.is_set())

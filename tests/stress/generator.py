@@ -89,14 +89,17 @@ class _Generator:
             return False
         try:
             self.open[fd].send(next(self.requests))
-            self.sent[fd] = time.monotonic()
-        except OSError:
+        except OSError:  # It has just been closed, behind a reply.
             self._drop(fd)
+            return self._send()
+        self.sent[fd] = time.monotonic()
         return True
 
     def _drop(self, fd: int) -> None:
-        self.broken += 1
+        self.broken += fd in self.sent
         self.sent.pop(fd, None)
+        if fd in self.idle:  # The server has closed it behind a reply.
+            self.idle.remove(fd)
         self.parts.pop(fd, None)
         self.open.pop(fd).close()
 
@@ -119,6 +122,8 @@ class _Generator:
         if status != 503:
             self.times.append(round(taken, 4))
         self.idle.append(fd)
+        if b"Connection: close" in head:
+            self._drop(fd)
 
     def go(self) -> dict[str, Any]:
         begun = time.monotonic()

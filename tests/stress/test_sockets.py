@@ -138,7 +138,6 @@ def test_what_could_be_read_in_two_ways_is_refused(
     figures["tricks"] = str(len(TRICKS))
 
 
-@pytest.mark.quick
 def test_oversized_bodies_are_not_kept(
     database_url: str, serve: Serve, figures: dict[str, str], whole: bool
 ) -> None:
@@ -164,7 +163,6 @@ def test_oversized_bodies_are_not_kept(
         assert statuses(received) == [200, 431]
 
 
-@pytest.mark.quick
 def test_headers_and_pipelines(
     database_url: str, serve: Serve, figures: dict[str, str]
 ) -> None:
@@ -184,14 +182,12 @@ def test_headers_and_pipelines(
         assert answered == [f"X-Request-Id: {name}" for name in asked]
 
 
-def test_who_sends_slowly_or_nothing_holds_up_nobody(
-    database_url: str, serve: Serve, figures: dict[str, str]
-) -> None:
-    """300 connections that are half open and 20 that send a byte every two seconds hold
-    up nobody; they are closed when their time is over, however busy they look."""
-    server = serve(database_url, CAREERS_USERS_CHANNEL_TIMEOUT=str(TIMEOUT))
-    with ExitStack() as stack, others_are_served(server, figures):
-        begun = time.monotonic()
+class Dawdlers:
+    """Connections that are half open, and some that send a byte every two seconds."""
+
+    def __init__(self, server: Server, stack: ExitStack) -> None:
+        self.begun = time.monotonic()
+        self.next_byte = self.begun + 2
 
         def connect(beginning: bytes) -> socket.socket:
             sock = socket.create_connection(("127.0.0.1", server.port), timeout=20)
@@ -199,29 +195,40 @@ def test_who_sends_slowly_or_nothing_holds_up_nobody(
             sock.setblocking(False)
             return stack.enter_context(sock)
 
-        connections = [connect(b"" if n % 2 else GET[:-3]) for n in range(300)]
-        slow = [connect(POST + b"Content-Length: 9\r\n\r\n") for _ in range(20)]
+        self.silent = [connect(b"" if n % 2 else GET[:-3]) for n in range(300)]
+        self.slow = [connect(POST + b"Content-Length: 9\r\n\r\n") for _ in range(20)]
 
-        def is_closed(sock: socket.socket) -> bool:
-            try:
-                return sock.recv(4096) == b""
-            except BlockingIOError:
-                return False
-            except OSError:
-                return True
+    def all_are_closed(self) -> bool:
+        """Send a byte where it is time; tell whether all have been hung up on."""
+        if time.monotonic() >= self.next_byte:
+            self.next_byte += 2
+            for sock in self.slow:
+                with suppress(OSError):
+                    sock.sendall(b"x")
+        self.silent = [sock for sock in self.silent if not is_closed(sock)]
+        self.slow = [sock for sock in self.slow if not is_closed(sock)]
+        return not (self.silent or self.slow)
 
-        def all_are_closed() -> bool:
-            if time.monotonic() >= next_byte[0]:
-                next_byte[0] += 2
-                for sock in slow:
-                    with suppress(OSError):
-                        sock.sendall(b"x")
-            connections[:] = [sock for sock in connections if not is_closed(sock)]
-            slow[:] = [sock for sock in slow if not is_closed(sock)]
-            return not (connections or slow)
 
-        next_byte = [begun + 2]
-        served.until(all_are_closed)
-        took = time.monotonic() - begun
+def is_closed(sock: socket.socket) -> bool:
+    """Tell whether the other side has hung up."""
+    try:
+        return sock.recv(4096) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_who_sends_slowly_or_nothing_holds_up_nobody(
+    database_url: str, serve: Serve, figures: dict[str, str]
+) -> None:
+    """300 connections that are half open and 20 that send a byte every two seconds hold
+    up nobody; they are closed when their time is over, however busy they look."""
+    server = serve(database_url, CAREERS_USERS_CHANNEL_TIMEOUT=str(TIMEOUT))
+    with ExitStack() as stack, others_are_served(server, figures):
+        dawdlers = Dawdlers(server, stack)
+        served.until(dawdlers.all_are_closed)
+        took = time.monotonic() - dawdlers.begun
     assert took >= TIMEOUT
     figures["all closed after"] = f"{took:.1f} s, of {TIMEOUT} s allowed"
