@@ -1,5 +1,10 @@
-"""Whether this process was told to stop: the server sets it, readiness reports it."""
+"""Whether this process was told to stop: the server sets it, others look.
+
+`draining`: the whole service goes away; readiness says so. `closing`: each reply is the
+last one of its connection, since this process goes away, whoever takes its place.
+"""
 
 import threading
 
 draining: threading.Event = threading.Event()
+closing: threading.Event = threading.Event()

@@ -95,6 +95,9 @@ class Meters:
         self._events = self._counter(
             "security_events", "Security events, by name.", "event"
         )
+        self._overloaded = self._counter(
+            "overloaded", "Requests refused with 503 for want of a free thread."
+        )
         build = self._gauge("build_info", "Processes, by their version.", "version")
         build.labels(version("careers_users")).set(1)
         # Looking children up by their labels takes longer than counting.
@@ -135,6 +138,10 @@ class Meters:
     def security_event(self, name: str) -> None:
         """Count a security event."""
         self._events.labels(name).inc()
+
+    def overloaded(self) -> None:
+        """Count a request that the server has refused, since too many wait."""
+        self._overloaded.inc()
 
     def watch_pool(self, engine: Engine, size: int) -> None:
         """Follow the connections of an engine, whose pool has room for `size`."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from careers_users import meters, replica, request_context, security_log
+from careers_users import meters, overload, replica, request_context, security_log
 from careers_users.auth.passwords import passwords
 from careers_users.extensions import db
 from careers_users.meters import Meters
@@ -34,6 +34,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     mine = app.extensions[_METERS] = Meters()
     request_context.observe(app, began=mine.began, ended=mine.ended)
     security_log.listen(app, mine.security_event)
+    overload.watch(mine.overloaded)
     with app.app_context():
         mine.watch_pool(db.engine, settings.db_pool_size)
         mine.watch_hashing(passwords())

@@ -15,8 +15,10 @@ from wsgiref.types import WSGIApplication
 
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 
+from careers_users import handover
+from careers_users.handover import Handover
 from careers_users.memory import use_one_arena
-from careers_users.supervisor import STOP_SIGNALS, Supervisor
+from careers_users.supervisor import GO_SIGNALS, STOP_SIGNALS, Supervisor, follow
 from careers_users.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,10 @@ class ServerSettings(Protocol):
     def processes(self) -> int: ...
     @property
     def threads(self) -> int: ...
+    @property
+    def hash_concurrency(self) -> int: ...
+    @property
+    def queue_timeout(self) -> int: ...
     @property
     def connection_limit(self) -> int: ...
     @property
@@ -69,18 +75,15 @@ def run(
     """Serve what `make_app` returns until told to stop; return the exit code.
 
     `make_app` is called once in each process, after the fork, and `ended` here, with
-    the number of each of several processes that is no more. Raises ServerError if the
-    address can't be had or the settings contradict each other; with one process, what
-    `make_app` raises comes through, with several it is logged and the code is 1.
+    the number of each of several processes that is no more; at SIGHUP these give place
+    to the same command, started again. Raises ServerError if the address can't be had
+    or the settings contradict each other; with one process, what `make_app` raises
+    comes through, with several it is logged and the code is 1.
     """
-    if settings.processes > 1 and not hasattr(os, "fork"):
-        raise ServerError(
-            "This system can't share a port between processes: run several instances "
-            "of one process each, on several ports behind a proxy."
-        )
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    _check_system(settings)
     use_one_arena()
     adjustments = _adjustments(settings)
+    given = handover.take()
 
     def serve(ready: Callable[[], object], signals: list[int]) -> None:
         worker = Worker(make_app(), adjustments, listener)
@@ -88,19 +91,30 @@ def run(
 
     def announce() -> None:
         _announce(settings, listener)
+        if given:
+            os.write(given.report, b".")
 
-    with _bind(settings.host, settings.port) as listener:
-        if settings.processes > 1:
-            return Supervisor(
-                listener,
-                serve,
-                announce,
-                ended,
-                processes=settings.processes,
-                drain_timeout=settings.drain_timeout,
-            ).run()
-        serve(announce, STOP_SIGNALS)
-    return 0
+    with _open_door(settings, given) as listener:
+        if given:
+            follow(given)
+        if settings.processes == 1:
+            serve(announce, GO_SIGNALS if given else STOP_SIGNALS)
+            return 0
+        return Supervisor(
+            *(listener, serve, announce, ended),
+            processes=settings.processes,
+            drain_timeout=settings.drain_timeout,
+            address=(settings.host, settings.port),
+            given=given,
+        ).run()
+
+
+def _check_system(settings: ServerSettings) -> None:
+    if settings.processes > 1 and not hasattr(os, "fork"):
+        raise ServerError(
+            "This system can't share a port between processes: run several instances "
+            "of one process each, on several ports behind a proxy."
+        )
 
 
 def _adjustments(settings: ServerSettings) -> Any:
@@ -124,7 +138,23 @@ def _adjustments(settings: ServerSettings) -> Any:
         raise ServerError(f"Correct the settings of the proxy: {error}.") from error
     adjustments.body_limit = settings.max_request_body_size
     adjustments.cors_origins = settings.cors_origins
+    adjustments.queue_timeout = settings.queue_timeout
+    # Connections beyond those that wait are for whoever is refused, or asks for health.
+    adjustments.queue_room = adjustments.connection_limit // 2
+    # A thread at least is left for those who need no password hashed.
+    adjustments.slow = max(1, min(settings.hash_concurrency, settings.threads - 1))
     return adjustments
+
+
+def _open_door(settings: ServerSettings, given: Handover | None) -> socket.socket:
+    if given is None:
+        return _bind(settings.host, settings.port)
+    if (settings.host, settings.port) != (given.host, given.port):
+        log.warning(
+            "HOST and PORT are still %s and %d: to change them, stop and start.",
+            *(given.host, given.port),
+        )
+    return socket.socket(fileno=given.listener)
 
 
 def _bind(host: str, port: int) -> socket.socket:

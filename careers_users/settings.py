@@ -107,6 +107,7 @@ class Settings:
     port: int = 8000
     processes: int = 1
     threads: int = 4
+    queue_timeout: int = 2
     connection_limit: int = 1000
     max_request_body_size: int = 64 * 1024
     max_request_header_size: int = 16 * 1024
@@ -264,6 +265,7 @@ def _read_server(env: _Environment) -> dict[str, Any]:
         "port": _int(env, "PORT", 8000, 0, 65535),
         "processes": _int(env, "CAREERS_USERS_PROCESSES", 1, 1, 64),
         "threads": _int(env, "CAREERS_USERS_THREADS", 4, 1, 256),
+        "queue_timeout": _int(env, "CAREERS_USERS_QUEUE_TIMEOUT", 2, 1, 60),
         "connection_limit": _int(
             env, "CAREERS_USERS_CONNECTION_LIMIT", 1000, 10, 100_000
         ),

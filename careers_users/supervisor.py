@@ -5,13 +5,16 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
-from careers_users.worker import ignore_newcomers
+from careers_users import handover
+from careers_users.handover import Handover, Terminal
+from careers_users.worker import LEAVE, ignore_newcomers
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +27,35 @@ STOP_SIGNALS = [
     for name in ("SIGINT", "SIGTERM", "SIGBREAK")
     if hasattr(signal, name)
 ]
+# What one process of several is told by another: stop, or leave in its own time.
+GO_SIGNALS = [number for number in (signal.SIGTERM, LEAVE) if number is not None]
+HEARD = [*STOP_SIGNALS, *GO_SIGNALS]
+if sys.platform != "win32":
+    HEARD += [signal.SIGHUP, signal.SIGQUIT]
 
 
 class _Child(NamedTuple):
     pid: int
     started: float
+    # A whole new server with its own workers, rather than one of ours.
+    is_generation: bool
+
+
+def follow(given: Handover) -> None:
+    """Live as a later generation: as long as the giver does, who hears the terminal."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _outlive_nobody(given.alive)
+
+
+def _outlive_nobody(alive: int) -> None:
+    """Stop when a pipe ends, which ends with the process that made it."""
+
+    def wait() -> None:
+        os.read(alive, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class Supervisor:
@@ -37,6 +64,10 @@ class Supervisor:
     Each worker holds the write end of its own pipe: a byte says that it is ready, the
     end of file that it is gone. All hold the read end of one pipe more, whose end of
     file says that the supervisor is gone, however that came about.
+
+    SIGHUP starts a new *generation*: a server of its own, with a supervisor and workers
+    of what is installed and set now, on the same socket. Once it is ready all others
+    are asked to leave, and this process only stays to pass signals on.
     """
 
     def __init__(
@@ -48,54 +79,98 @@ class Supervisor:
         *,
         processes: int,
         drain_timeout: int,
+        address: tuple[str, int],
+        given: Handover | None = None,
     ) -> None:
         self.listener, self.serve, self.announce = listener, serve, announce
-        self.ended = ended
-        self.processes, self.drain_timeout = processes, drain_timeout
+        self.ended, self.address, self.given = ended, address, given
+        self.processes = self.wanted = processes
+        self.drain_timeout = drain_timeout
         self.children: dict[int, _Child] = {}
+        self.leavers: set[int] = set()
+        self.successor: int | None = None
         self.alive, self.wake = os.pipe(), os.pipe()
         self.ready = self.quick_deaths = 0
         self.next_start = 0.0
-        self.stopping = self.failed = False
+        self.stopping = self.leaving = self.failed = self.renewing = False
+        self.terminal = Terminal()
 
     def run(self) -> int:
         """Return 0 after a stop that was asked for, 1 if the workers don't work."""
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._on_signal)
-        # A launcher may have it ignored; then there would be no exit codes to collect.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._listen_to_signals()
         try:
             while not (self.stopping or self.failed):
-                missing = self.processes - len(self.children)
+                if self.renewing and self.successor is None:
+                    self._renew()
+                missing = self.wanted - self._workers()
                 pause = self.next_start - time.monotonic()
-                if missing and pause <= 0:
+                if missing > 0 and pause <= 0:
                     self._start()
                 else:
-                    self._watch(pause if missing else None)
+                    self._watch(pause if missing > 0 else None)
         finally:
             self._end()
         return int(self.failed)
 
+    def _listen_to_signals(self) -> None:
+        # A launcher may have it ignored; then there would be no exit codes to collect.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if self.given:
+            for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGQUIT):
+                signal.signal(number, self._on_word_from_above)
+            return
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._on_signal)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # By nohup.
+            signal.signal(signal.SIGHUP, self._on_hangup)
+
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.stopping:
-            self._send(signal.SIGKILL)
-            os._exit(128 + number)
+            self._end_at_once(128 + number)
         self.stopping = True
         os.write(self.wake[1], b".")
+
+    def _on_word_from_above(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGQUIT:
+            self._end_at_once(1)
+        if self.leaving and number == signal.SIGTERM:  # Faster, then.
+            self._send(number)
+        self.leaving = number == LEAVE
+        self.stopping = True
+        os.write(self.wake[1], b".")
+
+    def _on_hangup(self, number: int, frame: FrameType | None) -> None:
+        if self.terminal.is_gone():
+            self._on_signal(number, frame)
+        self.renewing = True
+        os.write(self.wake[1], b".")
+
+    def _end_at_once(self, code: int) -> NoReturn:
+        for child in self.children.values():
+            # A generation has children to kill first.
+            number = signal.SIGQUIT if child.is_generation else signal.SIGKILL
+            os.kill(child.pid, number)
+        os._exit(code)
 
     def _send(self, number: int) -> None:
         for child in self.children.values():
             os.kill(child.pid, number)
 
+    def _workers(self) -> int:
+        return sum(
+            not child.is_generation and fd not in self.leavers
+            for fd, child in self.children.items()
+        )
+
     def _start(self) -> None:
         status, report = os.pipe()
         # Until it has handlers of its own, a child must not run those of its parent.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
         pid = os.fork()
         if pid == 0:
             self._work(status, report)
-        self.children[status] = _Child(pid, time.monotonic())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        self.children[status] = _Child(pid, time.monotonic(), is_generation=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         os.close(report)
 
     def _work(self, status: int, report: int) -> NoReturn:
@@ -103,12 +178,15 @@ class Supervisor:
         try:
             # Ctrl-C reaches the whole process group; the parent decides what it means.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-            for fd in (*self.wake, self.alive[1], status, *self.children):
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
+            of_others = (self.given.report, self.given.alive) if self.given else ()
+            for fd in (*self.wake, self.alive[1], status, *self.children, *of_others):
                 os.close(fd)
-            threading.Thread(target=self._outlive, daemon=True).start()
-            self.serve(lambda: os.write(report, b"."), [signal.SIGTERM])
+            _outlive_nobody(self.alive[0])
+            self.serve(lambda: os.write(report, b"."), GO_SIGNALS)
             code = 0
         except BaseException:
             log.exception("A worker process can't go on")
@@ -116,14 +194,30 @@ class Supervisor:
             logging.shutdown()
             os._exit(code)
 
-    def _outlive(self) -> None:
-        os.read(self.alive[0], 1)
-        os.kill(os.getpid(), signal.SIGTERM)
+    def _renew(self) -> None:
+        self.renewing = False
+        status, report = os.pipe()
+        listener = self.listener.fileno()
+        log.info("Starting again beside what is served now")
+        pid = handover.give(Handover(listener, report, self.alive[0], *self.address))
+        os.close(report)
+        self.children[status] = _Child(pid, time.monotonic(), is_generation=True)
+        self.successor = status
+
+    def _succeed(self, successor: int) -> None:
+        """Let all others leave, now that the successor is ready."""
+        log.info("Process %d has taken over", self.children[successor].pid)
+        self.successor, self.wanted = None, 0
+        for fd in self.children.keys() - self.leavers - {successor}:
+            self.leavers.add(fd)
+            os.kill(self.children[fd].pid, signal.SIGUSR1)
 
     def _watch(self, timeout: float | None) -> None:
         for fd in select.select([self.wake[0], *self.children], [], [], timeout)[0]:
             if not os.read(fd, 1):
                 self._bury(fd)
+            elif fd != self.wake[0] and self.children[fd].is_generation:
+                self._succeed(fd)
             elif fd != self.wake[0]:
                 self.ready += 1
                 if self.ready == self.processes:
@@ -131,28 +225,41 @@ class Supervisor:
 
     def _bury(self, fd: int) -> None:
         os.close(fd)
-        pid, started = self.children.pop(fd)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        self.ended(pid)
-        if self.stopping:
-            return
+        child = self.children.pop(fd)
+        code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
+        self.ended(child.pid)
+        if self.stopping or fd in self.leavers:
+            self.leavers.discard(fd)
+        elif fd == self.successor:
+            self.successor = None
+            log.error("It has not started (%d): read above why. Nothing changes.", code)
+        elif child.is_generation:
+            log.error("Process %d has ended by itself (%d)", child.pid, code)
+            self.failed = True
+        else:
+            self._mourn(child, code)
+
+    def _mourn(self, worker: _Child, code: int) -> None:
         now = time.monotonic()
-        quick = now - started < QUICK_DEATH
+        quick = now - worker.started < QUICK_DEATH
         self.quick_deaths = self.quick_deaths + 1 if quick else 0
         self.next_start = now + 0.05 * 2**self.quick_deaths
-        log.error("Worker process %d has ended by itself (%d)", pid, code)
+        log.error("Worker process %d has ended by itself (%d)", worker.pid, code)
         if self.ready < self.processes or self.quick_deaths == QUICK_DEATHS:
             log.error("The workers don't stay alive: read above why, then start again.")
             self.failed = True
 
     def _end(self) -> None:
         self.stopping = True
-        ignore_newcomers(self.listener)
+        if not self.given:  # Otherwise others listen at the same door.
+            ignore_newcomers(self.listener)
         self.listener.close()
-        self._send(signal.SIGTERM)
+        self._send(signal.SIGUSR1 if self.leaving else signal.SIGTERM)
         deadline = time.monotonic() + self.drain_timeout + MERCY
         while self.children and (left := deadline - time.monotonic()) > 0:
-            self._watch(left)
+            # A generation may be set another limit than ours, and keeps it by itself.
+            is_ours = all(not child.is_generation for child in self.children.values())
+            self._watch(left if is_ours else None)
         if self.children:
             log.warning("%d worker processes are stuck: killed", len(self.children))
             self._send(signal.SIGKILL)

@@ -6,8 +6,10 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from array import array
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -17,12 +19,19 @@ from wsgiref.types import WSGIApplication
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
+from careers_users import overload
 from careers_users.connections import Channel, behind_proxy
-from careers_users.draining import draining
+from careers_users.draining import closing, draining
+from careers_users.handover import Terminal
+from careers_users.lanes import lane_of
+from careers_users.loop import Loop
+from careers_users.queueing import Queue
 
 log = logging.getLogger(__name__)
 
 SETTLE = 0.5  # Seconds in which requests that are on the wire still arrive.
+# "Others have taken over: go, in your own time." None where processes can't be forked.
+LEAVE: int | None = getattr(signal, "SIGUSR1", None)
 
 
 def ignore_newcomers(listener: socket.socket) -> None:
@@ -42,22 +51,48 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
     """The listener and the loop of one process."""
 
     channel_class = Channel
-    alone = stopping = False
+    alone = stopping = leaving = hung_up = False
 
     def __init__(self, app: WSGIApplication, adj: Any, listener: socket.socket) -> None:
         where = (listener.family, listener.type, listener.proto, None)
+        self.queue = Queue(adj.threads, adj.slow, adj.queue_timeout, adj.queue_room)
+        self.changed: deque[Channel] = deque()
+        self._thread = threading.get_ident()
         super().__init__(
-            app, _sock=listener, adj=adj, sockinfo=where, bind_socket=False
+            app,
+            _sock=listener,
+            dispatcher=self.queue,
+            adj=adj,
+            sockinfo=where,
+            bind_socket=False,
         )
         # Waitress has wrapped it in its own reading of forwarding headers.
         self.application = behind_proxy(app, adj)
+        self._loop = Loop(self._map)
 
     def fix_addr(self, addr: tuple[str, int]) -> tuple[str, int]:
         return addr[0].removeprefix("::ffff:"), addr[1]
 
+    def add_task(self, channel: Channel) -> None:
+        """Let a request wait for a thread, or refuse it if too many do.
+
+        What a client has sent behind another request is let in with that one: a thread
+        calls for it, and holds a lock of the connection.
+        """
+        request = channel.requests[0]
+        channel.lane = lane_of(
+            getattr(request, "command", None), getattr(request, "path", None)
+        )
+        is_new = threading.get_ident() == self._thread and not closing.is_set()
+        if is_new and self.queue.is_full(channel.lane):
+            channel.turned_away = True
+        else:
+            self.queue.add_task(channel)
+
     def maintenance(self, now: float) -> None:
         """Close what is idle, and also what takes for ever to send one request."""
         super().maintenance(now)
+        overload.say()
         for channel in list(self.active_channels.values()):
             late = now - self.adj.channel_timeout
             if channel.request and not channel.requests:
@@ -76,19 +111,43 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         def stop(number: int, _frame: FrameType | None) -> None:
             if self.stopping and self.alone:
                 os._exit(128 + number)
+            self.leaving = number == LEAVE
             if not self.stopping:
                 self.stopping = True
                 self.pull_trigger()
 
         for number in signals:
             signal.signal(number, stop)
+        if self.alone and hasattr(signal, "SIGHUP"):
+            self._watch_terminal(stop)
         ready()
         while not self.stopping:
             self._pump(1)
+            if self.hung_up:
+                self.hung_up = False
+                log.warning(
+                    "A restart without a gap takes CAREERS_USERS_PROCESSES of 2 or "
+                    "more. Nothing changes; stop and start instead."
+                )
         self._drain(drain_timeout)
 
+    def _watch_terminal(self, stop: Callable[[int, FrameType | None], None]) -> None:
+        terminal = Terminal()
+
+        def hang_up(number: int, frame: FrameType | None) -> None:
+            if terminal.is_gone():
+                stop(number, frame)
+            else:
+                self.hung_up = True
+
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # By nohup.
+            signal.signal(signal.SIGHUP, hang_up)
+
     def _pump(self, timeout: float) -> None:
-        wasyncore.loop(timeout, use_poll=True, map=self._map, count=1)
+        changed = [self, *self.queue.served()]
+        while self.changed:
+            changed.append(self.changed.popleft())
+        self._loop.turn(timeout, changed)
 
     def _unfinished(self) -> int:
         # A copy: a thread may find its client gone, and drop a channel meanwhile.
@@ -103,18 +162,28 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         while known < len(self.active_channels):
             known = len(self.active_channels)
             self.handle_accept()
+        self._loop.forget(self)
         wasyncore.dispatcher.close(self)  # Not our own: that closes the trigger too.
 
+    def _is_over(self, elapsed: float) -> bool:
+        if self.leaving:
+            # Nobody waits for our end. Who calls again on an open connection is told
+            # that it was the last time, rather than finding it closed.
+            return not self.active_channels
+        return elapsed > SETTLE and not self._unfinished()
+
     def _drain(self, limit: int) -> None:
-        draining.set()
+        closing.set()
         begun = time.monotonic()
         self._close_listener()
         while (elapsed := time.monotonic() - begun) < limit:
+            if not self.leaving:
+                draining.set()
             self._pump(0.05)
-            if elapsed > SETTLE and not self._unfinished():
+            if self._is_over(elapsed):
                 break
         if lost := self._unfinished():
             log.warning("Cut off %d unanswered request(s) after %d s", lost, limit)
         left = 0 if lost else max(0, limit - elapsed)
-        self.task_dispatcher.shutdown(timeout=left)
+        self.queue.shutdown(left)
         wasyncore.close_all(self._map)

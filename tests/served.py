@@ -36,6 +36,7 @@ LISTENING = re.compile(r"Listening on http://127\.0\.0\.1:(\d+)")
 OURS = re.compile(r"(CAREERS_USERS_|FLASK_|(DATABASE_(READ_)?URL|HOST|PORT)(_FILE)?$)")
 SERVING = {  # Any free port; neither hashes nor limits are what these tests are about.
     "PORT": "0",
+    "CAREERS_USERS_QUEUE_TIMEOUT": "30",
     "CAREERS_USERS_ARGON2_MEMORY_KIB": "7168",
     "CAREERS_USERS_ARGON2_TIME_COST": "1",
     "CAREERS_USERS_RATELIMIT_ENABLED": "false",
@@ -111,7 +112,7 @@ class Server:
     def stop(self) -> int:
         """Ask it to stop, as a service manager does; return its exit code."""
         self._process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
-        return self._end()
+        return self.wait()
 
     def kill(self) -> None:
         """End all its processes at once, without a chance to do anything."""
@@ -120,9 +121,10 @@ class Server:
         else:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        self._end()
+        self.wait()
 
-    def _end(self) -> int:
+    def wait(self) -> int:
+        """Wait until it has ended; return its exit code."""
         code = self._process.wait(PATIENCE)
         self._reader.join(PATIENCE)
         return code

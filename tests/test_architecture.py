@@ -32,7 +32,7 @@ ROWS = [
     "startup server",
     "supervisor",
     "worker",
-    "connections",
+    "connections loop queueing",
     "docs routes cli health jwks keys_cli metrics request_log transfer_cli users_cli",
     "checks identity intake meters openapi",
     "accounts imports",
@@ -53,8 +53,8 @@ ROWS = [
     "keyring",
     "settings",
     "logs setting_kinds",
-    "blocklist clock cors device draining limits memory names "
-    "notices rates request_context secret_file security_log statements text",
+    "blocklist clock cors device draining handover lanes limits memory names notices "
+    "overload rates request_context secret_file security_log statements text",
 ]
 
 

@@ -82,6 +82,14 @@ def make_app():
             time.sleep(0.01)
         return jsonify(pid=os.getpid())
 
+    @app.post("/careers/users/login/")
+    def login():
+        return hold()
+
+    @app.get("/health/live")
+    def live():
+        return jsonify(pid=os.getpid())
+
     @app.get("/ready")
     def ready():
         return jsonify(draining=draining.is_set())
@@ -239,6 +247,8 @@ def options(**changes: Any) -> dict[str, Any]:
         "port": 0,
         "processes": 1,
         "threads": 4,
+        "hash_concurrency": 2,
+        "queue_timeout": 60,
         "connection_limit": 100,
         "max_request_body_size": LIMIT,
         "max_request_header_size": HEADER_LIMIT,

@@ -1,0 +1,34 @@
+"""Which requests may overtake which, while they wait for a thread.
+
+By method and path alone: whoever waits has not reached the application.
+"""
+
+from enum import Enum, auto
+
+
+class Lane(Enum):
+    """What a request is taken for while it waits.
+
+    VITAL decides about restarts: first in line, and never refused. SLOW keeps a core
+    busy with a password: a few at a time, so that a thread is left for the QUICK rest.
+    """
+
+    VITAL = auto()
+    QUICK = auto()
+    SLOW = auto()
+
+
+LANES = {
+    ("GET", "/health/live"): Lane.VITAL,
+    ("GET", "/health/ready"): Lane.VITAL,
+    ("GET", "/metrics"): Lane.VITAL,
+    ("POST", "/careers/users/register/"): Lane.SLOW,
+    ("POST", "/careers/users/login/"): Lane.SLOW,
+    ("POST", "/careers/users/me/password/"): Lane.SLOW,
+    ("DELETE", "/careers/users/me/"): Lane.SLOW,
+}
+
+
+def lane_of(method: str | None, path: str | None) -> Lane:
+    """Return the lane of a request; None for what could not be read."""
+    return LANES.get((method or "", path or ""), Lane.QUICK)

@@ -1,0 +1,135 @@
+"""More than can be answered: who is refused, who is not, and what stays free."""
+
+import http.client
+import signal
+import time
+
+from tests.server.running import (
+    PATIENCE,
+    Launch,
+    Reply,
+    assert_refused,
+    needs_posix,
+    read_reply,
+    until,
+)
+
+LIMIT = 1  # Seconds, the least that can be set.
+HOLD = b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n"
+LOGIN = b"POST /careers/users/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+
+
+def assert_overloaded(reply: Reply) -> None:
+    assert_refused(reply, 503, "overloaded")
+    assert reply.headers["Retry-After"] == "5"
+    assert reply.headers["X-Request-ID"]
+
+
+def test_who_comes_when_others_wait_for_too_long_is_refused_at_once(
+    launch: Launch,
+) -> None:
+    running = launch(threads=1, queue_timeout=LIMIT).listening()
+    client = http.client.HTTPConnection("127.0.0.1", running.port, PATIENCE)
+    with running.connect() as held, running.connect() as queued:
+        held.sendall(HOLD)
+        running.wait_for("hold begins")
+        queued.sendall(HOLD)
+        time.sleep(1.2 * LIMIT)
+        for method in ("GET", "POST", "GET"):
+            client.request(method, "/", headers={"X-Request-ID": "mine"})
+            reply = Reply(client.getresponse())
+            assert_overloaded(reply)
+            assert reply.headers["X-Request-ID"] == "mine"
+            assert reply.headers["Connection"] is None, "it can be tried on this one"
+        client.request("HEAD", "/")
+        assert (Reply(client.getresponse()).status, client.sock is None) == (503, False)
+        old = running.raw(b"GET / HTTP/1.0\r\n\r\n")
+        assert_overloaded(old)
+        assert old.headers["Connection"] == "close"
+        # Who decides about a restart must not be told that it is time for one.
+        assert running.get("/health/live").json() == {"pid": running.pid}
+
+        running.release()
+        assert read_reply(held).status == 200
+        read_reply(queued)
+        client.request("GET", "/")
+        assert Reply(client.getresponse()).status == 200
+    client.close()
+    running.wait_for("Overloaded: refused 1 request")
+
+
+def test_what_is_sent_behind_a_refused_request_is_answered_too(launch: Launch) -> None:
+    running = launch(threads=1, queue_timeout=LIMIT).listening()
+    with running.connect() as held, running.connect() as queued:
+        held.sendall(HOLD)
+        running.wait_for("hold begins")
+        queued.sendall(HOLD)
+        time.sleep(1.2 * LIMIT)
+        with running.connect() as pipeline:
+            get = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+            pipeline.sendall(get * 3 + b"GET / HT")
+            received = b""
+            while data := pipeline.recv(65536):
+                received += data
+        assert received.count(b"HTTP/1.1 503 ") == 3
+        running.release()
+
+
+def test_who_has_waited_for_far_too_long_is_refused(launch: Launch) -> None:
+    running = launch(threads=1, queue_timeout=LIMIT).listening()
+    with running.connect() as held, running.connect() as queued:
+        held.sendall(HOLD)
+        running.wait_for("hold begins")
+        queued.sendall(HOLD)
+        time.sleep(2.5 * LIMIT)
+        running.release()
+        assert read_reply(held).status == 200
+        assert_overloaded(read_reply(queued))
+    assert running.get("/").status == 200
+
+
+@needs_posix
+def test_a_stop_refuses_nobody_who_waits(launch: Launch) -> None:
+    running = launch(threads=1, queue_timeout=LIMIT).listening()
+    with running.connect() as held, running.connect() as queued:
+        held.sendall(HOLD)
+        running.wait_for("hold begins")
+        queued.sendall(HOLD)
+        time.sleep(0.2)
+        running.send_signal(signal.SIGTERM)
+        until(running.refuses)
+        time.sleep(2.5 * LIMIT)
+        running.release()
+        assert [read_reply(sock).status for sock in (held, queued)] == [200, 200]
+    assert running.exit_code() == 0
+
+
+def test_half_of_the_connections_may_wait(launch: Launch) -> None:
+    running = launch(threads=1, connection_limit=10).listening()
+    waiting = [running.connect() for _ in range(6)]
+    for number, sock in enumerate(waiting):
+        sock.sendall(HOLD)
+        if not number:
+            running.wait_for("hold begins")
+    time.sleep(0.5)  # A request that came too soon would wait as well.
+    assert_overloaded(running.get("/"))
+    running.release()
+    assert [read_reply(sock).status for sock in waiting] == [200] * 6
+    for sock in waiting:
+        sock.close()
+
+
+def test_those_who_sign_in_leave_a_thread_to_others(launch: Launch) -> None:
+    running = launch(threads=3, hash_concurrency=8).listening()
+    logins = [running.connect() for _ in range(5)]
+    for sock in logins:
+        sock.sendall(LOGIN)
+    for _ in range(2):
+        running.wait_for("hold begins")
+    for _ in range(3):
+        assert running.get("/").status == 200
+    assert running.sees("hold begins", 0.3) is None, "a third one has a thread"
+    running.release()
+    assert [read_reply(sock).status for sock in logins] == [200] * 5
+    for sock in logins:
+        sock.close()

@@ -1,0 +1,147 @@
+"""Shutdown and restart. Nothing that was asked is lost, nobody is refused a connection.
+
+What one process does with each kind of request is proved in tests/server/test_stops.py,
+and in which ways a restart can go wrong in tests/test_restart.py.
+"""
+
+import os
+import signal
+import socket
+import time
+from functools import partial
+
+import pytest
+
+from tests import served
+from tests.served import PASSWORDS, Server
+from tests.stress.conftest import Serve
+from tests.stress.load import (
+    NO_REPLY,
+    Caller,
+    Load,
+    Outcome,
+    Work,
+    Writer,
+    assert_kept,
+)
+
+REAL_HASHES = {
+    "CAREERS_USERS_ARGON2_MEMORY_KIB": "19456",
+    "CAREERS_USERS_ARGON2_TIME_COST": "2",
+}
+DRAIN = 20  # Seconds: the default of CAREERS_USERS_DRAIN_TIMEOUT.
+
+
+def reader(caller: Caller) -> list[Outcome]:
+    """Read the first users, on a connection that is kept."""
+    return [caller.call("GET", "")]
+
+
+def newcomer(caller: Caller) -> list[Outcome]:
+    """Read the same, on a new connection each time."""
+    caller.close()
+    return reader(caller)
+
+
+def visitor(caller: Caller) -> list[Outcome]:
+    """Come back on an open connection every second."""
+    time.sleep(1)
+    return reader(caller)
+
+
+def login(caller: Caller) -> list[Outcome]:
+    """Log in as the star: what takes longest, and so has to queue."""
+    body = {"username": "star", "password": PASSWORDS["password"]}
+    return [caller.call("POST", "login/", body)]
+
+
+def refuses(server: Server) -> bool:
+    """Tell whether nobody listens any more."""
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+    except OSError:
+        return True
+    return False
+
+
+def has_taken_over(server: Server, times: int) -> bool:
+    """Tell whether so many restarts have succeeded."""
+    return server.log.count("has taken over") == times
+
+
+def with_star(server: Server) -> Server:
+    """Register the star."""
+    with Caller(server.port) as caller:
+        assert caller.register("star").status == 201
+    return server
+
+
+@pytest.mark.quick
+def test_a_stop_loses_nothing(
+    database_url: str, serve: Serve, figures: dict[str, str]
+) -> None:
+    """A stop (SIGTERM) under load answers all that has been asked, also what is queued
+    or comes on a kept connection, and refuses new ones; it exits with 0 in time."""
+    server = with_star(serve(database_url, **REAL_HASHES))
+    writers = [Writer(f"w{number}", "star") for number in range(2)]
+    works: list[Work] = [reader, reader, *[login] * 12, *writers]
+    with Load(server.port, newcomer) as newcomers, Load(server.port, *works) as load:
+        load.wait_for(60)
+        begun = time.monotonic()
+        assert server.stop() == 0
+        took = time.monotonic() - begun
+        assert refuses(server)
+    asked = [each.status for each in load.outcomes if each.started < begun]
+    assert len(asked) > 60
+    assert {*asked} == {200, 201}
+    assert {*load.statuses(), *newcomers.statuses()} <= {NO_REPLY, 200, 201}
+    assert took < DRAIN
+    kept = assert_kept(database_url, *writers)
+    figures["stopped in"] = f"{took:.1f} s"
+    figures["acknowledged writes, all kept"] = str(kept)
+
+
+def test_a_second_signal_ends_it(database_url: str, serve: Serve) -> None:
+    """Who can't wait for a stop asks a second time, and it ends at once."""
+    slow = {"CAREERS_USERS_ARGON2_TIME_COST": "20"}
+    server = with_star(serve(database_url, **{**REAL_HASHES, **slow}))
+    with Load(server.port, *[login] * 16) as load:
+        load.wait_for(1)
+        os.kill(server.pid, signal.SIGTERM)
+        served.until(lambda: refuses(server))
+        assert server.stop() == 128 + signal.SIGTERM
+    assert load.statuses()[NO_REPLY] >= 8, "they were not waited for"
+
+
+@pytest.mark.quick
+def test_a_rolling_restart_refuses_nobody(
+    database_url: str, serve: Serve, figures: dict[str, str], whole: bool
+) -> None:
+    """A rolling restart (SIGHUP) under load refuses and resets no connection, and
+    answers every request: on kept, on new and on rarely used connections."""
+    restarts = 2 if whole else 1
+    server = with_star(serve(database_url))
+    writers = [Writer(f"w{number}", "star") for number in range(2)]
+    works: list[Work] = [reader, newcomer, *[visitor] * 4, login, *writers]
+    slowest = 0.0
+    # With a pause, so that the restart has a core for itself.
+    with Load(server.port, *works, pause=0.05) as load:
+        for number in range(1, restarts + 1):
+            load.wait_for(50)
+            begun = time.monotonic()
+            os.kill(server.pid, signal.SIGHUP)
+            served.until(partial(has_taken_over, server, number))
+            slowest = max(slowest, time.monotonic() - begun)
+        load.wait_for(50)
+        time.sleep(2)  # So that all visitors have come back.
+    assert {*load.statuses()} == {200, 201}
+    kept = assert_kept(database_url, *writers)
+    begun = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - begun < DRAIN
+    assert refuses(server)
+    assert "Traceback" not in server.log
+    figures["restarts"] = str(restarts)
+    figures["slowest until it has taken over"] = f"{slowest:.1f} s"
+    figures["requests, all answered"] = f"{len(load.outcomes):,}"
+    figures["acknowledged writes, all kept"] = str(kept)
