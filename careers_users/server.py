@@ -44,7 +44,7 @@ class ServerSettings(Protocol):
     @property
     def threads(self) -> int: ...
     @property
-    def hash_concurrency(self) -> int: ...
+    def hashes_at_once(self) -> int: ...
     @property
     def queue_timeout(self) -> int: ...
     @property
@@ -142,7 +142,7 @@ def _adjustments(settings: ServerSettings) -> Any:
     # Connections beyond those that wait are for whoever is refused, or asks for health.
     adjustments.queue_room = adjustments.connection_limit // 2
     # A thread at least is left for those who need no password hashed.
-    adjustments.slow = max(1, min(settings.hash_concurrency, settings.threads - 1))
+    adjustments.slow = max(1, min(settings.hashes_at_once, settings.threads - 1))
     return adjustments
 
 

@@ -80,7 +80,7 @@ class Settings:
 
     argon2_memory_kib: int = 19 * 1024
     argon2_time_cost: int = 2
-    hash_concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
+    hash_concurrency: int | None = None  # see hashes_at_once
 
     password_min_length: int = PASSWORD_MIN
     password_blocklist: str = blocklist.OFF
@@ -128,6 +128,11 @@ class Settings:
     def url(self) -> URL:
         """The database's address, ready for SQLAlchemy."""
         return make_url(self.database_url)
+
+    @property
+    def hashes_at_once(self) -> int:
+        """How many passwords each process verifies at once: its share of the cores."""
+        return self.hash_concurrency or max(1, (os.cpu_count() or 1) // self.processes)
 
     @property
     def read_url(self) -> URL:
@@ -213,9 +218,7 @@ def _read_accounts(env: _Environment) -> dict[str, Any]:
             env, "CAREERS_USERS_ARGON2_MEMORY_KIB", 19 * 1024, 7 * 1024, 1024**2
         ),
         "argon2_time_cost": _int(env, "CAREERS_USERS_ARGON2_TIME_COST", 2, 1, 20),
-        "hash_concurrency": _int(
-            env, "CAREERS_USERS_HASH_CONCURRENCY", os.cpu_count() or 1, 1, 256
-        ),
+        "hash_concurrency": _int(env, "CAREERS_USERS_HASH_CONCURRENCY", None, 1, 256),
     }
 
 
@@ -298,7 +301,9 @@ def _read_operation(env: _Environment) -> dict[str, Any]:
     }
 
 
-def _int(env: _Environment, name: str, default: int, low: int, high: int) -> int | None:
+def _int(
+    env: _Environment, name: str, default: int | None, low: int, high: int
+) -> int | None:
     return env.int(name, default, validate=Range(low, high))
 
 

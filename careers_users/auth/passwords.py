@@ -140,7 +140,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.extensions[_EXTENSION] = Passwords(
         settings.argon2_memory_kib,
         settings.argon2_time_cost,
-        settings.hash_concurrency,
+        settings.hashes_at_once,
     )
 
 

@@ -247,7 +247,7 @@ def options(**changes: Any) -> dict[str, Any]:
         "port": 0,
         "processes": 1,
         "threads": 4,
-        "hash_concurrency": 2,
+        "hashes_at_once": 2,
         "queue_timeout": 60,
         "connection_limit": 100,
         "max_request_body_size": LIMIT,

@@ -120,7 +120,7 @@ def test_half_of_the_connections_may_wait(launch: Launch) -> None:
 
 
 def test_those_who_sign_in_leave_a_thread_to_others(launch: Launch) -> None:
-    running = launch(threads=3, hash_concurrency=8).listening()
+    running = launch(threads=3, hashes_at_once=8).listening()
     logins = [running.connect() for _ in range(5)]
     for sock in logins:
         sock.sendall(LOGIN)
