@@ -139,7 +139,8 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA cache_size = -16384")
+        # 4 MiB for each connection. With 16 nothing was faster, a million users or not.
+        connection.execute("PRAGMA cache_size = -4096")
 
 
 def _prepare_transactions(engine: Engine, settings: Settings) -> None:

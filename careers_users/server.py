@@ -141,8 +141,9 @@ def _adjustments(settings: ServerSettings) -> Any:
     adjustments.queue_timeout = settings.queue_timeout
     # Connections beyond those that wait are for whoever is refused, or asks for health.
     adjustments.queue_room = adjustments.connection_limit // 2
-    # A thread at least is left for those who need no password hashed.
-    adjustments.slow = max(1, min(settings.hashes_at_once, settings.threads - 1))
+    # One more than can hash, so that a core has work while somebody asks the database;
+    # and a thread at least is left for those who need no password hashed.
+    adjustments.slow = max(1, min(settings.hashes_at_once + 1, settings.threads - 1))
     return adjustments
 
 

@@ -89,6 +89,8 @@ def _live_through(api: Api) -> Account:
     api.post("token/refresh/", {"refresh": ben.refresh, "rotate": True})
     api.post("logout/", {"refresh": cat.refresh}, token=cat.access)
     api.delete("me/", json={"password": dan.password}, token=dan.access)
+    # After the deletion, which leaves no change of a searched text behind.
+    api.register("eve_of_old")
     return ben
 
 

@@ -244,6 +244,16 @@ def register_at_once(port: int, prefix: str, count: int) -> list[Outcome]:
     return served.at_once(register, range(count))
 
 
+def change_at_once(port: int, token: str, count: int) -> list[Outcome]:
+    """Let somebody change their profile so many times at the same moment."""
+
+    def change(number: int) -> Outcome:
+        with Caller(port) as caller:
+            return caller.call("PATCH", "me/", {"bio": f"Version {number}"}, token)
+
+    return served.at_once(change, range(count))
+
+
 def test_locks_held_elsewhere(
     database_url: str, serve: Serve, figures: dict[str, str]
 ) -> None:
@@ -251,10 +261,10 @@ def test_locks_held_elsewhere(
     after the lock timeout; reads go on meanwhile, and no thread is stuck afterwards."""
     limit = {"CAREERS_USERS_DB_LOCK_TIMEOUT": str(LOCK_TIMEOUT)}
     service = serve(database_url, **limit)
-    prepare(service.port)
+    token = prepare(service.port)
     with locked(database_url):
         # Not more than one process has threads, whichever process they come to.
-        early = register_at_once(service.port, "early", 4)
+        early = change_at_once(service.port, token, 4)
         # And more than all have, so that some wait for a thread too.
         early_too = register_at_once(service.port, "early_too", 10)
         with Caller(service.port) as caller:

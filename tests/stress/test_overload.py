@@ -54,7 +54,9 @@ def usual(tokens: list[str]) -> list[str]:
     dice = random.Random(7)
     requests = []
     for _ in range(1000):
-        user, token = f"user_{dice.randrange(USERS)}", dice.choice(tokens)
+        me = dice.randrange(USERS)
+        # Somebody else: nobody can follow themselves.
+        token, user = tokens[me], f"user_{(me + dice.randrange(1, USERS)) % USERS}"
         login = json.dumps({"username": user, "password": PASSWORDS["password"]})
         kinds = {
             2: request("POST", "login/", "", login),
