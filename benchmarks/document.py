@@ -147,14 +147,23 @@ def _against_peers(loads: Mapping[str, Loads]) -> Iterator[str]:
 
 
 def _peer_row(call: Call, loads: Loads) -> list[str]:
-    mine = ours("postgresql", figures.best_threads(loads))
+    threads = figures.best_threads(loads)
+    mine, limit = ours("postgresql", threads), figures.middle(loads, bare(threads))
     row = [call.name]
     for peer, least in zip(("drf", "fastapi"), call.demanded[1:], strict=True):
         found = figures.ratio(loads, mine, peer)
         row.append(f"{figures.middle(loads, peer):,.1f}")
         shown = "" if found is None else f"{found:.1f}"
         row.append(shown if figures.middle(loads, peer) else f"over {shown}")
-        row += [f"{least:g}", _verdict(found, least)] if least else ["", ""]
+        if not least:
+            row += ["", ""]
+            continue
+        reached = _verdict(found, least)
+        if found is not None and found < least:
+            # Beyond what the framework does without a database it can't be reached.
+            share = least * figures.middle(loads, peer) / limit
+            reached += f": it would be {share:.2f} of bare"
+        row += [f"{least:g}", reached]
     return row
 
 

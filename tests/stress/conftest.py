@@ -5,7 +5,7 @@ hold; `pytest -m "stress and quick" tests/stress` is what every change has to pa
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,30 @@ Serve = Callable[..., Server]
 TOLD = pytest.StashKey[dict[str, str]]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is in this folder."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.stress)
+# The soak begins first, and ends when all that minds no company has been tried.
+ORDER = ("test_what_is_remembered_is_bounded", "", "test_minutes_of_everything_at_once")
+MIND_NO_COMPANY = ("clocks", "fuzzing", "hostile_input", "migrations_filled")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Mark what is in this folder, and bring what is asked for into its order."""
+
+    def is_ours(item: pytest.Item) -> bool:
+        return Path(__file__).parent in item.path.parents
+
+    def place(item: pytest.Item) -> int:
+        if not is_ours(item):
+            return -1
+        if item.name in ORDER:
+            return ORDER.index(item.name)
+        is_quiet = item.path.stem.removeprefix("test_") in MIND_NO_COMPANY
+        return 1 if is_quiet else len(ORDER)
+
+    for item in filter(is_ours, items):
+        item.add_marker(pytest.mark.stress)
+    yield
+    items.sort(key=place)
 
 
 @pytest.fixture
@@ -48,12 +67,17 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     with contextlib.ExitStack() as stack:
 
         def start(url: str, *words: str, **settings: str) -> Server:
-            key = {"CAREERS_USERS_JWT_SECRET_KEY": served.KEY}
-            words = ("--processes", "2", "--threads", "4", *words)
-            server = Server(tmp_path, *words, DATABASE_URL=url, **key, **settings)
+            server = two_processes(tmp_path, url, *words, **settings)
             return stack.enter_context(server)
 
         yield start
+
+
+def two_processes(folder: Path, url: str, *words: str, **settings: str) -> Server:
+    """Serve a database from two processes, as operators would."""
+    key = {"CAREERS_USERS_JWT_SECRET_KEY": served.KEY}
+    words = ("--processes", "2", "--threads", "4", *words)
+    return Server(folder, *words, DATABASE_URL=url, **key, **settings)
 
 
 @pytest.fixture(scope="session")

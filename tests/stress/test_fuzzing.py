@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,26 +19,36 @@ _RUNS = re.compile(r"^Done (\d+) runs", re.MULTILINE)
 _INPUTS = re.compile(r"^#\d+\s+DONE\s+cov: (\d+) ", re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "target", [pytest.param("mixed", marks=pytest.mark.quick), *TARGETS]
-)
+def fuzz(target: str, folder: Path) -> tuple[int, int]:
+    """Fuzz a target in a process of its own; return inputs tried and branches seen."""
+    words = (target, f"-max_total_time={SECONDS}", "-timeout=20", "-max_len=4096")
+    ended = served.run(folder, *words, command=FUZZ)
+    # What broke it is at the end: the traceback, and the input in Base64.
+    assert ended.returncode == 0, ended.stderr[-6000:]
+    runs, inputs = _RUNS.search(ended.stderr), _INPUTS.search(ended.stderr)
+    assert runs, ended.stderr[-3000:]
+    assert inputs, ended.stderr[-3000:]
+    return int(runs[1]), int(inputs[1])
+
+
+@pytest.mark.quick
 def test_nothing_the_fuzzer_makes_up_breaks(
-    target: str, tmp_path: Path, figures: dict[str, str]
+    tmp_path: Path, figures: dict[str, str], whole: bool
 ) -> None:
     """Coverage-guided fuzzing (atheris) of the input gate, paths, cursors, the header
     Authorization and text folding finds nothing but documented refusals."""
     if importlib.util.find_spec("atheris") is None and not REQUIRED:
         figures["left out"] = "atheris is not installed"
         pytest.skip("atheris is not installed: pip install -e '.[fuzz]'")
-    words = (target, f"-max_total_time={SECONDS}", "-timeout=20", "-max_len=4096")
-    ended = served.run(tmp_path, *words, command=FUZZ)
-    # What broke it is at the end: the traceback, and the input in Base64.
-    assert ended.returncode == 0, ended.stderr[-6000:]
-    runs, inputs = _RUNS.search(ended.stderr), _INPUTS.search(ended.stderr)
-    assert runs, ended.stderr[-3000:]
-    assert inputs, ended.stderr[-3000:]
-    assert int(runs[1]) > 20
-    # It has seen the code that it is to break, not only ours around it.
-    assert int(inputs[1]) > 10
-    figures["inputs"] = f"{int(runs[1]):,}"
-    figures["branches"] = inputs[1]
+    targets = TARGETS if whole else ["mixed"]
+    folders = [tmp_path / target for target in targets]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(fuzz, targets, folders))
+    for target, (runs, branches) in zip(targets, found, strict=True):
+        assert runs > 20
+        # It has seen the code that it is to break, not only ours around it.
+        assert branches > 10
+        figures[f"{target}: inputs"] = f"{runs:,}"
+        figures[f"{target}: branches"] = str(branches)

@@ -27,7 +27,7 @@ from tests import served
 from tests.activity.sender import SINGLE, SOURCE, TOKENS
 from tests.conftest import KINDS, driver_url
 from tests.served import Server
-from tests.stress.conftest import Serve
+from tests.stress.conftest import two_processes
 from tests.stress.load import Caller, Load, Outcome, Writer, assert_kept
 
 MINUTES = 5
@@ -35,7 +35,6 @@ MINUTES = 5
 # so that what each process remembers of them is full.
 WARM_UP = 60
 GROWTH = 1.05
-BETWEEN = 5  # Seconds between two looks at memory and file descriptors.
 PEOPLE = 3
 GUESTS = 4
 PAUSE = 0.01  # Between two calls of a caller: busy, but not more than can be served.
@@ -44,7 +43,9 @@ SPARE = 6  # Descriptors that a moment may need more than another: calls under w
 COUNT = "SELECT count(*) FROM"
 ENOUGH = "100000/2seconds"
 RATES = ("LOGIN", "LOGIN_ADDRESS", "LOGIN_USERNAME", "REGISTER", "REFRESH", "FOLLOW")
-MOST = 120 * 1024  # KiB of memory that a process may hold in the end.
+# KiB of memory that a process may hold. Two hashes of 19 MiB are in it: only one runs at
+# a time, but what has been allocated behind it can make the heap keep two places.
+MOST = 140 * 1024
 SETTINGS = {
     # As an operator has them, on two cores.
     "CAREERS_USERS_ARGON2_MEMORY_KIB": "19456",
@@ -231,6 +232,7 @@ class Soak:
     writer: Writer
     posts: Posts
     samples: list[Sample] = field(default_factory=list)
+    begun: float = field(default_factory=time.monotonic)
 
     def hold(self, folder: Path, figures: dict[str, str]) -> None:
         """Hold it to the promise, once its load has ended."""
@@ -267,34 +269,57 @@ class Soak:
         assert left_over(self.url)["activity_events"] == 0
 
 
-def test_minutes_of_everything_at_once(
-    tmp_path: Path,
-    serve: Serve,
-    figures: dict[str, str],
-    request: pytest.FixtureRequest,
-) -> None:
-    """Five minutes of mixed load on both databases at once: no 5xx, after a warm-up of
-    one minute memory grows by less than 5% and stays under 120 MiB a process,
-    descriptors stay as many, the books are exact, the log has no secret in it, and what
-    is over is pruned."""
+@pytest.fixture(scope="session")
+def soaks(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[list[Soak]]:
+    """A server for each kind of database, under its load from now on."""
+    folder = tmp_path_factory.mktemp("soak")
     with ExitStack() as stack:
-        soaks = [begin(stack, serve, *found) for found in urls(tmp_path, request)]
-        with ExitStack() as passing:
-            for soak in soaks:
-                passing.enter_context(Load(soak.server.port, *[Guest()] * GUESTS))
-            time.sleep(WARM_UP)
-        end = time.monotonic() + 60 * MINUTES - WARM_UP
-        while time.monotonic() < end:
-            for soak in soaks:
-                soak.samples.append(measure(soak.server))
-            time.sleep(BETWEEN)
+        yield [begin(stack, folder, *found) for found in urls(folder, request)]
+
+
+def test_what_is_remembered_is_bounded(
+    soaks: list[Soak], figures: dict[str, str]
+) -> None:
+    """A minute of guests with ever new tokens fills what is remembered of them, and a
+    process stays under 140 MiB, real hashes included."""
+    with ExitStack() as passing:
+        guests = [Guest() for _ in range(GUESTS)]
+        loads = [
+            passing.enter_context(Load(soak.server.port, *guests)) for soak in soaks
+        ]
+        time.sleep(WARM_UP)
+    for soak, load in zip(soaks, loads, strict=True):
+        assert {*load.statuses()} == {200}
+        soak.samples.append(measure(soak.server))
+        figures[f"{soak.kind}: tokens"] = f"{len(load.outcomes) // 2:,}"
+        figures[f"{soak.kind}: memory of a process"] = (
+            f"{soak.samples[0].largest / 1024:.0f} MiB"
+        )
+        assert soak.samples[0].largest < MOST
+
+
+def test_minutes_of_everything_at_once(
+    soaks: list[Soak], tmp_path: Path, figures: dict[str, str]
+) -> None:
+    """Five minutes of mixed load on both databases at once, beside other tests of these
+    pages: no 5xx, after a warm-up of one minute memory grows by less than 5% and stays
+    under 140 MiB a process, descriptors stay as many, the books are exact, the log has
+    no secret in it, and what is over is pruned."""
     for soak in soaks:
+        while time.monotonic() < soak.begun + 60 * MINUTES:
+            time.sleep(1)
+    for soak in soaks:
+        soak.samples.append(measure(soak.server))
+        soak.load.__exit__()
         soak.hold(tmp_path, figures)
+        assert soak.server.stop() == 0
 
 
-def begin(stack: ExitStack, serve: Serve, kind: str, url: str) -> Soak:
+def begin(stack: ExitStack, folder: Path, kind: str, url: str) -> Soak:
     """Serve a database and put its load on it."""
-    server = serve(url, **SETTINGS)
+    server = stack.enter_context(two_processes(folder, url, **SETTINGS))
     with Caller(server.port) as caller:
         assert caller.register("star").status == 201
     leave_what_is_over(url)
