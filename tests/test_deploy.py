@@ -20,11 +20,11 @@ _METRIC = re.compile(r"\bcareers_users_[a-z_]+")
 
 
 @pytest.fixture(scope="module")
-def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def metrics() -> dict[str, str]:
     """The metrics that the service has, and their types."""
-    path = tmp_path_factory.mktemp("metrics") / "none.db"
-    settings = TestConfig(database_url=f"sqlite:///{path}", jwt_secret_key=KEY)
-    app = create_app(replace(settings, metrics=True))
+    nowhere = "postgresql+psycopg://nobody@127.0.0.1:1/none"
+    settings = TestConfig(database_url=nowhere, jwt_secret_key=KEY)
+    app = create_app(replace(settings, metrics=True, database_read_url=nowhere))
     text = app.test_client().get("/metrics").text
     return dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
 

@@ -39,7 +39,7 @@ _SETTLING_VIEWER = VIEWER.join(
 ).add_columns(
     (
         func.greatest(User.changed_at, UserCounters.changed_at)
-        > func.now() - bindparam("settling", type_=Interval)
+        > clock.database_now() - bindparam("settling", type_=Interval)
     ).label("is_settling")
 )
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import jwt
-from sqlalchemy import RowMapping, bindparam, exists, func, insert, update
+from sqlalchemy import RowMapping, bindparam, exists, insert, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from careers_users import clock, grams, security_log, text, throttle
@@ -138,7 +138,7 @@ def add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
             search_text=text.search_text(*names),
             created_at=now,
             updated_at=now,
-            changed_at=func.now(),
+            changed_at=clock.database_now(),
         )
         .returning(*_NEW_ACCOUNT)
     )

@@ -92,7 +92,7 @@ _COUNT = (
                 ("following", _counters.c.followers_count),
             )
         }
-        | {_counters.c.changed_at: func.now()}
+        | {_counters.c.changed_at: clock.database_now()}
     )
 )
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import RowMapping, select, update
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock, grams, security_log, text
@@ -53,7 +53,7 @@ def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
     if changes:
         # Written by an instance whose clock is ahead, it must not move back here.
         values["updated_at"] = max(clock.utcnow(), before["updated_at"])
-        values["changed_at"] = func.now()
+        values["changed_at"] = clock.database_now()
     statement = (
         update(User)
         .where(User.id == user_id)
