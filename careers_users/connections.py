@@ -117,8 +117,8 @@ def behind_proxy(app: WSGIApplication, adjustments: Any) -> WSGIApplication:
             allowance = cors.headers_for(origin, adjustments.cors_origins)
             request_id = environ.get("HTTP_X_REQUEST_ID")
             status, headers, body = refusal(400, peer, request_id, allowance)
-            start(status, headers)
-            return [body]
+            start(status, [*headers, ("Content-Length", str(len(body)))])
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
         if trusted not in ("*", peer) and _FORWARDED & environ.keys():
             _note_untrusted(peer)
         proxy_headers.clear_untrusted_headers(environ, untrusted)
@@ -292,6 +292,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         headers, body = _reply(503, get("X_REQUEST_ID"), allowance)
         # Half a request that comes last would have to be told to continue, or not.
         is_cut = self.request and len(self.requests) == 1
+        # Where a request ends that could not be read, nobody knows.
+        is_cut = is_cut or request.error
         is_last = request.version != "1.1" or request.connection_close or is_cut
         headers |= {"Connection": "close"} if is_last else {}
         headers |= {"Content-Length": str(len(body)), "Date": build_http_date(_now())}
@@ -301,6 +303,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         with self.requests_lock:
             waiting = [self.requests.pop(0)]
             if is_last:
+                self.refused = True  # Swallow what still comes, as after others.
                 self.close_when_flushed = True
                 waiting += self.requests
                 self.requests = []
@@ -318,6 +321,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             overload.count()
             self.requests[0].error = self.requests[0].error or _Overloaded("")
         super().service()
+
+    def handle_close(self) -> None:
+        """Close it; a thread leaves that to the loop, which may be looking at it."""
+        if self.server.is_loop():
+            super().handle_close()
+        else:
+            self.will_close = True
+            self.server.pull_trigger()
 
     def handle_write(self) -> None:
         self.will_close = self.will_close or self.swallow_until > 0

@@ -9,8 +9,9 @@ from enum import Enum, auto
 class Lane(Enum):
     """What a request is taken for while it waits.
 
-    VITAL decides about restarts: first in line, and never refused. SLOW keeps a core
-    busy with a password: a few at a time, so that a thread is left for the QUICK rest.
+    VITAL decides about restarts: a thread is kept for it, and it is never refused.
+    SLOW keeps a core busy with a password: a few at a time, so that a thread is left
+    for the QUICK rest.
     """
 
     VITAL = auto()
@@ -30,5 +31,10 @@ LANES = {
 
 
 def lane_of(method: str | None, path: str | None) -> Lane:
-    """Return the lane of a request; None for what could not be read."""
-    return LANES.get((method or "", path or ""), Lane.QUICK)
+    """Return the lane of a request; None for what could not be read.
+
+    The slashes around a path make no difference, as they make none to the application.
+    """
+    plain = "/" + (path or "").strip("/")
+    asked = "GET" if method == "HEAD" else method or ""
+    return LANES.get((asked, plain)) or LANES.get((asked, f"{plain}/"), Lane.QUICK)

@@ -47,6 +47,7 @@ class Loop:
     def _dispatch(self, poll: "select.epoll", fd: int, events: int) -> None:
         each, armed = self._sockets.get(fd), self._armed.get(fd)
         if each is None or armed is None or armed[0] is not each:
+            self._disarm(poll, fd)
             return  # Closed since; whoever has its number now is not armed yet.
         if wishes := _wishes(each):
             wasyncore.readwrite(each, events & (wishes | _ALWAYS))
@@ -89,7 +90,8 @@ class Loop:
         self._armed = {fd: a for fd, a in armed if self._sockets.get(fd) is a[0]}
 
 
-_READ = getattr(select, "EPOLLIN", 0) | getattr(select, "EPOLLPRI", 0)
+# Not EPOLLPRI: urgent data (RFC 6093) would be told again and again, and is read never.
+_READ = getattr(select, "EPOLLIN", 0)
 _WRITE = getattr(select, "EPOLLOUT", 0)
 # Told whether or not somebody asked.
 _ALWAYS = getattr(select, "EPOLLHUP", 0) | getattr(select, "EPOLLERR", 0)

@@ -27,9 +27,9 @@ class Waiting(Protocol):
 class Queue:
     """The threads of one process, and who waits for them.
 
-    First come, first served, but for two things: VITAL requests go first and have a
-    thread more, which nothing else can occupy, and of the SLOW ones only `slow` are
-    worked on at once, so that they leave threads to the others.
+    First come, first served, but for two things: VITAL requests have a thread more,
+    which nothing else can occupy, and of the SLOW ones only `slow` are worked on at
+    once, so that they leave threads to the others.
     """
 
     def __init__(self, threads: int, slow: int, patience: float, room: int) -> None:
@@ -40,7 +40,7 @@ class Queue:
         self._stopped = False
         lock = threading.Lock()
         self._usual, self._spare = threading.Condition(lock), threading.Condition(lock)
-        self._in_service: set[Waiting] = set()
+        self._in_service: list[Waiting] = []  # Twice, if its next request has begun.
         self._finished: deque[Waiting] = deque()
         self._threads = [
             threading.Thread(target=self._work, args=lanes, daemon=True)
@@ -84,8 +84,9 @@ class Queue:
                 channel.service()
             except BaseException:
                 log.exception("A request could not be answered at all")
+                channel.cancel()  # The loop closes it at its next look.
             self._finished.append(channel)
-            self._in_service.discard(channel)
+            self._in_service.remove(channel)
             if lane is Lane.SLOW:
                 with self._usual:
                     self._free_for_slow += 1
@@ -95,15 +96,16 @@ class Queue:
         with self._usual:
             while not self._stopped:
                 if channel := self._take(is_spare):
-                    self._in_service.add(channel)
+                    self._in_service.append(channel)
                     return channel
                 (self._spare if is_spare else self._usual).wait()
             return None
 
     def _take(self, is_spare: bool) -> Waiting | None:
-        if self._waiting[Lane.VITAL]:
-            return self._waiting[Lane.VITAL].popleft()
-        quick, slow = self._waiting[Lane.QUICK], self._waiting[Lane.SLOW]
+        vital, quick, slow = self._waiting.values()
+        # To the usual threads it is a request like others: a flood must not take all.
+        if vital and (is_spare or not quick or vital[0].queued <= quick[0].queued):
+            return vital.popleft()
         if is_spare or not (quick or (slow and self._free_for_slow)):
             return None
         if not (slow and self._free_for_slow):

@@ -166,12 +166,25 @@ class Supervisor:
         status, report = os.pipe()
         # Until it has handlers of its own, a child must not run those of its parent.
         signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._not_started(error, status, report)
+            return
         if pid == 0:
             self._work(status, report)
         self.children[status] = _Child(pid, time.monotonic(), is_generation=False)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         os.close(report)
+
+    def _not_started(self, error: OSError, *pipe: int) -> None:
+        """Go on with those that there are, and try again in a while."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
+        for fd in pipe:
+            os.close(fd)
+        log.error("A worker process can't be started: %s", error)
+        self.failed = self.ready < self.processes
+        self.next_start = time.monotonic() + 1
 
     def _work(self, status: int, report: int) -> NoReturn:
         code = 1
@@ -199,8 +212,15 @@ class Supervisor:
         status, report = os.pipe()
         listener = self.listener.fileno()
         log.info("Starting again beside what is served now")
-        pid = handover.give(Handover(listener, report, self.alive[0], *self.address))
-        os.close(report)
+        given = Handover(listener, report, self.alive[0], *self.address)
+        try:
+            pid = handover.give(given)
+        except OSError as error:  # The interpreter is just being replaced, say.
+            log.error("It has not started: %s. Nothing changes.", error)
+            os.close(status)
+            return
+        finally:
+            os.close(report)
         self.children[status] = _Child(pid, time.monotonic(), is_generation=True)
         self.successor = status
 

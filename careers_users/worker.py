@@ -69,6 +69,11 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         # Waitress has wrapped it in its own reading of forwarding headers.
         self.application = behind_proxy(app, adj)
         self._loop = Loop(self._map)
+        # What wakes up the loop must never wait for the loop to read it.
+        if os.name == "posix":
+            os.set_blocking(self.trigger.trigger, False)
+        else:
+            self.trigger.trigger.setblocking(False)
 
     def fix_addr(self, addr: tuple[str, int]) -> tuple[str, int]:
         return addr[0].removeprefix("::ffff:"), addr[1]
@@ -83,14 +88,30 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         channel.lane = lane_of(
             getattr(request, "command", None), getattr(request, "path", None)
         )
-        is_new = threading.get_ident() == self._thread and not closing.is_set()
+        is_new = self.is_loop() and not closing.is_set()
         if is_new and self.queue.is_full(channel.lane):
             channel.turned_away = True
         else:
             self.queue.add_task(channel)
 
+    def is_loop(self) -> bool:
+        """Tell whether the thread that asks is the one of the loop."""
+        return threading.get_ident() == self._thread
+
+    def pull_trigger(self) -> None:
+        """Wake up the loop."""
+        with suppress(BlockingIOError):  # It is full: the loop wakes up anyhow.
+            super().pull_trigger()
+
     def maintenance(self, now: float) -> None:
-        """Close what is idle, and also what takes for ever to send one request."""
+        """Close what is idle, and what takes for ever to send or take anything."""
+        for channel in list(self.active_channels.values()):
+            is_idle = channel.last_activity < now - self.adj.channel_timeout
+            if is_idle and (channel.will_close or channel.total_outbufs_len):
+                # It takes nothing, and so never becomes writable. After this turn of
+                # the loop, which is looking at all of them.
+                with suppress(BlockingIOError):
+                    self.trigger.pull_trigger(channel.handle_close)
         super().maintenance(now)
         overload.say()
         for channel in list(self.active_channels.values()):

@@ -75,6 +75,10 @@ def make_app():
         time.sleep(float(request.args["s"]))
         return jsonify(pid=os.getpid())
 
+    @app.get("/big")
+    def big():
+        return "x" * 1_400_000
+
     @app.get("/hold")
     def hold():
         say("hold begins")

@@ -2,14 +2,24 @@
 
 import http.client
 import signal
+import socket
 import time
+from contextlib import suppress
+from threading import Thread
+from types import SimpleNamespace
 
+import pytest
+
+from careers_users import server
+from careers_users.lanes import Lane, lane_of
+from careers_users.worker import Worker
 from tests.server.running import (
     PATIENCE,
     Launch,
     Reply,
     assert_refused,
     needs_posix,
+    options,
     read_reply,
     until,
 )
@@ -133,3 +143,99 @@ def test_those_who_sign_in_leave_a_thread_to_others(launch: Launch) -> None:
     assert [read_reply(sock).status for sock in logins] == [200] * 5
     for sock in logins:
         sock.close()
+
+
+SMUGGLED = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+UNREADABLE = (
+    b"POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n",
+    b"POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n",
+)
+
+
+def test_behind_a_refused_request_that_could_not_be_read_nothing_is_read(
+    launch: Launch,
+) -> None:
+    running = launch(threads=1, queue_timeout=LIMIT).listening()
+    with running.connect() as held, running.connect() as queued:
+        held.sendall(HOLD)
+        running.wait_for("hold begins")
+        queued.sendall(HOLD)
+        time.sleep(1.2 * LIMIT)
+        for request in UNREADABLE:
+            with running.connect() as sock:
+                sock.sendall(request + SMUGGLED)
+                reply = read_reply(sock)
+                assert_overloaded(reply)
+                assert reply.headers["Connection"] == "close"
+                sock.sendall(SMUGGLED)
+                assert sock.recv(100) == b""
+        running.release()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "lane"),
+    [
+        ("POST", "/careers/users/login", Lane.SLOW),
+        ("POST", "//careers/users/login/", Lane.SLOW),
+        ("DELETE", "careers/users/me/", Lane.SLOW),
+        ("HEAD", "/health/live", Lane.VITAL),
+        ("GET", "/health/ready/", Lane.VITAL),
+        ("GET", "/careers/users/login/", Lane.QUICK),
+        ("GET", "/", Lane.QUICK),
+        (None, None, Lane.QUICK),
+    ],
+)
+def test_slashes_lead_to_no_other_lane(
+    method: str | None, path: str | None, lane: Lane
+) -> None:
+    assert lane_of(method, path) is lane
+
+
+def test_who_takes_no_replies_is_hung_up_on(launch: Launch) -> None:
+    running = launch(threads=2, channel_timeout=2).listening()
+    greedy = []
+    for _ in range(3):  # More than there are threads.
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", running.port))
+        sock.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        greedy.append(sock)
+    assert running.get("/").status == 200
+    with running.connect() as other:  # It goes on living, too.
+        other.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert read_reply(other).status == 200
+    for sock in greedy:
+        sock.settimeout(PATIENCE)
+        with suppress(ConnectionResetError):
+            while sock.recv(65536):
+                pass
+        sock.close()
+
+
+def test_to_wake_up_the_loop_waits_for_nobody() -> None:
+    made = options(trusted_proxy_headers=frozenset())
+    made.pop("settle")
+    adjustments = server._adjustments(SimpleNamespace(**made))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        worker = Worker(lambda _environ, _start: [], adjustments, listener)
+
+        def wake() -> None:
+            # More often than the pipe has bytes, while the loop does something else.
+            for _ in range(100_000):
+                worker.pull_trigger()
+
+        waker = Thread(target=wake, daemon=True)
+        waker.start()
+        waker.join(PATIENCE)
+        assert not waker.is_alive()
+        worker.queue.shutdown(PATIENCE)
+        worker.trigger.close()
+
+
+@needs_posix
+def test_urgent_data_keeps_nobody_busy(launch: Launch) -> None:
+    running = launch().listening()
+    with running.connect() as sock:
+        sock.send(b"!", socket.MSG_OOB)
+        assert running.sees("unhandled", 1) is None
