@@ -44,6 +44,7 @@ IDLE_SECONDS = 1.0
 _TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
 # ... and the codes of a missing table or column: the database is not migrated.
 _NOT_MIGRATED = ("42P01", "42703")
+_LOCK_NOT_AVAILABLE = "55P03"
 _READER = "careers_users.reader"
 # Where reads go instead of the database, if anywhere.
 _elsewhere: ContextVar[Engine | None] = ContextVar("elsewhere", default=None)
@@ -316,6 +317,12 @@ def is_violated(error: IntegrityError, constraint: str) -> bool:
     table = columns.partition(".")[0]
     names = (column.rpartition(".")[2] for column in columns.split(", "))
     return f"uq_{table}_{'_'.join(names)}" == constraint
+
+
+def is_locked(error: Exception) -> bool:
+    """Tell whether PostgreSQL could not have a lock that it was not to wait for."""
+    original = getattr(error, "orig", None)
+    return getattr(original, "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
 
 def is_trouble(error: Exception) -> bool:

@@ -7,6 +7,7 @@ counts are true together with these rows, which are *folded* into them now and t
 
 import logging
 import secrets
+import typing
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Executable,
     Select,
     String,
+    Table,
     bindparam,
     cast,
     delete,
@@ -31,7 +33,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, scoped_session
 
-from careers_users.database import is_trouble
+from careers_users.database import is_locked, is_trouble
 from careers_users.extensions import db
 from careers_users.models import SearchChange, SearchGram, User
 from careers_users.text import GRAM_MAX, SEPARATOR, grams
@@ -43,8 +45,9 @@ Open = Connection | Session | scoped_session[Any]
 FOLD_BATCH = 1000
 # So many changes of users are there for each time they are folded, on average.
 FOLD_ONE_IN = 100
-# After writing many at once, the fewer times the same counts are written the better.
-FOLD_MANY = 20_000
+# After writing many at once, the fewer times the same counts are written the better;
+# but a thousand long texts take a tenth of a second, in which SQLite's writers wait.
+FOLD_MANY = 4_000
 
 
 # ----------------------------------------------------------------------------- reading
@@ -108,8 +111,10 @@ def tidy() -> None:
         return
     try:
         with db.engine.begin() as connection:
-            fold_batch(connection)
+            fold_batch(connection, gives_way=True)
     except SQLAlchemyError as error:
+        if is_locked(error):
+            return  # Somebody else folds.
         if not is_trouble(error):
             raise
         log.warning("Changes of searched texts could not be folded: %s", error)
@@ -129,13 +134,15 @@ def fold(connection: Open) -> None:
         pass
 
 
-def fold_batch(connection: Open, size: int = FOLD_BATCH) -> int:
+def fold_batch(
+    connection: Open, size: int = FOLD_BATCH, *, gives_way: bool = False
+) -> int:
     """Fold up to `size` changes and return how many; the caller commits.
 
-    Others who fold wait until then. Who reads sees the counts and the changes as they
-    were before, or after.
+    Others who fold wait until then, or fail at once if they give way. Who reads sees
+    the counts and the changes as they were before, or after.
     """
-    _lock(connection)
+    _lock(connection, " NOWAIT" if gives_way else "")
     changes = connection.execute(_TAKE, {"size": size}, execution_options=_UNWATCHED)
     counts: Counter[str] = Counter()
     rows = changes.all()
@@ -176,19 +183,21 @@ def _each(connection: Open, statement: Executable) -> Iterator[Any]:
     yield from connection.execute(statement, execution_options={"yield_per": 1000})
 
 
-def _lock(connection: Open) -> None:
+def _lock(connection: Open, wait: str = "") -> None:
     """Let others who fold wait; on SQLite the whole database is ours already."""
     if db.engine.dialect.name == "postgresql":
         table = SearchGram.__tablename__
-        connection.execute(text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
+        mode = f"SHARE ROW EXCLUSIVE MODE{wait}"
+        connection.execute(text(f"LOCK TABLE {table} IN {mode}"))
 
 
 def _add(connection: Open, counts: Counter[str]) -> None:
     rows = [{"gram": gram, "users": n} for gram, n in sorted(counts.items()) if n]
     if rows:
         connection.execute(_ADD[db.engine.dialect.name], rows)
-    if any(number < 0 for number in counts.values()):
-        connection.execute(_DROP, execution_options=_UNWATCHED)
+    fewer = [{"fewer": gram} for gram, n in sorted(counts.items()) if n < 0]
+    if fewer:
+        connection.execute(_DROP, fewer)
 
 
 def _add_statement(insert: Any) -> Any:
@@ -203,7 +212,12 @@ _ADD = {
     "sqlite": _add_statement(sqlite.insert),
     "postgresql": _add_statement(postgresql.insert),
 }
-_DROP = delete(SearchGram).where(SearchGram.users == 0)
+# Of the table: the ORM does not delete many at once.
+_DROP = (
+    delete(typing.cast(Table, SearchGram.__table__))
+    .where(SearchGram.gram == bindparam("fewer"))
+    .where(SearchGram.users == 0)
+)
 _TAKE = (
     delete(SearchChange)
     .where(

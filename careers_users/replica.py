@@ -33,8 +33,10 @@ LOOK_SECONDS = 1.0
 # How long a new connection may take; and a read, before somebody looks whether the
 # replica still answers.
 PATIENCE_SECONDS = 2
-# Writes are dated by the beginning of their transaction; none takes longer than this.
+# Writes are dated by the beginning of their transaction. None takes longer than this,
+# or than it waits for the locks that a follow needs.
 TRANSACTION_SECONDS = 30
+_LOCKS = 6
 # SQLSTATEs of reads that were in the way of the replay: cancelled for it, or waiting
 # too long for what it has locked. The replica is well.
 _IN_THE_WAY = ("40001", "40P01", "55P03")
@@ -95,7 +97,10 @@ class Replica:
         """Connect nothing yet: the process may still be forked."""
         self.max_lag: float = settings.db_read_max_lag
         # Who has written within this time must read from the primary.
-        self.settling = timedelta(seconds=self.max_lag + TRANSACTION_SECONDS)
+        longest = max(TRANSACTION_SECONDS, _LOCKS * settings.db_lock_timeout)
+        self.settling = timedelta(seconds=self.max_lag + longest)
+        # By then the server itself would have ended a read.
+        self._hopeless = settings.db_statement_timeout + PATIENCE_SECONDS
         self.engine = _engine(settings, self._connected, self._checked_out)
         self._probe = database.probing_engine(
             settings, PATIENCE_SECONDS, settings.read_url
@@ -257,7 +262,12 @@ class Replica:
 
     def _look(self) -> None:
         """Look whether it answers, if it is away or keeps somebody waiting."""
-        late = time.monotonic() - PATIENCE_SECONDS
+        now = time.monotonic()
+        for record, since in [*self._busy.items()]:
+            if since < now - self._hopeless:  # Whoever answers below: not this one.
+                self._leave("a read there does not end")
+                _hang_up(record)
+        late = now - PATIENCE_SECONDS
         if not self._is_away and all(since > late for since in [*self._busy.values()]):
             return
         try:

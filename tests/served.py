@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
 from careers_users.http import BASE_PATH
@@ -222,7 +222,13 @@ def wrong_counters(url: str) -> list[Any]:
 
 
 def _wrong_grams(url: str) -> list[Any]:
-    """Return the letters and pairs that are counted wrong, and by how much."""
+    """Return the letters and pairs that are counted wrong, and by how much.
+
+    At revisions before these are counted, nothing.
+    """
+    engine = create_engine(normalise_database_url(url) or "", poolclass=NullPool)
+    if not inspect(engine).has_table("search_changes"):
+        return []
     wrong: Counter[str] = Counter()
     for (searched,) in ask(url, "SELECT search_text FROM users"):
         wrong.update(grams(searched))

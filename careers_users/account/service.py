@@ -60,6 +60,8 @@ def delete_account(user_id: int, *, by: str) -> bool:
     is free at once. `by` is "owner" or "operator", for the trail, of which this one
     event outlives the account, and says neither name nor address.
     """
+    # What others have changed, in transactions of its own: nobody waits long for any.
+    grams.fold_all()
     with db.session.begin():
         username_key = _lock(user_id)
         if username_key is None:

@@ -170,10 +170,12 @@ def write(plan: Plan, report: bulk.Report) -> None:
     Raises IntegrityError if somebody took a name since the check; check again then.
     """
     rows = plan.rows()
-    while batch := list(itertools.islice(rows, BATCH)):
-        _write(batch)
-        report(len(batch))
-    grams.fold_all()
+    try:
+        while batch := list(itertools.islice(rows, BATCH)):
+            _write(batch)
+            report(len(batch))
+    finally:
+        grams.fold_all()
 
 
 def _write(rows: list[Row]) -> None:

@@ -351,12 +351,11 @@ def prune_tokens() -> int:
     Those of sessions, revocations, name reservations, old events and counted tries.
     What has changed in searched texts is folded into the counts of their letters.
     """
-    grams.fold_all()
-    total = 0
-    while True:
+    total, deleted = 0, 1
+    while deleted:
         with db.session.begin():
             deleted = tokens.prune_batch() + audit.prune_batch()
             deleted += throttle.prune_batch(db.session)
         total += deleted
-        if not deleted:
-            return total
+    grams.fold_all()
+    return total

@@ -61,6 +61,9 @@ _POSTGRESQL = (
 
 # Making the trigger keeps writers away until the commit. So it is made after the long
 # count, which counts a copy; whoever has changed since the copy was made is noted.
+# Also those who lock a row first, to write it then, must wait before the first: a later
+# migration that alters the table would wait for them, and they for the trigger.
+_KEEP_AWAY = "LOCK TABLE users IN EXCLUSIVE MODE"
 _COPY = "CREATE UNLOGGED TABLE users_counted AS SELECT id, search_text FROM users"
 _NOTE_CHANGED = """
     INSERT INTO search_changes (went, came)
@@ -91,7 +94,8 @@ def upgrade() -> None:
     else:
         op.execute(_COPY)
         counted = _counted("users_counted")
-        statements = [*_POSTGRESQL, _NOTE_CHANGED, "DROP TABLE users_counted"]
+        drop = "DROP TABLE users_counted"
+        statements = [_KEEP_AWAY, *_POSTGRESQL, _NOTE_CHANGED, drop]
     for start in range(0, len(counted), BATCH):
         rows = counted[start : start + BATCH]
         op.bulk_insert(grams, [{"gram": gram, "users": n} for gram, n in rows])

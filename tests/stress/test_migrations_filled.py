@@ -5,8 +5,11 @@ import itertools
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -37,6 +40,7 @@ REVISIONS = [
     ).walk_revisions()
 ][::-1]
 FIRST, NEWEST = REVISIONS[0], REVISIONS[-1]
+BEFORE = "0005"  # The newest revision of the release before.
 # The console command, killed (kill -9) as it is about to say its nth statement, or to
 # commit if that comes first.
 SUICIDE = """
@@ -87,7 +91,7 @@ def test_every_revision_filled_there_and_back(
         migrate(database_url, revision)
         assert current(database_url) == revision
         compared += assert_same(before, snapshot(database_url))
-        added.append(f"{len(added)}_written_at_{revision}")
+        added.append(f"no{len(added):02}_written_at_{revision}")
         add_person(database_url, added[-1])
         assert served.wrong_counters(database_url) == []
     if database_url.startswith("sqlite"):
@@ -159,6 +163,44 @@ def test_an_upgrade_killed_while_it_waits(postgresql_url: str, tmp_path: Path) -
     assert again.returncode == 0, again.stderr
     assert current(postgresql_url) == NEWEST
     assert_same(before, snapshot(postgresql_url))
+
+
+@needs_postgresql
+def test_an_upgrade_among_people(postgresql_url: str, figures: dict[str, str]) -> None:
+    """An upgrade from the release before succeeds while people change their profiles
+    and read others': they wait for it a while, and never in a circle with it."""
+    fill(postgresql_url, 3_000)
+    migrate(postgresql_url, BEFORE)
+    is_over = threading.Event()
+
+    def go_on(*statements: LiteralString) -> int:
+        done = 0
+        with psycopg.connect(plain(postgresql_url)) as connection:
+            while not is_over.is_set():
+                with connection.transaction():
+                    for statement in statements:
+                        connection.execute(statement)
+                done += 1
+        return done
+
+    lock = "SELECT 1 FROM users WHERE id = 1 FOR UPDATE"
+    change = "UPDATE users SET bio = bio WHERE id = 1"
+    numbers = "SELECT count(*) FROM user_counters JOIN users ON users.id = user_id"
+    profile = "SELECT count(*) FROM users JOIN user_counters ON users.id = user_id"
+    with ThreadPoolExecutor() as pool:
+        people = [
+            pool.submit(go_on, *words)
+            for words in ((lock, change), (numbers,), (profile,), (numbers, profile))
+        ]
+        try:
+            migrate(postgresql_url, NEWEST)
+        finally:
+            is_over.set()
+        done = [person.result() for person in people]
+    assert current(postgresql_url) == NEWEST
+    assert all(done)
+    assert served.wrong_counters(postgresql_url) == []
+    figures["transactions meanwhile"] = f"{sum(done):,}"
 
 
 @needs_postgresql

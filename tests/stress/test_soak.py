@@ -285,10 +285,9 @@ def test_what_is_remembered_is_bounded(
     """A minute of guests with ever new tokens fills what is remembered of them, and a
     process stays under 140 MiB, real hashes included."""
     with ExitStack() as passing:
-        guests = [Guest() for _ in range(GUESTS)]
-        loads = [
-            passing.enter_context(Load(soak.server.port, *guests)) for soak in soaks
-        ]
+        loads = [Load(s.server.port, *(Guest() for _ in range(GUESTS))) for s in soaks]
+        for load in loads:
+            passing.enter_context(load)
         time.sleep(WARM_UP)
     for soak, load in zip(soaks, loads, strict=True):
         assert {*load.statuses()} == {200}
