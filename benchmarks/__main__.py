@@ -107,6 +107,9 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
         "--seconds", type=int, default=2, help="of each load (default %(default)s)"
     )
     parser.add_argument("--no-growth", action="store_true", help="leave it out")
+    parser.add_argument(
+        "--only-growth", action="store_true", help="keep the rest of the last run"
+    )
     parser.add_argument("--no-peers", action="store_true", help="leave them out")
     parser.add_argument(
         "--output", type=Path, default=RESULTS, help="the figures (default %(default)s)"
@@ -118,13 +121,19 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """Measure, write the figures and the document."""
     options = options_of()
+    result: dict[str, Any]
     size = Size(options.users, options.edges, options.seed)
     with ExitStack() as stack:
         temporary = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         directory = (options.data or temporary).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         urls = stack.enter_context(databases(options, directory))
-        result: dict[str, Any] = {
+        if options.only_growth:
+            result = json.loads(options.output.read_text())
+            moment = datetime.now(UTC).isoformat(" ", "minutes")
+            write(result | {"growth": grow(urls), "growth date": moment}, options)
+            return 0
+        result = {
             "date": datetime.now(UTC).date().isoformat(),
             "machine": machine.describe(urls["postgresql"][size]),
             "python": platform.python_version(),
@@ -136,10 +145,15 @@ def main() -> int:
             result["growth"] = grow(urls)
         chosen = {kind: of_kind[size] for kind, of_kind in urls.items()}
         result |= compare(chosen, size, options, directory)
+    write(result, options)
+    return 0
+
+
+def write(result: dict[str, Any], options: argparse.Namespace) -> None:
+    """Write the figures and the document."""
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=1) + "\n")
     document.write(result)
-    return 0
 
 
 if __name__ == "__main__":

@@ -33,14 +33,23 @@ def write(result: Mapping[str, Any]) -> None:
     DOCUMENT.write_text("\n".join(parts) + "\n", "utf-8")
 
 
+def _runs(result: Mapping[str, Any]) -> str:
+    if "growth date" not in result:
+        return f"all of it by one run ({result['date']})"
+    return (
+        f"all of it by one run ({result['date']}) but for the growth, which was "
+        f"measured apart and later ({result['growth date']} UTC)"
+    )
+
+
 def _head(result: Mapping[str, Any]) -> Iterator[str]:
     dataset = result["dataset"]
     yield "# Performance\n"
     yield (
-        "Written by `python -m benchmarks`, all of it by one run "
-        f"({result['date']}). [benchmarks/](../benchmarks/README.md) says how to make "
-        "it again. Absolute figures belong to the machine; the ratios to something "
-        "served beside it in the same minute are what this page is about.\n"
+        f"Written by `python -m benchmarks`, {_runs(result)}. "
+        "[benchmarks/](../benchmarks/README.md) says how to make it again. Absolute "
+        "figures belong to the machine; the ratios to something served beside it in "
+        "the same minute are what this page is about.\n"
     )
     yield (
         f"- {dataset['users']:,} users, {dataset['edges']:,} follow edges, one account "
