@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(
     reason="CAREERS_USERS_TEST_DATABASES leaves PostgreSQL out",
 )
 LATE = "500ms"  # How far behind the replica is.
+FOUND_OUT = 3  # Seconds.
 WRITERS = 3
 _numbers = count(1)
 
@@ -122,6 +123,11 @@ def test_own_changes_are_read_back_at_once(
             load.wait_for(1200 if whole else 300)
         patched = caller.register("late").body["access"]
         standby.catch_up()
+        # The process that answers here has perhaps not read from the replica until now,
+        # and finds out first how far that is.
+        begun = time.monotonic()
+        while time.monotonic() < begun + FOUND_OUT:
+            assert caller.call("GET", "late/").status == 200
         caller.call("PATCH", "me/", {"bio": "changed"}, patched)
         changed, views = time.monotonic(), set()
         while "changed" not in views:
