@@ -4,7 +4,8 @@ import http.client
 import signal
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from threading import Thread
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from tests.server.running import (
     PATIENCE,
     Launch,
     Reply,
+    Running,
     assert_refused,
     needs_posix,
     options,
@@ -27,6 +29,19 @@ from tests.server.running import (
 LIMIT = 1  # Seconds, the least that can be set.
 HOLD = b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n"
 LOGIN = b"POST /careers/users/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+
+
+@contextmanager
+def waiting(
+    running: Running, seconds: float
+) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """One request has the only thread, and another has waited for it for so long."""
+    with running.connect() as held, running.connect() as queued:
+        held.sendall(HOLD)
+        running.wait_for("hold begins")
+        queued.sendall(HOLD)
+        time.sleep(seconds)
+        yield held, queued
 
 
 def assert_overloaded(reply: Reply) -> None:
@@ -40,11 +55,7 @@ def test_who_comes_when_others_wait_for_too_long_is_refused_at_once(
 ) -> None:
     running = launch(threads=1, queue_timeout=LIMIT).listening()
     client = http.client.HTTPConnection("127.0.0.1", running.port, PATIENCE)
-    with running.connect() as held, running.connect() as queued:
-        held.sendall(HOLD)
-        running.wait_for("hold begins")
-        queued.sendall(HOLD)
-        time.sleep(1.2 * LIMIT)
+    with waiting(running, 1.2 * LIMIT) as (held, queued):
         for method in ("GET", "POST", "GET"):
             client.request(method, "/", headers={"X-Request-ID": "mine"})
             reply = Reply(client.getresponse())
@@ -70,11 +81,7 @@ def test_who_comes_when_others_wait_for_too_long_is_refused_at_once(
 
 def test_what_is_sent_behind_a_refused_request_is_answered_too(launch: Launch) -> None:
     running = launch(threads=1, queue_timeout=LIMIT).listening()
-    with running.connect() as held, running.connect() as queued:
-        held.sendall(HOLD)
-        running.wait_for("hold begins")
-        queued.sendall(HOLD)
-        time.sleep(1.2 * LIMIT)
+    with waiting(running, 1.2 * LIMIT):
         with running.connect() as pipeline:
             get = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
             pipeline.sendall(get * 3 + b"GET / HT")
@@ -87,11 +94,7 @@ def test_what_is_sent_behind_a_refused_request_is_answered_too(launch: Launch) -
 
 def test_who_has_waited_for_far_too_long_is_refused(launch: Launch) -> None:
     running = launch(threads=1, queue_timeout=LIMIT).listening()
-    with running.connect() as held, running.connect() as queued:
-        held.sendall(HOLD)
-        running.wait_for("hold begins")
-        queued.sendall(HOLD)
-        time.sleep(2.5 * LIMIT)
+    with waiting(running, 2.5 * LIMIT) as (held, queued):
         running.release()
         assert read_reply(held).status == 200
         assert_overloaded(read_reply(queued))
@@ -101,11 +104,7 @@ def test_who_has_waited_for_far_too_long_is_refused(launch: Launch) -> None:
 @needs_posix
 def test_a_stop_refuses_nobody_who_waits(launch: Launch) -> None:
     running = launch(threads=1, queue_timeout=LIMIT).listening()
-    with running.connect() as held, running.connect() as queued:
-        held.sendall(HOLD)
-        running.wait_for("hold begins")
-        queued.sendall(HOLD)
-        time.sleep(0.2)
+    with waiting(running, 0.2) as (held, queued):
         running.send_signal(signal.SIGTERM)
         until(running.refuses)
         time.sleep(2.5 * LIMIT)
@@ -116,16 +115,16 @@ def test_a_stop_refuses_nobody_who_waits(launch: Launch) -> None:
 
 def test_half_of_the_connections_may_wait(launch: Launch) -> None:
     running = launch(threads=1, connection_limit=10).listening()
-    waiting = [running.connect() for _ in range(6)]
-    for number, sock in enumerate(waiting):
+    crowd = [running.connect() for _ in range(6)]
+    for number, sock in enumerate(crowd):
         sock.sendall(HOLD)
         if not number:
             running.wait_for("hold begins")
     time.sleep(0.5)  # A request that came too soon would wait as well.
     assert_overloaded(running.get("/"))
     running.release()
-    assert [read_reply(sock).status for sock in waiting] == [200] * 6
-    for sock in waiting:
+    assert [read_reply(sock).status for sock in crowd] == [200] * 6
+    for sock in crowd:
         sock.close()
 
 
@@ -157,11 +156,7 @@ def test_behind_a_refused_request_that_could_not_be_read_nothing_is_read(
     launch: Launch,
 ) -> None:
     running = launch(threads=1, queue_timeout=LIMIT).listening()
-    with running.connect() as held, running.connect() as queued:
-        held.sendall(HOLD)
-        running.wait_for("hold begins")
-        queued.sendall(HOLD)
-        time.sleep(1.2 * LIMIT)
+    with waiting(running, 1.2 * LIMIT):
         for request in UNREADABLE:
             with running.connect() as sock:
                 sock.sendall(request + SMUGGLED)
