@@ -31,14 +31,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
-from careers_users.extensions import THROUGH_PGBOUNCER, db
+from careers_users import statements
+from careers_users.extensions import db
+from careers_users.kept import IDLE_SECONDS, Kept
 from careers_users.settings import Settings
-from careers_users.statements import is_fixed, read
+from careers_users.statements import (
+    KEPT,
+    THROUGH_PGBOUNCER,
+    Transaction,
+    UsualTransaction,
+    is_fixed,
+    read,
+)
 
-# A PostgreSQL connection that has lain idle this long is asked whether it still lives
-# before it is used. Busy connections never wait that long, so the question costs
-# nothing under load, and a server restarted at night goes unnoticed.
-IDLE_SECONDS = 1.0
 # SQLSTATE classes that mean trouble with the database, not with the statement:
 # connection, transaction state (read-only), rollback, resources, intervention, system.
 _TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
@@ -46,6 +51,7 @@ _TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
 _NOT_MIGRATED = ("42P01", "42703")
 _LOCK_NOT_AVAILABLE = "55P03"
 _READER = "careers_users.reader"
+_OPENING = "careers_users.opening"
 # Where reads go instead of the database, if anywhere.
 _elsewhere: ContextVar[Engine | None] = ContextVar("elsewhere", default=None)
 
@@ -91,7 +97,17 @@ def init_app(app: Flask, settings: Settings) -> None:
         settle(engine, settings)
         _ask_the_idle(engine)
     _prepare_transactions(engine, settings)
-    app.extensions[_READER] = engine.execution_options(isolation_level="AUTOCOMMIT")
+    app.extensions[_READER] = engine.execution_options(
+        isolation_level="AUTOCOMMIT",
+        **{KEPT: _kept(engine, settings), _OPENING: _opening(settings)},
+    )
+
+
+def _kept(engine: Engine, settings: Settings) -> Kept | None:
+    """Return what reads keep their connections in, if the pool has enough of them."""
+    # Each thread may need one for a transaction, and so may the one for health.
+    spare = settings.db_pool_size - settings.threads - 1
+    return Kept(engine, min(spare, settings.threads)) if spare > 0 else None
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -105,16 +121,19 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": settings.db_pool_timeout,
         "pool_use_lifo": True,
+        "pool_reset_on_return": None,
+        "pool_events": [(_reset, "reset")],
     }
     if settings.is_sqlite:
         options["connect_args"] = {"timeout": settings.db_lock_timeout}
     else:
         options["connect_args"] = patience(settings.db_connect_timeout)
-        if settings.db_pgbouncer:
-            # In transaction mode PgBouncer hands each transaction another server
-            # connection, which does not know the statements prepared on the last.
-            options["connect_args"]["prepare_threshold"] = None
-            options["execution_options"] = {THROUGH_PGBOUNCER: True}
+        # Psycopg prepares nothing: what pays is prepared by `statements`, and Psycopg
+        # would have the server forget that too after each ROLLBACK. In transaction mode
+        # PgBouncer hands each transaction another server connection, which does not
+        # know the statements prepared on the last.
+        options["connect_args"]["prepare_threshold"] = None
+        options["execution_options"] = {THROUGH_PGBOUNCER: settings.db_pgbouncer}
     return options
 
 
@@ -146,22 +165,40 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 def _prepare_transactions(engine: Engine, settings: Settings) -> None:
     """Let the transactions of sessions begin; connections of `reader()` have none."""
-    opening = "BEGIN"
-    if settings.is_sqlite:
-        # One that writes takes the write lock at once. Taking it half way fails at
-        # once, without waiting, when another writer came in between.
-        opening = "BEGIN IMMEDIATE"
-    elif settings.db_pgbouncer:
-        # What is set on a connection would be lost with the next server connection,
-        # or come to somebody else's; what is set in a transaction stays in it. It is
-        # one message, so it costs no time.
-        limits = (f"SET LOCAL {limit}" for limit in _limits(settings))
-        opening = "; ".join(["BEGIN", *limits])
+    opening = _opening(settings)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql(opening)
+
+
+def _opening(settings: Settings) -> str:
+    if settings.is_sqlite:
+        # One that writes takes the write lock at once. Taking it half way fails at
+        # once, without waiting, when another writer came in between.
+        return "BEGIN IMMEDIATE"
+    if settings.db_pgbouncer:
+        # What is set on a connection would be lost with the next server connection,
+        # or come to somebody else's; what is set in a transaction stays in it. It is
+        # one message, so it costs no time.
+        limits = (f"SET LOCAL {limit}" for limit in _limits(settings))
+        return "; ".join(["BEGIN", *limits])
+    return "BEGIN"
+
+
+def _reset(connection: Any, _record: object, _state: object) -> None:
+    """Roll back what is still open on a connection that goes back to its pool.
+
+    Nothing is, unless somebody has forgotten it, so SQLAlchemy's own way of finding
+    that out is too long: 3% of the processor time of a profile.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        is_open = connection.in_transaction
+    else:
+        is_open = bool(connection.pgconn.transaction_status)
+    if is_open:
+        connection.rollback()
 
 
 def _limits(settings: Settings) -> tuple[str, ...]:
@@ -258,6 +295,23 @@ def fetch_one(
     """Return the first row of a read, or None; otherwise as `fetch_all`."""
     rows = fetch_all(statement, parameters)
     return rows[0] if rows else None
+
+
+@contextmanager
+def transaction() -> Iterator[Transaction]:
+    """Give a transaction, committed in the end and rolled back if anything fails.
+
+    For few, short statements that are made often, each made once as for `fetch_all`:
+    what the ORM's sessions do around them is most of their time.
+    """
+    engine: Engine = current_app.extensions[_READER]
+    if engine.dispatch.before_cursor_execute:
+        with db.engine.begin() as connection:
+            yield UsualTransaction(connection)
+    else:
+        opening = engine.get_execution_options()[_OPENING]
+        with statements.transaction(engine, opening) as link:
+            yield link
 
 
 def reader() -> Engine:

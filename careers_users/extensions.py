@@ -24,10 +24,6 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
-# The engine's execution option that says that PgBouncer stands between: nothing can be
-# set on a connection there, only in a transaction.
-THROUGH_PGBOUNCER = "careers_users.through_pgbouncer"
-
 
 class Base(DeclarativeBase):
     """The declarative base of all models."""

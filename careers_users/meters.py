@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from careers_users.auth.passwords import Passwords
+from careers_users.kept import Kept
 from careers_users.replica import Replica
 from careers_users.request_context import Exchange
 
@@ -143,38 +144,26 @@ class Meters:
         """Count a request that the server has refused, since too many wait."""
         self._overloaded.inc()
 
-    def watch_pool(self, engine: Engine, size: int) -> None:
-        """Follow the connections of an engine, whose pool has room for `size`."""
+    def watch_pool(self, engine: Engine, size: int, kept: Kept | None) -> None:
+        """Follow the connections of an engine, whose pool has room for `size`.
+
+        Of those that are out of it `kept` are some that nobody uses just now.
+        """
         prefix, text = "database_connections", "Connections to the database"
         self._gauge(f"{prefix}_max", f"{text} that may be open.").set(size)
         is_open = self._gauge(f"{prefix}_open", f"{text} that are open.")
         in_use = self._gauge(f"{prefix}_in_use", f"{text} that work for a request.")
-        pool: Any = engine.pool
-        if not self._is_shared:
-            # Nobody else has to know until somebody asks, and this process is asked.
-            in_use.set_function(pool.checkedout)
-            is_open.set_function(lambda: pool.checkedout() + pool.checkedin())
+        if self._is_shared:
+            _follow_pool(engine, is_open, in_use, kept)
             return
+        pool: Any = engine.pool
 
-        def connect(_connection: Any, _record: Any) -> None:
-            is_open.inc()
+        def waiting() -> int:
+            return 0 if kept is None else len(kept)
 
-        def close(_connection: Any, _record: Any) -> None:
-            is_open.dec()
-
-        def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
-            record.record_info[_IN_USE] = True
-            in_use.inc()
-
-        def checkin(_connection: Any, record: Any) -> None:
-            # A connection that was found dead comes back without having been out.
-            if record.record_info.pop(_IN_USE, False):
-                in_use.dec()
-
-        event.listen(engine, "connect", connect)
-        event.listen(engine, "close", close)
-        event.listen(engine, "checkout", checkout)
-        event.listen(engine, "checkin", checkin)
+        # Nobody else has to know until somebody asks, and this process is asked.
+        in_use.set_function(lambda: pool.checkedout() - waiting())
+        is_open.set_function(lambda: pool.checkedout() + pool.checkedin())
 
     def watch_replica(self, replica: Replica) -> None:
         """Follow whether the replica is used."""
@@ -194,6 +183,33 @@ class Meters:
             registry = prometheus.CollectorRegistry()
             registry.register(_Shared(os.environ[DIRECTORY]))
         return prometheus.generate_latest(registry)
+
+
+def _follow_pool(engine: Engine, is_open: Any, in_use: Any, kept: Kept | None) -> None:
+    """Count the connections of an engine as they come and go, in two gauges."""
+
+    def connect(_connection: Any, _record: Any) -> None:
+        is_open.inc()
+
+    def close(_connection: Any, _record: Any) -> None:
+        is_open.dec()
+
+    def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
+        record.record_info[_IN_USE] = True
+        in_use.inc()
+
+    def checkin(_connection: Any, record: Any) -> None:
+        # A connection that was found dead comes back without having been out.
+        if record.record_info.pop(_IN_USE, False):
+            in_use.dec()
+
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "close", close)
+    event.listen(engine, "checkout", checkout)
+    event.listen(engine, "checkin", checkin)
+    if kept is not None:
+        # To the pool they are out.
+        kept.told = in_use.dec
 
 
 class _Shared(Collector):

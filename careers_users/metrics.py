@@ -8,11 +8,19 @@ from contextlib import contextmanager
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from careers_users import meters, overload, replica, request_context, security_log
+from careers_users import (
+    database,
+    meters,
+    overload,
+    replica,
+    request_context,
+    security_log,
+)
 from careers_users.auth.passwords import passwords
 from careers_users.extensions import db
 from careers_users.meters import Meters
 from careers_users.settings import Settings
+from careers_users.statements import KEPT
 
 # How proxies say for whom they ask; and the mark of our own server, which takes these
 # headers away.
@@ -36,7 +44,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     security_log.listen(app, mine.security_event)
     overload.watch(mine.overloaded)
     with app.app_context():
-        mine.watch_pool(db.engine, settings.db_pool_size)
+        kept = database.reader().get_execution_options().get(KEPT)
+        mine.watch_pool(db.engine, settings.db_pool_size, kept)
         mine.watch_hashing(passwords())
         if (copy := replica.current()) is not None:
             mine.watch_replica(copy)

@@ -8,7 +8,7 @@ addresses can be read from it.
 import hmac
 import math
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from careers_users.extensions import db
 from careers_users.models import Throttle
 from careers_users.rates import Rate
 from careers_users.settings import Settings
+from careers_users.statements import Row, Transaction
 
 # One subscriber has at least this much of IPv6 (RFC 6177), so it counts as one address.
 IPV6_PREFIX = 64
@@ -135,27 +136,41 @@ def count(connection: Open, *buckets: Bucket) -> Reservation:
     named = {_key(bucket): bucket.rate for bucket in buckets if bucket.rate in rates}
     if not named:
         return Reservation()
-    tries = [
-        {
-            "key": key,
-            "used": 1,
-            "started_at": now,
-            "expires_at": now + timedelta(seconds=rates[named[key]].seconds),
-        }
-        # In one order, so that no two reservations wait for each other.
-        for key in sorted(named)
-    ]
-    counted = connection.execute(_COUNT[db.engine.dialect.name], tries).all()
+    # In one order, so that no two reservations wait for each other.
+    tries = [_try(key, rates[named[key]], now) for key in sorted(named)]
+    counted = connection.execute(_COUNT[db.engine.dialect.name], tries)
+    return _judge([{**row} for row in counted.mappings()], named, now)
+
+
+def count_one(transaction: Transaction, bucket: Bucket) -> None:
+    """Count a try in one bucket; otherwise as `count`."""
+    rate = _rates().get(bucket.rate)
+    if rate is not None:
+        key, now = _key(bucket), clock.utcnow()
+        statement = _COUNT[db.engine.dialect.name]
+        counted = transaction.execute(statement, _try(key, rate, now))
+        _judge(counted, {key: bucket.rate}, now)
+
+
+def _try(key: str, rate: Rate, now: datetime) -> dict[str, object]:
+    until = now + timedelta(seconds=rate.seconds)
+    return {"key": key, "used": 1, "started_at": now, "expires_at": until}
+
+
+def _judge(
+    counted: Sequence[Row], named: Mapping[str, str], now: datetime
+) -> Reservation:
+    rates = _rates()
     waits = {
-        named[key]: (expires_at - now).total_seconds()
-        for key, used, _, expires_at in counted
-        if used > rates[named[key]].tries
+        named[row["key"]]: (row["expires_at"] - now).total_seconds()
+        for row in counted
+        if row["used"] > rates[named[row["key"]]].tries
     }
     if waits:
         longest = max(waits, key=lambda rate: waits[rate])
         raise RateLimited(longest, max(1, math.ceil(waits[longest])))
     # An instance whose clock is ahead may have begun a window in our future.
-    made_at = max(now, *(started_at for _, _, started_at, _ in counted))
+    made_at = max(now, *(row["started_at"] for row in counted))
     return Reservation(tuple(sorted(named)), made_at)
 
 

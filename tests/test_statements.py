@@ -1,21 +1,36 @@
 """Reads on the driver's own cursor: the same rows and failures as by the usual way."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import bindparam, column, event, exists, false, func, select, table
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    String,
+    bindparam,
+    column,
+    exists,
+    false,
+    func,
+    literal_column,
+    select,
+    table,
+)
 from sqlalchemy.exc import DBAPIError
 
 from careers_users import database
 from careers_users.extensions import db
 from careers_users.models import Follow, User, UserCounters
+from careers_users.prepared import PREPARED_MAX
+from careers_users.statements import KEPT, room_for
 from tests import pgbouncer
 from tests.api import Api
+from tests.listening import listened_to
 
 PEOPLE = (
     select(
@@ -40,21 +55,6 @@ VALUES = {
     "other": "bob",
     "size": 5,
 }
-
-
-@contextmanager
-def listened_to(app: Flask) -> Iterator[list[str]]:
-    """Have somebody who listens to statements, so that the usual way is taken."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
 
 
 def test_both_ways_find_the_same(api: Api, app: Flask) -> None:
@@ -124,3 +124,95 @@ def test_killed_connections_are_replaced(app: Flask, database_kind: str) -> None
             row = database.fetch_one(mine)
             assert row is not None
             assert row["pid"] not in pids
+
+
+# ------------------------------------------------------------------ what is prepared
+
+
+def prepared_now() -> list[str]:
+    """The statements that the server has prepared on the connection of reads."""
+    rows = database.fetch_all(
+        select(column("statement")).select_from(table("pg_prepared_statements"))
+    )
+    return [row["statement"] for row in rows]
+
+
+def test_a_statement_is_prepared_once(app: Flask, database_kind: str) -> None:
+    if database_kind == "sqlite":
+        pytest.skip("SQLite has no server that could know it")
+    with app.app_context():
+        for user_id in (1, 2**40, 3):  # psycopg would say three types.
+            database.fetch_all(PEOPLE, VALUES | {"size": user_id % 7})
+        found = [text for text in prepared_now() if "OVER ()" in text]
+    assert len(found) == (0 if pgbouncer.IS_ASKED_FOR else 1)
+
+
+@pytest.fixture
+def on_the_same_connection(app: Flask, database_kind: str) -> Iterator[Any]:
+    """A function that has a command run where reads are made."""
+    if database_kind == "sqlite" or pgbouncer.IS_ASKED_FOR:
+        pytest.skip("nothing is prepared")
+    with app.app_context():
+        kept = database.reader().get_execution_options()[KEPT]
+
+        def run(command: str) -> None:
+            connection = kept.take()
+            connection.driver_connection.execute(command)
+            kept.give_back(connection)
+
+        yield run
+
+
+def test_what_the_server_has_forgotten_is_prepared_anew(
+    on_the_same_connection: Callable[[str], None],
+) -> None:
+    simple = select(User.id).where(User.username == bindparam("name"))
+    assert database.fetch_all(simple, {"name": "x"}) == []
+    on_the_same_connection("DEALLOCATE ALL")
+    assert database.fetch_all(simple, {"name": "x"}) == []
+
+
+def test_what_has_another_type_now_is_prepared_anew(
+    on_the_same_connection: Callable[[str], None],
+) -> None:
+    things = table("things", column("name", String()))
+    on_the_same_connection("CREATE TABLE things (name integer)")
+    assert database.fetch_all(select(things.c.name)) == []
+    on_the_same_connection("ALTER TABLE things ALTER COLUMN name TYPE text")
+    assert database.fetch_all(select(things.c.name)) == []
+
+
+def test_in_a_transaction_that_ends_it_once(
+    on_the_same_connection: Callable[[str], None],
+) -> None:
+    def ask() -> int:
+        with database.transaction() as transaction:
+            return len(transaction.execute(select(User.id)))
+
+    assert ask() == 0
+    on_the_same_connection("DEALLOCATE ALL")
+    with pytest.raises(DBAPIError):
+        ask()
+    assert ask() == 0
+
+
+def test_nothing_is_a_value_too(app: Flask) -> None:
+    value: BindParameter[str | None] = bindparam("value", type_=String())
+    given = select(value.label("given"), value.is_(None).label("is_nothing"))
+    with app.app_context():
+        for value_, is_nothing in (("a", False), (None, True), ("b", False)):
+            row = database.fetch_one(given, {"value": value_})
+            assert row == {"given": value_, "is_nothing": is_nothing}
+
+
+def test_more_statements_than_are_prepared(app: Flask) -> None:
+    with app.app_context():
+        for number in range(PREPARED_MAX + 5):
+            one: ColumnElement[int] = literal_column(str(number))
+            statement = select(one.label("number"))
+            assert database.fetch_all(statement) == [{"number": number}]
+
+
+def test_usual_sizes() -> None:
+    sizes = [room_for(size) for size in (1, 10, 11, 20, 21, 50, 51, 100)]
+    assert sizes == [10, 10, 20, 20, 50, 50, 100, 100]

@@ -1,6 +1,5 @@
 """The calls of the social graph."""
 
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
@@ -42,8 +41,8 @@ bp = Blueprint("follow", __name__, url_prefix=BASE_PATH)
 def follow(payload: dict[str, Any]) -> dict[str, Any]:
     """Follow a user, named by id or by username."""
     if "username" in payload:
-        return asdict(service.follow_name(viewer(), payload["username"]))
-    return asdict(service.follow_id(viewer(), payload["following"]))
+        return vars(service.follow_name(viewer(), payload["username"]))
+    return vars(service.follow_id(viewer(), payload["following"]))
 
 
 @bp.delete("/<username:username>/unfollow/")
@@ -63,7 +62,7 @@ def unfollow(username: str) -> dict[str, Any]:
 def ensure_following(username: str) -> tuple[dict[str, Any], int]:
     """Follow a user; 201 if that is new, 200 if you did already."""
     edge, is_new = service.ensure_following(viewer(), name_in_path(username))
-    return asdict(edge), 201 if is_new else 200
+    return vars(edge), 201 if is_new else 200
 
 
 @bp.delete("/<username:username>/follow/")

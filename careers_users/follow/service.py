@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import cast
 
 from sqlalchemy import (
-    CursorResult,
     Table,
     bindparam,
     case,
@@ -19,7 +18,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
-from careers_users import clock, grams, security_log, throttle
+from careers_users import clock, database, grams, security_log, throttle
 from careers_users.database import is_violated
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
@@ -66,11 +65,20 @@ class NotAFollower(ServiceError):
 # most of a follow's time.
 _edges = cast(Table, Follow.__table__)
 _counters = cast(Table, UserCounters.__table__)
-_ADD = insert(_edges).returning(_edges.c.id)
+_ADD = (
+    insert(_edges)
+    .values(
+        follower_id=bindparam("follower"),
+        following_id=bindparam("following"),
+        created_at=bindparam("created_at"),
+    )
+    .returning(_edges.c.id)
+)
 _REMOVE = (
     delete(_edges)
     .where(_edges.c.follower_id == bindparam("follower"))
     .where(_edges.c.following_id == bindparam("following"))
+    .returning(_edges.c.id)
 )
 # In ascending user id: two people who follow each other at once would otherwise each
 # hold the row that the other waits for. SQLite knows no FOR UPDATE, and needs none.
@@ -126,16 +134,12 @@ def _follow(viewer: Row, user: Row | None) -> Edge:
     user = _other(viewer, user)
     created_at = clock.utcnow()
     try:
-        with db.session.begin():
+        with database.transaction() as transaction:
             # Here, not before: so it costs one statement, and counts what comes of it.
-            throttle.count(db.session, Bucket("follow", (viewer["id"],)))
-            edge = {
-                "follower_id": viewer["id"],
-                "following_id": user["id"],
-                "created_at": created_at,
-            }
-            edge_id = db.session.execute(_ADD, edge).scalar_one()
-            _count(viewer["id"], user["id"], 1)
+            throttle.count_one(transaction, Bucket("follow", (viewer["id"],)))
+            ends = {"follower": viewer["id"], "following": user["id"]}
+            added = transaction.execute(_ADD, {**ends, "created_at": created_at})
+            transaction.execute(_COUNT, {**ends, "by": 1})
     except RateLimited as refusal:
         security_log.record("throttled", viewer["id"], rate=refusal.rate)
         raise
@@ -145,7 +149,7 @@ def _follow(viewer: Row, user: Row | None) -> Edge:
         # What else can fail is the reference to a user deleted meanwhile.
         raise UserNotFound from error
     return Edge(
-        id=edge_id,
+        id=added[0]["id"],
         follower=viewer["id"],
         following=user["id"],
         follower_username=viewer["username"],
@@ -204,13 +208,12 @@ def remove_follower(viewer: Row, username: str) -> str:
 
 def _end(follower_id: int, following_id: int) -> bool:
     """Delete an edge; tell whether there was one."""
-    with db.session.begin():
-        edge = {"follower": follower_id, "following": following_id}
-        result = db.session.execute(_REMOVE, edge)
-        assert isinstance(result, CursorResult)
-        if result.rowcount:
-            _count(follower_id, following_id, -1)
-        return bool(result.rowcount)
+    ends = {"follower": follower_id, "following": following_id}
+    with database.transaction() as transaction:
+        removed = transaction.execute(_REMOVE, ends)
+        if removed:
+            transaction.execute(_COUNT, {**ends, "by": -1})
+        return bool(removed)
 
 
 def _other(viewer: Row, user: Row | None) -> Row:
@@ -219,12 +222,6 @@ def _other(viewer: Row, user: Row | None) -> Row:
     if user["id"] == viewer["id"]:
         raise CannotFollowSelf
     return user
-
-
-def _count(follower_id: int, following_id: int, by: int) -> None:
-    """Add to the counters of both ends of an edge."""
-    ends = {"follower": follower_id, "following": following_id, "by": by}
-    db.session.execute(_COUNT, ends)
 
 
 # ----------------------------------------------------------------------------- recount

@@ -1,0 +1,127 @@
+"""Transactions in the quick way: all or nothing, and SQLAlchemy's failures."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import psycopg
+import pytest
+from flask import Flask
+from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from careers_users import database
+from careers_users.extensions import db
+from careers_users.models import Total
+from careers_users.throttle import RateLimited
+from tests import pgbouncer
+from tests.listening import listened_to
+
+ADD = (
+    insert(Total)
+    .values(name=bindparam("name"), value=bindparam("value"))
+    .returning(Total.name, Total.value)
+)
+RAISE = update(Total).where(Total.name == bindparam("who")).values(value=9)
+ALL = select(Total.name, Total.value).where(Total.name.like("test%"))
+
+
+@pytest.fixture(params=["quick", "usual"])
+def way(app: Flask, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Both ways of a transaction, in the application's context."""
+    with app.app_context(), ExitStack() as stack:
+        if request.param == "usual":
+            stack.enter_context(listened_to(app))
+        yield request.param
+
+
+@pytest.mark.usefixtures("way")
+def test_a_transaction_is_committed_in_the_end() -> None:
+    with database.transaction() as transaction:
+        added = transaction.execute(ADD, {"name": "test", "value": 1})
+        assert added == [{"name": "test", "value": 1}]
+        assert transaction.execute(RAISE, {"who": "test"}) == []
+    assert database.fetch_all(ALL) == [{"name": "test", "value": 9}]
+
+
+@pytest.mark.usefixtures("way")
+def test_a_transaction_is_rolled_back_if_anything_fails() -> None:
+    def begin_and_fail(error: Exception) -> None:
+        with database.transaction() as transaction:
+            transaction.execute(ADD, {"name": "test", "value": 1})
+            raise error
+
+    for error in (ValueError("mine"), RateLimited()):
+        with pytest.raises(type(error)):
+            begin_and_fail(error)
+        assert database.fetch_all(ALL) == []
+
+
+@pytest.mark.usefixtures("way")
+def test_a_violation_is_sqlalchemys_and_the_connection_goes_on() -> None:
+    row = {"name": "test", "value": 1}
+    with database.transaction() as transaction:
+        transaction.execute(ADD, row)
+
+    def add_again() -> None:
+        with database.transaction() as transaction:
+            transaction.execute(RAISE, {"who": "test"})
+            transaction.execute(ADD, row)
+
+    for _ in range(3):
+        with pytest.raises(IntegrityError):
+            add_again()
+        assert database.fetch_all(ALL) == [row]
+
+
+def test_transactions_wait_for_each_other(app: Flask) -> None:
+    """Two that add to one number: none is lost, on either database."""
+    more = (
+        update(Total)
+        .where(Total.name == bindparam("who"))
+        .values(value=Total.value + 1)
+        .returning(Total.value)
+    )
+    with app.app_context(), database.transaction() as transaction:
+        transaction.execute(ADD, {"name": "test", "value": 0})
+
+    def count() -> None:
+        with app.app_context():
+            for _ in range(25):
+                with database.transaction() as transaction:
+                    transaction.execute(more, {"who": "test"})
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(count) for _ in range(4)]:
+            done.result(60)
+    with app.app_context():
+        assert database.fetch_all(ALL) == [{"name": "test", "value": 100}]
+
+
+def test_a_transaction_whose_connection_dies_is_trouble(
+    app: Flask, database_kind: str
+) -> None:
+    if database_kind == "sqlite":
+        pytest.skip("an SQLite connection has nobody at its other end")
+    if pgbouncer.IS_ASKED_FOR:
+        pytest.skip("the connections that can be killed are PgBouncer's own")
+    mine = select(func.pg_backend_pid().label("pid"))
+    pids = []
+
+    def add_and_die() -> None:
+        url = db.engine.url.set(drivername="postgresql").render_as_string(False)
+        with database.transaction() as transaction:
+            transaction.execute(ADD, {"name": "test", "value": 1})
+            pids.append(transaction.execute(mine)[0]["pid"])
+            with psycopg.connect(url, autocommit=True) as killer:
+                killer.execute("SELECT pg_terminate_backend(%s)", pids)
+
+    with app.app_context():
+        with pytest.raises(DBAPIError) as caught:
+            add_and_die()
+        assert database.is_trouble(caught.value)
+        assert caught.value.connection_invalidated
+        assert database.fetch_all(ALL) == []
+        row = database.fetch_one(mine)
+        assert row is not None
+        assert row["pid"] not in pids
