@@ -12,6 +12,7 @@ from sqlalchemy import (
     Subquery,
     and_,
     bindparam,
+    literal_column,
     select,
     tuple_,
 )
@@ -23,10 +24,12 @@ from careers_users.follow.cursor import Cursor, Direction
 from careers_users.limits import ID_MAX
 from careers_users.models import Follow, User, UserCounters
 from careers_users.profile.queries import CARD
-from careers_users.statements import Row
+from careers_users.statements import Row, room_for
 
 Side = Literal["followers", "following"]
 Shape = Literal["cards", "edges"]
+# Where a page begins: at the newest edge, after a number of them, next to a cursor.
+Start = Literal["newest", "skipped"] | Direction
 
 _USER_BY_USERNAME = select(User.id, User.username).where(
     User.username_key == bindparam("key")
@@ -144,17 +147,14 @@ def _page(
 ) -> Page | None:
     cursor: Cursor | None = query["cursor"]
     size = query["batch_size"]
-    # One row more than the batch tells whether there is a batch after it.
-    parameters["size"] = size + 1
-    if cursor is None:
-        parameters["skipped"] = query["batch_number"] * size
+    start: Start
+    if cursor is not None:
+        start, parameters["edge_id"] = cursor.direction, cursor.edge_id
     else:
-        parameters["edge_id"] = cursor.edge_id
+        skipped = parameters["skipped"] = query["batch_number"] * size
+        start = "skipped" if skipped else "newest"
     statement = _statement(
-        shape,
-        side,
-        cursor.direction if cursor else None,
-        is_sqlite=database.is_sqlite(),
+        shape, side, start, room_for(size), is_sqlite=database.is_sqlite()
     )
     found = database.fetch_all(statement, parameters)
     count = _count(shape, side, found, parameters["owner"])
@@ -223,12 +223,15 @@ def _owner(shape: Shape, side: Side) -> Select[Any]:
 
 @cache
 def _statement(
-    shape: Shape, side: Side, direction: Direction | None, *, is_sqlite: bool
+    shape: Shape, side: Side, start: Start, room: int, *, is_sqlite: bool
 ) -> Executable:
-    """Return the SELECT of a page; made once, so that it is compiled once."""
+    """Return the SELECT of a page; made once, so that it is compiled once.
+
+    It finds one row more than it has room for: is there a page after it?
+    """
     owner = _owner(shape, side).cte("owner")
-    batch = _batch(side, direction, owner, is_sqlite=is_sqlite)
-    newest_last = direction == "newer"
+    batch = _batch(side, start, room + 1, owner, is_sqlite=is_sqlite)
+    newest_last = start == "newer"
     order = batch.c.id if newest_last else batch.c.id.desc()
     extra = (
         batch.c.id.label("edge_id"),
@@ -256,7 +259,7 @@ def _statement(
 
 
 def _batch(
-    side: Side, direction: Direction | None, owner: CTE, *, is_sqlite: bool
+    side: Side, start: Start, rows: int, owner: CTE, *, is_sqlite: bool
 ) -> Subquery:
     """Return the edges of a page: a walk in one index, before any wide row is read."""
     mine = Follow.following_id if side == "followers" else Follow.follower_id
@@ -264,21 +267,23 @@ def _batch(
     edge_id = bindparam("edge_id", type_=Follow.id.type)
     batch = select(
         Follow.id, Follow.follower_id, Follow.following_id, Follow.created_at
-    ).limit(bindparam("size"))
-    if direction is None:
+    ).limit(literal_column(str(rows)))
+    if start == "skipped":
         batch = batch.offset(bindparam("skipped"))
-    if direction == "newer":
+    if start == "newer":
         batch = batch.order_by(mine, Follow.id)
     else:
         batch = batch.order_by(mine.desc(), Follow.id.desc())
     if is_sqlite:
         batch = batch.where(mine == owner_id)
-        bound = Follow.id > edge_id if direction == "newer" else Follow.id < edge_id
+        bound = Follow.id > edge_id if start == "newer" else Follow.id < edge_id
     else:
         # A range of (owner, edge) instead of an equation. From that PostgreSQL would
         # conclude that they are a few dozen, as most people's are, and read and sort
         # all of a celebrity's for each page: 3.5 ms instead of 0.1, and growing.
         place, here = tuple_(mine, Follow.id), tuple_(owner_id, edge_id)
         batch = batch.where(mine >= owner_id, mine <= owner_id)
-        bound = place > here if direction == "newer" else place < here
-    return (batch if direction is None else batch.where(bound)).subquery("batch")
+        bound = place > here if start == "newer" else place < here
+    if start in ("newer", "older"):
+        batch = batch.where(bound)
+    return batch.subquery("batch")

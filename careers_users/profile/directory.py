@@ -27,7 +27,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from careers_users import database, grams, text
 from careers_users.models import Total, User
 from careers_users.profile.queries import CARD
-from careers_users.statements import Row
+from careers_users.statements import Row, room_for
 
 # SQLite's trigram index, made by the migration; its rowid is the user's id.
 _INDEX = table("users_search", column("rowid"), column("users_search"))
@@ -52,9 +52,9 @@ _NAME_TESTS: tuple[Literal["first_name", "last_name"], ...] = (
     "first_name",
     "last_name",
 )
-# How a batch is found: the plain way; because the total is known without finding all;
-# because it is known how many names come before.
-_Way = Literal["plain", "counted", "from a start"]
+# How a batch is found: the plain way; as the first of all; because the total is known
+# without finding all; because it is known how many names come before.
+_Way = Literal["plain", "first", "counted", "from a start"]
 # So many users are looked at before all who pass are looked up: in 2 ms, and it is
 # enough for the first batch of a term that one of two hundred has.
 _WALK = 2000
@@ -87,23 +87,28 @@ def batch(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], int]
     }
     terms |= {"alone": alone} if alone else {}
     skipped = query["batch_number"] * query["batch_size"]
-    is_far = not tests and skipped >= _FAR
-    way: _Way = "counted" if alone else "from a start" if is_far else "plain"
-    cards = database.fetch_all(
-        _cards(way, tests, query["ordering"], is_sqlite=is_sqlite),
-        {
-            **terms,
-            "viewer_id": viewer_id,
-            "size": query["batch_size"],
-            "skipped": skipped,
-        },
+    size = query["batch_size"]
+    way = _way(skipped, is_all=not tests, is_known=alone is not None)
+    room = room_for(size) if way == "first" else None
+    found = database.fetch_all(
+        _cards(way, tests, query["ordering"], room, is_sqlite=is_sqlite),
+        {**terms, "viewer_id": viewer_id, "size": size, "skipped": skipped},
     )
+    cards = found[:size]
     totals = [card.pop("total") for card in cards]
     if totals or skipped == 0:
         return cards, totals[0] if totals else 0
     # Past the end there is no card that could bring the total along.
     count = database.fetch_one(_total(way, tests, is_sqlite=is_sqlite), terms)
     return cards, 0 if count is None else count["total"]
+
+
+def _way(skipped: int, *, is_all: bool, is_known: bool) -> _Way:
+    if is_known:
+        return "counted"
+    if is_all and skipped == 0:
+        return "first"
+    return "from a start" if is_all and skipped >= _FAR else "plain"
 
 
 @cache
@@ -122,15 +127,25 @@ def _total(way: _Way, tests: tuple[_Test, ...], *, is_sqlite: bool) -> Select[An
 
 @cache
 def _cards(
-    way: _Way, tests: tuple[_Test, ...], ordering: str, *, is_sqlite: bool
+    way: _Way,
+    tests: tuple[_Test, ...],
+    ordering: str,
+    room: int | None,
+    *,
+    is_sqlite: bool,
 ) -> Select[Any]:
-    """Return the SELECT of a batch and the total; made once for each kind."""
+    """Return the SELECT of a batch and the total; made once for each kind.
+
+    Of the first batch it says itself how many rows, `room`, so that a plan can be kept.
+    """
     key, is_down = _KEYS[ordering.removeprefix("-")], ordering.startswith("-")
     total = _total(way, tests, is_sqlite=is_sqlite)
     if way == "counted":
         found, total = _counted(tests[0], key, is_down, is_sqlite)
     elif way == "from a start" and key is User.username_key:
         found = _from_a_start(is_down=is_down)
+    elif way == "first":
+        found = _in_order(User.__table__, key, is_down).limit(literal_column(str(room)))
     else:
         source: Any = User.__table__
         if tests:
@@ -233,12 +248,15 @@ def _from_a_start(*, is_down: bool) -> Select[Any]:
 
 def _page(source: Any, key: InstrumentedAttribute[Any], is_down: bool) -> Select[Any]:
     """Return the SELECT of a batch's ids out of a table or subquery."""
-    return (
-        select(source.c.id)
-        .order_by(*_ordering(source.c[key.key], source.c.id, is_down=is_down))
-        .limit(_SIZE)
-        .offset(_SKIPPED)
-    )
+    return _in_order(source, key, is_down).limit(_SIZE).offset(_SKIPPED)
+
+
+def _in_order(
+    source: Any, key: InstrumentedAttribute[Any], is_down: bool
+) -> Select[Any]:
+    """Return the SELECT of all ids of a table or subquery."""
+    ordering = _ordering(source.c[key.key], source.c.id, is_down=is_down)
+    return select(source.c.id).order_by(*ordering)
 
 
 def _once(statement: Select[Any], name: str) -> CTE:

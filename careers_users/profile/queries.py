@@ -1,6 +1,6 @@
 """What is read of users: profiles, numbers, and the columns of a card."""
 
-from sqlalchemy import Executable, bindparam, exists, select
+from sqlalchemy import Executable, bindparam, literal_column, select
 
 from careers_users import database, text
 from careers_users.auth.queries import VIEWER
@@ -8,11 +8,16 @@ from careers_users.fields import is_username
 from careers_users.models import Follow, User, UserCounters
 from careers_users.statements import Row
 
+# With an offset, if only of nothing, PostgreSQL asks the index for each card. Without,
+# it may read all whom the viewer follows instead: 0.6 ms for 2,684, instead of 0.1.
 _IS_FOLLOWING = (
-    exists()
+    select(literal_column("1"))
+    .select_from(Follow)
     .where(Follow.follower_id == bindparam("viewer_id"))
     .where(Follow.following_id == User.id)
+    .offset(literal_column("0"))
     .correlate(User)
+    .exists()
     .label("is_following")
 )
 
