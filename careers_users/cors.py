@@ -5,8 +5,12 @@ the Authorization header, which a page sets itself, and there are no cookies.
 """
 
 from collections.abc import Collection
+from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, Response, request
+from flask import Flask
+
+from careers_users import request_context
+from careers_users.request_context import Headers
 
 ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-ID"
 # Beside those that every page may read (Fetch, "CORS-safelisted response-header name").
@@ -18,15 +22,14 @@ MAX_AGE_SECONDS = 7200
 def init_app(app: Flask, origins: Collection[str]) -> None:
     """Let the pages of these origins, and of no other, call `app`."""
 
-    def answer(response: Response) -> Response:
-        response.headers.add("Vary", "Origin")
-        allowance = headers_for(request.headers.get("Origin"), origins)
-        if allowance and request.method == "OPTIONS":
-            allowance |= _preflight(response)
-        response.headers.update(allowance)
-        return response
+    def answer(environ: WSGIEnvironment, _status: int, headers: Headers) -> None:
+        headers.append(("Vary", "Origin"))
+        allowance = headers_for(environ.get("HTTP_ORIGIN"), origins)
+        if allowance and environ["REQUEST_METHOD"] == "OPTIONS":
+            allowance |= _preflight(environ, dict(headers).get("Allow"))
+        headers += allowance.items()
 
-    app.after_request(answer)
+    request_context.observe(app, replying=answer)
 
 
 def headers_for(origin: str | None, origins: Collection[str]) -> dict[str, str]:
@@ -43,12 +46,12 @@ def headers_for(origin: str | None, origins: Collection[str]) -> dict[str, str]:
     }
 
 
-def _preflight(response: Response) -> dict[str, str]:
+def _preflight(environ: WSGIEnvironment, methods: str | None) -> dict[str, str]:
     """Return what a browser asks before the call itself: this path's methods."""
-    if "Access-Control-Request-Method" not in request.headers or not response.allow:
+    if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ or not methods:
         return {}
     return {
-        "Access-Control-Allow-Methods": response.allow.to_header(),
+        "Access-Control-Allow-Methods": methods,
         "Access-Control-Allow-Headers": ALLOWED_HEADERS,
         "Access-Control-Max-Age": str(MAX_AGE_SECONDS),
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, wraps
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qsl
+from wsgiref.types import WSGIEnvironment
 
 import orjson
 from flask import (
@@ -27,6 +28,7 @@ from flask_marshmallow.schema import Schema
 from werkzeug.exceptions import MethodNotAllowed, NotFound, UnsupportedMediaType
 from werkzeug.routing import BaseConverter, MapAdapter, ValidationError
 
+from careers_users import request_context
 from careers_users.errors import (
     MalformedJson,
     ServiceError,
@@ -34,6 +36,7 @@ from careers_users.errors import (
     http_error,
 )
 from careers_users.limits import USERNAME_MAX, USERNAME_PATTERN
+from careers_users.request_context import Headers
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 QUERIES_REMEMBERED = 512
 QUERY_REMEMBERED_MAX = 200
 _RESERVED = "careers_users.reserved_names"
+_ALWAYS = [("X-Content-Type-Options", "nosniff"), ("Vary", "Authorization")]
 # Names that are not segments of a path today and would mislead people (contract).
 RESERVED_WORDS = frozenset(
     "admin root system support security api health ready live metrics docs openapi "
@@ -271,7 +275,8 @@ class UsernameConverter(BaseConverter):
 
     def to_python(self, value: str) -> str:
         """Return the name as it stands in the path."""
-        if value.lower() in _path_segments(current_app) - {"me"}:
+        name = value.lower()
+        if name in _path_segments(current_app) and name != "me":
             raise ValidationError
         return value
 
@@ -322,7 +327,7 @@ def init_app(app: Flask) -> None:
     app.url_map.merge_slashes = False
     app.url_map.converters["username"] = UsernameConverter
     app.register_error_handler(MethodNotAllowed, _wrong_method)
-    app.after_request(_add_headers)
+    request_context.observe(app, replying=_add_headers)
 
 
 def afterwards(work: Callable[[], None]) -> None:
@@ -366,17 +371,20 @@ def reserved_names(app: Flask) -> frozenset[str]:
     return RESERVED_WORDS | _path_segments(app)
 
 
-def _add_headers(response: Response) -> Response:
+def _add_headers(environ: WSGIEnvironment, status: int, headers: Headers) -> None:
     """Tell browsers and caches what these replies are: data, and often private."""
-    headers = response.headers
-    headers.add("X-Content-Type-Options", "nosniff")
-    if "Content-Security-Policy" not in headers:
-        headers.add("Content-Security-Policy", "default-src 'none'")
-    headers.add("Vary", "Authorization")
-    if request.method not in ("GET", "HEAD") or response.status_code >= 400:
-        headers["Cache-Control"] = "no-store"
-    elif "Authorization" in request.headers:
-        headers["Cache-Control"] = "private, no-store"
+    names = [name for name, _ in headers]
+    headers += _ALWAYS
+    if "Content-Security-Policy" not in names:
+        headers.append(("Content-Security-Policy", "default-src 'none'"))
+    if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or status >= 400:
+        control = "no-store"
+    elif "HTTP_AUTHORIZATION" in environ:
+        control = "private, no-store"
+    elif "Cache-Control" in names:
+        return
     else:
-        headers.setdefault("Cache-Control", "no-cache")
-    return response
+        control = "no-cache"
+    if "Cache-Control" in names:
+        headers[:] = [each for each in headers if each[0] != "Cache-Control"]
+    headers.append(("Cache-Control", control))

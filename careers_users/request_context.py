@@ -78,29 +78,39 @@ class _Ids:
 
 _ids = _Ids()
 Observer = Callable[[Exchange], object]
+Headers = list[tuple[str, str]]
+# Called with the request, the status and the headers of its reply, which it may change.
+Replier = Callable[[WSGIEnvironment, int, Headers], object]
 _current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 def init_app(app: Flask) -> None:
     """Give every request an id, and every reply that id in `X-Request-ID`."""
-    observers: tuple[list[Observer], list[Observer]] = ([], [])
+    observers: tuple[list[Observer], list[Replier], list[Observer]] = ([], [], [])
     app.extensions[_OBSERVERS] = observers
     app.wsgi_app = _watched(app.wsgi_app, *observers)  # type: ignore[assignment, method-assign]
 
 
 def observe(
-    app: Flask, *, began: Observer | None = None, ended: Observer | None = None
+    app: Flask,
+    *,
+    began: Observer | None = None,
+    replying: Replier | None = None,
+    ended: Observer | None = None,
 ) -> None:
-    """Call these at the beginning and at the end of each request of `app`."""
+    """Call these at the beginning, the reply and the end of each request of `app`."""
     for observers, observer in zip(
-        app.extensions[_OBSERVERS], (began, ended), strict=True
+        app.extensions[_OBSERVERS], (began, replying, ended), strict=True
     ):
         if observer is not None:
             observers.append(observer)
 
 
 def _watched(
-    inner: WSGIApplication, at_begin: list[Observer], at_end: list[Observer]
+    inner: WSGIApplication,
+    at_begin: list[Observer],
+    at_reply: list[Replier],
+    at_end: list[Observer],
 ) -> WSGIApplication:
     def wsgi_app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         exchange = Exchange(environ)
@@ -108,7 +118,7 @@ def _watched(
         _current.set(exchange)
 
         def start_with_id(
-            status: str, headers: list[tuple[str, str]], error: Any = None
+            status: str, headers: Headers, error: Any = None
         ) -> Callable[[bytes], object]:
             exchange.status = int(status[:3])
             # Werkzeug leaves its request here, until Flask takes it away.
@@ -121,6 +131,8 @@ def _watched(
             else:
                 exchange.size = _size(headers)
             headers.append((REQUEST_ID_HEADER, exchange.id))
+            for replier in at_reply:
+                replier(environ, exchange.status, headers)
             return start(status, headers, error)
 
         for observer in at_begin:
@@ -136,7 +148,7 @@ def _watched(
     return wsgi_app
 
 
-def _size(headers: list[tuple[str, str]]) -> int | None:
+def _size(headers: Headers) -> int | None:
     for name, value in headers:
         if name == "Content-Length":
             return int(value)
