@@ -12,8 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 import jwt
+import orjson
 from flask import Flask, current_app
 from flask_jwt_extended import JWTManager
+from jwt.algorithms import HMACAlgorithm
 
 from careers_users import clock
 from careers_users.key_file import KID, Keys
@@ -37,6 +39,28 @@ _EXTENSION = "careers_users.keys"
 
 class UnknownKey(jwt.InvalidTokenError):
     """The token names a key that the ring does not have, or not yet."""
+
+
+class _Hmac(HMACAlgorithm):
+    """HMAC that looks at a key once, not again for each token.
+
+    Whether it may be the public key of another algorithm, read as text, takes as long
+    as everything else in a refresh token's use but the database.
+    """
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        """Return the key as bytes; InvalidKeyError if it is not fit for this."""
+        return _prepared(key)
+
+
+@lru_cache(maxsize=16)
+def _prepared(key: str | bytes) -> bytes:
+    return HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(key)
+
+
+_SIGNER = jwt.PyJWS()
+_SIGNER.unregister_algorithm("HS256")
+_SIGNER.register_algorithm("HS256", _Hmac(HMACAlgorithm.SHA256))
 
 
 class TokenManager(JWTManager):
@@ -67,7 +91,9 @@ class TokenManager(JWTManager):
             **(claims or {}),
         }
         headers = {**(headers or {}), **({"kid": key.kid} if key.kid else {})}
-        return jwt.encode(payload, key.private, key.algorithm, headers)
+        return _SIGNER.encode(
+            orjson.dumps(payload), key.private, key.algorithm, headers
+        )
 
     def _decode_jwt_from_config(
         self, encoded_token: str, csrf_value: Any = None, allow_expired: bool = False
