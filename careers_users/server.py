@@ -15,7 +15,7 @@ from wsgiref.types import WSGIApplication
 
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 
-from careers_users import handover
+from careers_users import descriptors, handover
 from careers_users.handover import Handover
 from careers_users.memory import use_one_arena
 from careers_users.supervisor import GO_SIGNALS, STOP_SIGNALS, Supervisor, follow
@@ -119,7 +119,7 @@ def _check_system(settings: ServerSettings) -> None:
 
 def _adjustments(settings: ServerSettings) -> Any:
     proxy = ("trusted_proxy", "trusted_proxy_count", "trusted_proxy_headers")
-    limit = settings.connection_limit
+    limit = descriptors.room_for(settings.connection_limit)
     try:
         adjustments = Adjustments(
             threads=settings.threads,
