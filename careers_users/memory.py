@@ -1,12 +1,36 @@
-"""What the C library does with the memory that password hashes have worked in."""
+"""What Python and the C library do with a process's memory."""
 
 import ctypes
+import gc
 import sys
+from functools import cache
+from typing import Any
 
 M_ARENA_MAX = -8  # mallopt(3)
 
 
-def use_one_arena() -> None:
+def prepare() -> None:
+    """Make ready to serve: for this process, and its children."""
+    _use_one_arena()
+    gc.collect()  # Before children share it, since looking at everything writes to it.
+    keep_what_is_there()
+
+
+def keep_what_is_there() -> None:
+    """Take all objects for ones that stay, which they do: modules, routes, schemas.
+
+    Looking through them for garbage stopped all threads for 60 to 80 ms each time, and
+    was most of the slowest hundredth of replies: 85 ms where it is 20 now.
+    """
+    gc.freeze()
+
+
+def let_go() -> None:
+    """End that, so that what is open is closed when the interpreter ends."""
+    gc.unfreeze()
+
+
+def _use_one_arena() -> None:
     """Let all threads of this process, and its children, share one heap.
 
     By default glibc gives each thread its own, and keeps there the 19 MiB that Argon2
@@ -14,5 +38,21 @@ def use_one_arena() -> None:
     that runs at once. Threads of Python hardly ever allocate at the same moment. Other
     C libraries are left as they are.
     """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+    if hasattr(libc := _libc(), "mallopt"):
         libc.mallopt(M_ARENA_MAX, 1)
+
+
+def give_back() -> None:
+    """Return to the system what is free in the middle of the heap.
+
+    What is allocated behind a hash's 19 MiB keeps them from being returned, and what is
+    allocated in them keeps the next hash from using them again, so it gets others. To
+    be called now and then: it takes a few milliseconds.
+    """
+    if hasattr(libc := _libc(), "malloc_trim"):
+        libc.malloc_trim(0)
+
+
+@cache
+def _libc() -> Any:
+    return ctypes.CDLL(None) if sys.platform == "linux" else None

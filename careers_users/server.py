@@ -15,9 +15,8 @@ from wsgiref.types import WSGIApplication
 
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 
-from careers_users import descriptors, handover
+from careers_users import descriptors, handover, memory
 from careers_users.handover import Handover
-from careers_users.memory import use_one_arena
 from careers_users.supervisor import GO_SIGNALS, STOP_SIGNALS, Supervisor, follow
 from careers_users.worker import Worker
 
@@ -81,7 +80,7 @@ def run(
     comes through, with several it is logged and the code is 1.
     """
     _check_system(settings)
-    use_one_arena()
+    memory.prepare()
     adjustments = _adjustments(settings)
     given = handover.take()
 

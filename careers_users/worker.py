@@ -19,7 +19,7 @@ from wsgiref.types import WSGIApplication
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
-from careers_users import overload
+from careers_users import memory, overload
 from careers_users.connections import Channel, behind_proxy
 from careers_users.draining import closing, draining
 from careers_users.handover import Terminal
@@ -114,6 +114,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
                     self.trigger.pull_trigger(channel.handle_close)
         super().maintenance(now)
         overload.say()
+        memory.give_back()
         for channel in list(self.active_channels.values()):
             late = now - self.adj.channel_timeout
             if channel.request and not channel.requests:
@@ -141,6 +142,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             signal.signal(number, stop)
         if self.alone and hasattr(signal, "SIGHUP"):
             self._watch_terminal(stop)
+        memory.keep_what_is_there()
         ready()
         while not self.stopping:
             self._pump(1)
@@ -151,6 +153,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
                     "more. Nothing changes; stop and start instead."
                 )
         self._drain(drain_timeout)
+        memory.let_go()
 
     def _watch_terminal(self, stop: Callable[[int, FrameType | None], None]) -> None:
         terminal = Terminal()

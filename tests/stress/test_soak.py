@@ -43,9 +43,8 @@ SPARE = 6  # Descriptors that a moment may need more than another: calls under w
 COUNT = "SELECT count(*) FROM"
 ENOUGH = "100000/2seconds"
 RATES = ("LOGIN", "LOGIN_ADDRESS", "LOGIN_USERNAME", "REGISTER", "REFRESH", "FOLLOW")
-# KiB of memory that a process may hold. Two hashes of 19 MiB are in it: only one runs
-# at a time, but what is allocated behind it can make the heap keep two places.
-MOST = 140 * 1024
+# KiB of memory that a process may hold: 120 MB.
+MOST = 120_000_000 // 1024
 SETTINGS = {
     # As an operator has them, on two cores.
     "CAREERS_USERS_ARGON2_MEMORY_KIB": "19456",
