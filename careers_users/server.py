@@ -17,6 +17,7 @@ from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 
 from careers_users import descriptors, handover, memory
 from careers_users.handover import Handover
+from careers_users.shares import Share, Shares
 from careers_users.supervisor import GO_SIGNALS, STOP_SIGNALS, Supervisor, follow
 from careers_users.worker import Worker
 
@@ -84,8 +85,8 @@ def run(
     adjustments = _adjustments(settings)
     given = handover.take()
 
-    def serve(ready: Callable[[], object], signals: list[int]) -> None:
-        worker = Worker(make_app(), adjustments, listener)
+    def serve(share: Share, ready: Callable[[], object], signals: list[int]) -> None:
+        worker = Worker(make_app(), adjustments, listener, share)
         worker.run_until(signals, ready, settings.drain_timeout)
 
     def announce() -> None:
@@ -97,7 +98,7 @@ def run(
         if given:
             follow(given)
         if settings.processes == 1:
-            serve(announce, GO_SIGNALS if given else STOP_SIGNALS)
+            serve(Share(Shares(1), 0), announce, GO_SIGNALS if given else STOP_SIGNALS)
             return 0
         return Supervisor(
             *(listener, serve, announce, ended),

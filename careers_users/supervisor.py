@@ -14,6 +14,7 @@ from typing import NamedTuple, NoReturn
 
 from careers_users import handover
 from careers_users.handover import Handover, Terminal
+from careers_users.shares import Share, Shares
 from careers_users.worker import LEAVE, ignore_newcomers
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,13 @@ if sys.platform != "win32":
 class _Child(NamedTuple):
     pid: int
     started: float
-    # A whole new server with its own workers, rather than one of ours.
-    is_generation: bool
+    # Of a worker, where it notes its connections. A whole new server with workers of
+    # its own has none.
+    place: int | None
+
+    @property
+    def is_generation(self) -> bool:
+        return self.place is None
 
 
 def follow(given: Handover) -> None:
@@ -73,7 +79,7 @@ class Supervisor:
     def __init__(
         self,
         listener: socket.socket,
-        serve: Callable[[Callable[[], object], list[int]], None],
+        serve: Callable[[Share, Callable[[], object], list[int]], None],
         announce: Callable[[], object],
         ended: Callable[[int], object],
         *,
@@ -84,6 +90,7 @@ class Supervisor:
     ) -> None:
         self.listener, self.serve, self.announce = listener, serve, announce
         self.ended, self.address, self.given = ended, address, given
+        self.shares = Shares(processes)
         self.processes = self.wanted = processes
         self.drain_timeout = drain_timeout
         self.children: dict[int, _Child] = {}
@@ -164,6 +171,8 @@ class Supervisor:
 
     def _start(self) -> None:
         status, report = os.pipe()
+        places = set(range(self.processes))
+        place = min(places - {child.place for child in self.children.values()})
         # Until it has handlers of its own, a child must not run those of its parent.
         signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
         try:
@@ -172,8 +181,8 @@ class Supervisor:
             self._not_started(error, status, report)
             return
         if pid == 0:
-            self._work(status, report)
-        self.children[status] = _Child(pid, time.monotonic(), is_generation=False)
+            self._work(status, report, place)
+        self.children[status] = _Child(pid, time.monotonic(), place)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         os.close(report)
 
@@ -186,7 +195,7 @@ class Supervisor:
         self.failed = self.ready < self.processes
         self.next_start = time.monotonic() + 1
 
-    def _work(self, status: int, report: int) -> NoReturn:
+    def _work(self, status: int, report: int, place: int) -> NoReturn:
         code = 1
         try:
             # Ctrl-C reaches the whole process group; the parent decides what it means.
@@ -199,7 +208,8 @@ class Supervisor:
             for fd in (*self.wake, self.alive[1], status, *self.children, *of_others):
                 os.close(fd)
             _outlive_nobody(self.alive[0])
-            self.serve(lambda: os.write(report, b"."), GO_SIGNALS)
+            share = Share(self.shares, place)
+            self.serve(share, lambda: os.write(report, b"."), GO_SIGNALS)
             code = 0
         except BaseException:
             log.exception("A worker process can't go on")
@@ -221,7 +231,7 @@ class Supervisor:
             return
         finally:
             os.close(report)
-        self.children[status] = _Child(pid, time.monotonic(), is_generation=True)
+        self.children[status] = _Child(pid, time.monotonic(), None)
         self.successor = status
 
     def _succeed(self, successor: int) -> None:
@@ -246,6 +256,8 @@ class Supervisor:
     def _bury(self, fd: int) -> None:
         os.close(fd)
         child = self.children.pop(fd)
+        if child.place is not None:
+            self.shares.leave(child.place)
         code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
         self.ended(child.pid)
         if self.stopping or fd in self.leavers:

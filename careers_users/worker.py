@@ -26,9 +26,11 @@ from careers_users.handover import Terminal
 from careers_users.lanes import lane_of
 from careers_users.loop import Loop
 from careers_users.queueing import Queue
+from careers_users.shares import Share
 
 log = logging.getLogger(__name__)
 
+COURTESY = 0.0005  # Seconds for another process to be awake and let a newcomer in.
 SETTLE = 0.5  # Seconds in which requests that are on the wire still arrive.
 # "Others have taken over: go, in your own time." None where processes can't be forked.
 LEAVE: int | None = getattr(signal, "SIGUSR1", None)
@@ -53,7 +55,14 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
     channel_class = Channel
     alone = stopping = leaving = hung_up = False
 
-    def __init__(self, app: WSGIApplication, adj: Any, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        adj: Any,
+        listener: socket.socket,
+        share: Share,
+    ) -> None:
+        self._share = share
         where = (listener.family, listener.type, listener.proto, None)
         self.queue = Queue(adj.threads, adj.slow, adj.queue_timeout, adj.queue_room)
         self.changed: deque[Channel] = deque()
@@ -77,6 +86,14 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
 
     def fix_addr(self, addr: tuple[str, int]) -> tuple[str, int]:
         return addr[0].removeprefix("::ffff:"), addr[1]
+
+    def handle_accept(self) -> None:
+        """Let a newcomer in, unless a process with fewer connections does just now."""
+        if not self.stopping:
+            self._share.note(len(self.active_channels))
+            if self._share.is_ahead():
+                time.sleep(COURTESY)
+        super().handle_accept()
 
     def add_task(self, channel: Channel) -> None:
         """Let a request wait for a thread, or refuse it if too many do.
@@ -171,6 +188,8 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         changed = [self, *self.queue.served()]
         while self.changed:
             changed.append(self.changed.popleft())
+        if not self.stopping:
+            self._share.note(len(self.active_channels))
         self._loop.turn(timeout, changed)
 
     def _unfinished(self) -> int:
@@ -198,6 +217,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
 
     def _drain(self, limit: int) -> None:
         closing.set()
+        self._share.leave()
         begun = time.monotonic()
         self._close_listener()
         while (elapsed := time.monotonic() - begun) < limit:

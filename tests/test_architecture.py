@@ -52,9 +52,10 @@ ROWS = [
     "key_file",
     "keyring",
     "settings",
-    "logs setting_kinds",
-    "blocklist clock cors device draining handover lanes limits memory names notices "
-    "overload rates request_context secret_file security_log statements text",
+    "cors logs setting_kinds statements",
+    "blocklist clock descriptors device draining handover kept lanes limits memory "
+    "names notices overload prepared rates request_context secret_file security_log "
+    "shares text",
 ]
 
 

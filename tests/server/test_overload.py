@@ -13,6 +13,7 @@ import pytest
 
 from careers_users import server
 from careers_users.lanes import Lane, lane_of
+from careers_users.shares import Share, Shares
 from careers_users.worker import Worker
 from tests.server.running import (
     PATIENCE,
@@ -213,7 +214,8 @@ def test_to_wake_up_the_loop_waits_for_nobody() -> None:
     made.pop("settle")
     adjustments = server._adjustments(SimpleNamespace(**made))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        worker = Worker(lambda _environ, _start: [], adjustments, listener)
+        share = Share(Shares(1), 0)
+        worker = Worker(lambda _environ, _start: [], adjustments, listener, share)
 
         def wake() -> None:
             # More often than the pipe has bytes, while the loop does something else.

@@ -3,8 +3,10 @@
 import os
 import signal
 import socket
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from tests.server.running import (
     Running,
     is_gone,
     needs_fork,
+    read_reply,
     until,
 )
 
@@ -129,3 +132,38 @@ def test_processes_that_keep_dying_are_given_up(launch: Launch, tmp_path: Path) 
     running = launch(processes=2)
     assert running.exit_code() == 1
     assert running.log().count("Worker process") <= 6
+
+
+@needs_fork
+def test_connections_that_stay_are_shared_evenly(launch: Launch) -> None:
+    running = launch(processes=2, threads=1).listening()
+    all_pids(running, 2)
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(running.connect()) for _ in range(40)]
+        shares: Counter[int] = Counter()
+        for sock in crowd:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            shares[read_reply(sock).json()["pid"]] += 1
+    # Twenty each, but for those that came while a process was busy otherwise.
+    assert len(shares) == 2
+    assert min(shares.values()) >= 12
+
+
+@needs_fork
+def test_a_process_that_is_replaced_gets_its_share_again(launch: Launch) -> None:
+    running = launch(processes=2, threads=1).listening()
+    first = all_pids(running, 2)
+    victim = min(first)
+    with ExitStack() as stack:
+        for _ in range(20):  # Noted when it dies, and no more then.
+            stack.enter_context(running.connect())
+        os.kill(victim, signal.SIGKILL)
+        new = all_pids(running, 2, without=victim) - first
+    assert len(new) == 1
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(running.connect()) for _ in range(20)]
+        pids = set()
+        for sock in crowd:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            pids.add(read_reply(sock).json()["pid"])
+    assert pids >= new
