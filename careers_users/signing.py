@@ -24,8 +24,8 @@ from careers_users.limits import ID_MAX, INTEGER_MAX
 from careers_users.settings import Settings
 
 # Verified tokens remembered per process: their signature need not be checked again.
-# Expiry and revocation are checked on every request all the same.
-CACHE_SIZE = 4096
+# Expiry and revocation are checked on every request all the same. A thousand take 2 MB.
+CACHE_SIZE = 2048
 REQUIRED_CLAIMS = ["sub", "sid", "ver", "jti", "type", "iat", "exp", "iss", "aud"]
 # The last second of the year 9999, where `datetime` ends.
 LAST_SECOND = 253_402_300_799
