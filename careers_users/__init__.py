@@ -36,16 +36,17 @@ from careers_users.settings import Settings
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings) -> Flask:
+def create_app(settings: Settings, *, served: bool = False) -> Flask:
     """Return the application with these settings.
 
     Nothing is connected or checked yet: `startup.prepare()` does that before serving.
+    `served` is one that our own server serves, with the threads of the settings.
     """
     app = http.Service("careers_users", static_folder=None)
     request_context.init_app(app)
     request_log.init_app(app)
     _configure(app, settings)
-    database.init_app(app, settings)
+    database.init_app(app, settings, keeps=served)
     replica.init_app(app, settings)
     migrate.init_app(app, db, str(schema_version.migrations_directory()))
     jwt.init_app(app)

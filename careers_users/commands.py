@@ -156,7 +156,9 @@ def run(settings: Settings) -> int:
         prepare(create_app(replace(settings, metrics=False)), settings)
     try:
         with metrics.counting_together(settings) as ended:
-            return server.run(settings, lambda: create_app(settings), ended)
+            return server.run(
+                settings, lambda: create_app(settings, served=True), ended
+            )
     except server.ServerError as error:
         _stop(str(error), EXIT_UNAVAILABLE)
 

@@ -33,7 +33,7 @@ from sqlalchemy.types import TypeDecorator
 
 from careers_users import statements
 from careers_users.extensions import db
-from careers_users.kept import IDLE_SECONDS, Kept
+from careers_users.kept import IDLE_SECONDS, Kept, is_open
 from careers_users.settings import Settings
 from careers_users.statements import (
     KEPT,
@@ -47,8 +47,9 @@ from careers_users.statements import (
 # SQLSTATE classes that mean trouble with the database, not with the statement:
 # connection, transaction state (read-only), rollback, resources, intervention, system.
 _TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
-# ... and the codes of a missing table or column: the database is not migrated.
-_NOT_MIGRATED = ("42P01", "42703")
+# ... and the codes of a missing table or column: the database is not migrated; or of a
+# prepared statement that is out of date, since it is being migrated.
+_NOT_MIGRATED = ("42P01", "42703", "0A000", "26000")
 _LOCK_NOT_AVAILABLE = "55P03"
 _READER = "careers_users.reader"
 _OPENING = "careers_users.opening"
@@ -84,8 +85,12 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
 
-def init_app(app: Flask, settings: Settings) -> None:
-    """Bind the database of `settings` to `app`; nothing is connected yet."""
+def init_app(app: Flask, settings: Settings, *, keeps: bool) -> None:
+    """Bind the database of `settings` to `app`; nothing is connected yet.
+
+    Where reads are to keep connections for each other, no more threads than the
+    settings say may use it.
+    """
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
     db.init_app(app)
@@ -99,7 +104,10 @@ def init_app(app: Flask, settings: Settings) -> None:
     _prepare_transactions(engine, settings)
     app.extensions[_READER] = engine.execution_options(
         isolation_level="AUTOCOMMIT",
-        **{KEPT: _kept(engine, settings), _OPENING: _opening(settings)},
+        **{
+            KEPT: _kept(engine, settings) if keeps else None,
+            _OPENING: _opening(settings),
+        },
     )
 
 
@@ -193,11 +201,7 @@ def _reset(connection: Any, _record: object, _state: object) -> None:
     Nothing is, unless somebody has forgotten it, so SQLAlchemy's own way of finding
     that out is too long: 3% of the processor time of a profile.
     """
-    if isinstance(connection, sqlite3.Connection):
-        is_open = connection.in_transaction
-    else:
-        is_open = bool(connection.pgconn.transaction_status)
-    if is_open:
+    if is_open(connection):
         connection.rollback()
 
 

@@ -8,7 +8,7 @@ if sys.platform != "win32":
 
 log = logging.getLogger(__name__)
 
-SPARE = 64  # For the database, logs, pipes, and what libraries open for a moment.
+SPARE = 256  # For the database, logs, pipes, and what libraries open for a moment.
 
 
 def room_for(connections: int) -> int:
@@ -24,7 +24,10 @@ def room_for(connections: int) -> int:
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return connections
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    except (OSError, ValueError):  # The kernel has a limit of its own, as on macOS.
+        allowed = soft
     if allowed < wanted:
         log.warning(
             "This system lets a process have %d open files; CAREERS_USERS_CONNECTION_"

@@ -4,9 +4,11 @@ Going to SQLAlchemy's pool and back for each statement (its proxy objects, locks
 events) took an eighth of the processor time of a call that makes two.
 """
 
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import Engine, PoolProxiedConnection, event
 
@@ -14,6 +16,13 @@ from sqlalchemy import Engine, PoolProxiedConnection, event
 # used. Busy ones never wait that long, so the question costs nothing under load, and a
 # server restarted at night goes unnoticed.
 IDLE_SECONDS = 1.0
+
+
+def is_open(connection: Any) -> bool:
+    """Tell whether a transaction is open on a connection of the driver's."""
+    if isinstance(connection, sqlite3.Connection):
+        return connection.in_transaction
+    return bool(connection.pgconn.transaction_status)
 
 
 class Kept:
@@ -48,7 +57,8 @@ class Kept:
 
     def give_back(self, connection: PoolProxiedConnection) -> None:
         """Keep a connection for the next who comes, or let the pool have it."""
-        if not connection.is_valid or len(self._idle) >= self._most:
+        is_fit = connection.is_valid and not is_open(connection.dbapi_connection)
+        if not is_fit or len(self._idle) >= self._most:
             connection.close()
             return
         self._idle.append((connection, time.monotonic()))

@@ -156,14 +156,16 @@ class Meters:
         if self._is_shared:
             _follow_pool(engine, is_open, in_use, kept)
             return
-        pool: Any = engine.pool
+
+        def pool() -> Any:  # Another one, once the engine has been disposed of.
+            return engine.pool
 
         def waiting() -> int:
             return 0 if kept is None else len(kept)
 
         # Nobody else has to know until somebody asks, and this process is asked.
-        in_use.set_function(lambda: pool.checkedout() - waiting())
-        is_open.set_function(lambda: pool.checkedout() + pool.checkedin())
+        in_use.set_function(lambda: pool().checkedout() - waiting())
+        is_open.set_function(lambda: pool().checkedout() + pool().checkedin())
 
     def watch_replica(self, replica: Replica) -> None:
         """Follow whether the replica is used."""

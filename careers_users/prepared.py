@@ -19,8 +19,9 @@ from psycopg.errors import (
     error_from_result,
 )
 
-# On each connection; the service has fewer. Others run without being prepared.
-PREPARED_MAX = 300
+# On each connection; a new one takes the place of the oldest. What a list is planned to
+# takes a tenth of a megabyte of the server's memory.
+PREPARED_MAX = 100
 _KEY = "careers_users.prepared"
 _GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 # A column has another type now, say; or somebody has had the server forget it.
@@ -36,20 +37,15 @@ def run(
     `info` lives as long as the connection, and keeps what is prepared on it. Raises
     Psycopg's errors, as a cursor would.
     """
-    prepared: dict[bytes, _Statement] = info.setdefault(_KEY, {})
-    statement = prepared.get(sql)
-    if statement is None:
-        statement = _Statement(connection, sql, values)
-        if len(prepared) < PREPARED_MAX:
-            statement.prepare()
-            prepared[sql] = statement
+    known: dict[bytes, _Statement] = info.setdefault(_KEY, {})
     try:
-        return statement.run(values)
+        return _prepared(connection, known, sql, values).run(values)
     except _OUTDATED:
-        prepared.pop(sql, None)
+        # The others may be as well, and a transaction would be ended by each.
+        known.clear()
         if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-            raise  # It has ended the transaction; the next one will prepare it anew.
-        return run(connection, info, sql, values)
+            raise
+        return _prepared(connection, known, sql, values).run(values)
 
 
 def run_once(
@@ -62,6 +58,22 @@ def run_once(
 def command(connection: Connection[Any], sql: bytes) -> None:
     """Run one or several commands that need no values, such as BEGIN."""
     _Statement(connection, sql, ()).command()
+
+
+def _prepared(
+    connection: Connection[Any],
+    known: "dict[bytes, _Statement]",
+    sql: bytes,
+    values: Sequence[Any],
+) -> "_Statement":
+    statement = known.get(sql)
+    if statement is None:
+        if len(known) >= PREPARED_MAX:
+            known.pop(next(iter(known))).forget()
+        statement = _Statement(connection, sql, values)
+        statement.prepare()
+        known[sql] = statement
+    return statement
 
 
 class _Statement:
@@ -83,9 +95,10 @@ class _Statement:
     def _type(self, value: object) -> int:
         """Return the number of a value's type, 0 if its place in the text tells it.
 
-        So it does for numbers and texts, each of which stand for several types.
+        So it does for numbers and texts, each of which stand for several types, and for
+        lists, whose type would be that of the first list's numbers.
         """
-        if value is None or isinstance(value, (int, str)):
+        if value is None or isinstance(value, (int, str, list, tuple)):
             return 0
         return self._transformer.get_dumper(value, PyFormat.TEXT).oid
 
@@ -94,6 +107,10 @@ class _Statement:
         name = b"read_%d" % next(_numbers)
         self._check(self._pgconn.prepare(name, self._sql, self._types))
         self._name = name
+
+    def forget(self) -> None:
+        """Have the server forget it."""
+        self._check(self._pgconn.exec_(b"DEALLOCATE " + self._name))
 
     def run(self, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Return the rows that it finds with these values."""
@@ -110,7 +127,9 @@ class _Statement:
             raise
         self._check(result)
         transformer.set_pgresult(result)
-        return transformer.load_rows(0, result.ntuples, tuple)
+        rows = transformer.load_rows(0, result.ntuples, tuple)
+        transformer.set_pgresult(None)  # It would be kept until the next time.
+        return rows
 
     def command(self) -> None:
         """Have the server do what the text says."""

@@ -27,17 +27,17 @@ def ask(wanted: int, soft: int, hard: int) -> tuple[list[int], str]:
 
 
 def test_enough_is_left_as_it_is() -> None:
-    assert ask(100, 200, 300) == ([100, 200, 300], "")
+    assert ask(100, 400, 500) == ([100, 400, 500], "")
 
 
 def test_the_soft_limit_is_raised_as_far_as_need_be() -> None:
-    assert ask(200, 100, 300) == ([200, 264, 300], "")
+    assert ask(200, 100, 500) == ([200, 456, 500], "")
 
 
 def test_beyond_the_hard_limit_there_are_fewer_connections() -> None:
     found, warning = ask(1000, 100, 300)
-    assert found == [236, 300, 300]
-    assert "300 open files; CAREERS_USERS_CONNECTION_LIMIT=1000 needs 1064" in warning
+    assert found == [44, 300, 300]
+    assert "300 open files; CAREERS_USERS_CONNECTION_LIMIT=1000 needs 1256" in warning
 
 
 def test_one_connection_there_is_always() -> None:

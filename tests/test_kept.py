@@ -58,6 +58,17 @@ def test_what_was_invalidated_is_not_kept(engine: Engine) -> None:
     assert out_of(engine) == 0
 
 
+def test_what_is_open_is_rolled_back_and_not_kept(engine: Engine) -> None:
+    mine = Kept(engine, 2)
+    connection = mine.take()
+    driver = connection.driver_connection
+    assert driver is not None
+    driver.execute("BEGIN")
+    mine.give_back(connection)
+    assert len(mine) == 0
+    assert not driver.in_transaction
+
+
 @pytest.mark.parametrize("lives", [True, False])
 def test_the_idle_are_asked_whether_they_live(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, *, lives: bool

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from careers_users import database
+from careers_users.activity.queries import authors
 from careers_users.extensions import db
 from careers_users.models import Follow, User, UserCounters
 from careers_users.prepared import PREPARED_MAX
@@ -187,6 +188,7 @@ def test_in_a_transaction_that_ends_it_once(
 ) -> None:
     def ask() -> int:
         with database.transaction() as transaction:
+            transaction.execute(select(User.username))
             return len(transaction.execute(select(User.id)))
 
     assert ask() == 0
@@ -205,12 +207,24 @@ def test_nothing_is_a_value_too(app: Flask) -> None:
             assert row == {"given": value_, "is_nothing": is_nothing}
 
 
-def test_more_statements_than_are_prepared(app: Flask) -> None:
+def test_numbers_in_a_list_may_become_larger(api: Api, app: Flask) -> None:
+    """Psycopg takes a list for one of the smallest type that its first numbers fit."""
+    alice = api.register("alice")
+    with app.app_context():
+        for numbers in ([], [alice.id], [40_000, alice.id], [2**40, alice.id]):
+            expected = {alice.id, "alice"} if numbers else set()
+            assert authors(numbers).keys() == expected
+        assert authors(["alice"]).keys() == {alice.id, "alice"}
+
+
+def test_more_statements_than_are_prepared(app: Flask, database_kind: str) -> None:
     with app.app_context():
         for number in range(PREPARED_MAX + 5):
             one: ColumnElement[int] = literal_column(str(number))
             statement = select(one.label("number"))
             assert database.fetch_all(statement) == [{"number": number}]
+        if database_kind == "postgresql" and not pgbouncer.IS_ASKED_FOR:
+            assert len(prepared_now()) == PREPARED_MAX
 
 
 def test_usual_sizes() -> None:

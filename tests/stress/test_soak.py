@@ -220,6 +220,11 @@ def left_over(url: str) -> dict[str, int]:
     }
 
 
+def megabytes(kib: int) -> str:
+    """Return a number of KiB in MB."""
+    return f"{kib * 1024 / 1e6:.0f} MB"
+
+
 @dataclass
 class Soak:
     """One server under its load, and what was seen of it."""
@@ -249,7 +254,7 @@ class Soak:
         before, after = self.samples[0], self.samples[-1]
         growth = after.memory / before.memory
         figures[f"{self.kind}: calls"] = f"{len(self.load.outcomes):,}"
-        figures[f"{self.kind}: memory of a process"] = f"{after.largest * 1024 / 1e6:.0f} MB"
+        figures[f"{self.kind}: memory of a process"] = megabytes(after.largest)
         figures[f"{self.kind}: growth"] = f"{growth - 1:+.1%}"
         figures[f"{self.kind}: descriptors"] = (
             f"{before.descriptors}, then {after.descriptors}"
@@ -292,8 +297,8 @@ def test_what_is_remembered_is_bounded(
         assert {*load.statuses()} == {200}
         soak.samples.append(measure(soak.server))
         figures[f"{soak.kind}: tokens"] = f"{len(load.outcomes) // 2:,}"
-        figures[f"{soak.kind}: memory of a process"] = (
-            f"{soak.samples[0].largest * 1024 / 1e6:.0f} MB"
+        figures[f"{soak.kind}: memory of a process"] = megabytes(
+            soak.samples[0].largest
         )
         assert soak.samples[0].largest < MOST
 
