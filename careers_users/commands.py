@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
 
 import click
@@ -14,6 +15,8 @@ from flask_migrate.cli import db  # type: ignore[import-not-found]
 from careers_users import (
     checks,
     create_app,
+    draining,
+    extensions,
     groups,
     logs,
     metrics,
@@ -156,11 +159,21 @@ def run(settings: Settings) -> int:
         prepare(create_app(replace(settings, metrics=False)), settings)
     try:
         with metrics.counting_together(settings) as ended:
-            return server.run(
-                settings, lambda: create_app(settings, served=True), ended
-            )
+            return server.run(settings, partial(_served, settings), ended)
     except server.ServerError as error:
         _stop(str(error), EXIT_UNAVAILABLE)
+
+
+def _served(settings: Settings) -> Flask:
+    """Return the application to serve, whose files are closed in the end."""
+    app = create_app(settings, served=True)
+
+    def close() -> None:
+        with app.app_context():
+            extensions.db.engine.dispose()
+
+    draining.at_end.append(close)
+    return app
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -5,6 +5,7 @@ What waitress refuses by itself gets the same JSON as every other error.
 
 import json
 import logging
+import re
 import socket
 import time
 from collections.abc import Iterable, Mapping
@@ -15,12 +16,13 @@ from ipaddress import ip_address
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from waitress import proxy_headers  # type: ignore[import-untyped]
+from waitress import proxy_headers, receiver  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import (  # type: ignore[import-untyped]
     HTTPRequestParser,
     ParsingError,
 )
+from waitress.rfc7230 import CHUNK_EXT_RE  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
 from waitress.utilities import (  # type: ignore[import-untyped]
     BadRequest,
@@ -142,10 +144,17 @@ def _note_untrusted(peer: str) -> None:
         )
 
 
+# Waitress's own end in `$`, which lets a line feed more pass: to a proxy it may be the
+# end of a line.
+receiver.ONLY_HEXDIG_RE = re.compile(rb"[0-9A-Fa-f]+\Z")
+receiver.CHUNK_EXT_RE = re.compile(CHUNK_EXT_RE.pattern.removesuffix(b"$") + rb"\Z")
+
+
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
     """Measures bodies as decoded, and answers where waitress hangs up or hangs."""
 
     completed = expect_continue = False
+    command = path = ""  # Of a request whose first line can't be read.
 
     def __init__(self, adjustments: Any) -> None:
         super().__init__(adjustments)
@@ -221,7 +230,7 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
         self.content_length = len(body)
         self.channel.refused = True
         self.set_close_on_finish()
-        self.write(body)
+        self.write(b"" if self.request.command == "HEAD" else body)
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
@@ -259,6 +268,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """Send a header that has no body to wait for."""
         header, self.header = self.header, b""
         super().write_soon(header)
+
+    def _flush_some(self, do_close: bool = True) -> bool:
+        # The loop and a thread that says "100 Continue" could send the same twice.
+        with self.outbuf_lock:
+            return bool(super()._flush_some(do_close=do_close))
 
     def unfinished(self) -> int:
         """How many requests of this connection are still to be answered."""

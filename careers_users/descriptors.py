@@ -35,4 +35,4 @@ def room_for(connections: int) -> int:
             "connections.",
             *(allowed, connections, wanted),
         )
-    return max(1, min(connections, allowed - SPARE))
+    return min(connections, max(allowed - SPARE, allowed // 2))

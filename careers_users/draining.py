@@ -5,6 +5,10 @@ last one of its connection, since this process goes away, whoever takes its plac
 """
 
 import threading
+from collections.abc import Callable
 
 draining: threading.Event = threading.Event()
 closing: threading.Event = threading.Event()
+
+# What is to be done in this process when it has served, the last first.
+at_end: list[Callable[[], object]] = []

@@ -1,6 +1,7 @@
 """Requests that wait for a thread: in lanes, and not for ever."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -104,7 +105,9 @@ class Queue:
     def _take(self, is_spare: bool) -> Waiting | None:
         vital, quick, slow = self._waiting.values()
         # To the usual threads it is a request like others: a flood must not take all.
-        if vital and (is_spare or not quick or vital[0].queued <= quick[0].queued):
+        others = (quick, slow) if self._free_for_slow else (quick,)
+        oldest = min((lane[0].queued for lane in others if lane), default=math.inf)
+        if vital and (is_spare or vital[0].queued <= oldest):
             return vital.popleft()
         if is_spare or not (quick or (slow and self._free_for_slow)):
             return None

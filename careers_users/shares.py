@@ -5,22 +5,28 @@ and proxies keep their connections, so a process that was lucky once would have 
 work for as long as they last, and the other cores none.
 """
 
+import math
 import mmap
+import time
 
-_NOBODY = 2**32 - 1
+_SIZE = 8  # Bytes of a number.
+# A process notes its number about once a second, if it is not stuck.
+STUCK_SECONDS = 3.0
 
 
 class Shares:
     """The numbers of all processes, in memory that they share once forked."""
 
     def __init__(self, processes: int) -> None:
-        self.numbers = memoryview(mmap.mmap(-1, 4 * processes)).cast("I")
+        size = _SIZE * processes
+        self.numbers = memoryview(mmap.mmap(-1, size)).cast("d")
+        self.noted = memoryview(mmap.mmap(-1, size)).cast("d")
         for place in range(processes):
             self.leave(place)
 
     def leave(self, place: int) -> None:
         """Note that nobody at that place lets anybody in."""
-        self.numbers[place] = _NOBODY
+        self.numbers[place] = math.inf
 
 
 class Share:
@@ -32,6 +38,7 @@ class Share:
     def note(self, connections: int) -> None:
         """Note how many connections it has."""
         self._shares.numbers[self._place] = connections
+        self._shares.noted[self._place] = time.monotonic()
 
     def leave(self) -> None:
         """Note that it lets nobody in any more."""
@@ -39,5 +46,7 @@ class Share:
 
     def is_ahead(self) -> bool:
         """Tell whether another process should rather let in the next one."""
-        numbers = self._shares.numbers
-        return numbers[self._place] > min(numbers) + 1
+        late = time.monotonic() - STUCK_SECONDS
+        numbers = zip(self._shares.numbers, self._shares.noted, strict=True)
+        fewest = min((n for n, noted in numbers if noted > late), default=math.inf)
+        return self._shares.numbers[self._place] > fewest + 1

@@ -1,5 +1,6 @@
 """One process that serves: its listener, its loop, and the stop that loses nothing."""
 
+import errno
 import logging
 import os
 import signal
@@ -19,9 +20,9 @@ from wsgiref.types import WSGIApplication
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
-from careers_users import memory, overload
+from careers_users import clock, descriptors, memory, notices, overload
 from careers_users.connections import Channel, behind_proxy
-from careers_users.draining import closing, draining
+from careers_users.draining import at_end, closing, draining
 from careers_users.handover import Terminal
 from careers_users.lanes import lane_of
 from careers_users.loop import Loop
@@ -32,6 +33,9 @@ log = logging.getLogger(__name__)
 
 COURTESY = 0.0005  # Seconds for another process to be awake and let a newcomer in.
 SETTLE = 0.5  # Seconds in which requests that are on the wire still arrive.
+# No descriptor left, in this process or at all; no memory. And how long to wait then.
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+NO_ROOM_SECONDS = 0.5
 # "Others have taken over: go, in your own time." None where processes can't be forked.
 LEAVE: int | None = getattr(signal, "SIGUSR1", None)
 
@@ -54,6 +58,8 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
 
     channel_class = Channel
     alone = stopping = leaving = hung_up = False
+    _closed_until = 0.0
+    next_channel_cleanup: float
 
     def __init__(
         self,
@@ -94,6 +100,22 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             if self._share.is_ahead():
                 time.sleep(COURTESY)
         super().handle_accept()
+
+    def accept(self) -> Any:
+        """Return a newcomer, if there is one and room for it in this process."""
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+        # The listener says again and again that somebody waits.
+        self._closed_until = time.monotonic() + NO_ROOM_SECONDS
+        if notices.note("descriptors", "No file can be opened for a connection."):
+            log.error("No file can be opened for one more connection (ulimit -n).")
+        return None
+
+    def readable(self) -> bool:
+        return bool(super().readable()) and time.monotonic() >= self._closed_until
 
     def add_task(self, channel: Channel) -> None:
         """Let a request wait for a thread, or refuse it if too many do.
@@ -136,6 +158,8 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             late = now - self.adj.channel_timeout
             if channel.request and not channel.requests:
                 channel.will_close |= channel.request.started < late
+            if channel.will_close:
+                self.changed.append(channel)
 
     def run_until(
         self, signals: list[int], ready: Callable[[], object], drain_timeout: int
@@ -171,6 +195,8 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
                 )
         self._drain(drain_timeout)
         memory.let_go()
+        while at_end:
+            at_end.pop()()
 
     def _watch_terminal(self, stop: Callable[[int, FrameType | None], None]) -> None:
         terminal = Terminal()
@@ -185,6 +211,10 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             signal.signal(signal.SIGHUP, hang_up)
 
     def _pump(self, timeout: float) -> None:
+        # Waitress does it when it asks the listener, of which there is none in the end.
+        if (now := clock.timestamp()) >= self.next_channel_cleanup:
+            self.next_channel_cleanup = now + self.adj.cleanup_interval
+            self.maintenance(now)
         changed = [self, *self.queue.served()]
         while self.changed:
             changed.append(self.changed.popleft())
@@ -201,8 +231,8 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
     def _close_listener(self) -> None:
         if self.alone:  # Other processes may listen at the same door.
             ignore_newcomers(self.socket)
-        known = -1
-        while known < len(self.active_channels):
+        known, most = -1, self.adj.connection_limit + descriptors.SPARE // 2
+        while known < len(self.active_channels) < most:
             known = len(self.active_channels)
             self.handle_accept()
         self._loop.forget(self)

@@ -36,9 +36,9 @@ def test_the_soft_limit_is_raised_as_far_as_need_be() -> None:
 
 def test_beyond_the_hard_limit_there_are_fewer_connections() -> None:
     found, warning = ask(1000, 100, 300)
-    assert found == [44, 300, 300]
+    assert found == [150, 300, 300]
     assert "300 open files; CAREERS_USERS_CONNECTION_LIMIT=1000 needs 1256" in warning
 
 
-def test_one_connection_there_is_always() -> None:
-    assert ask(1000, 50, 60)[0] == [1, 60, 60]
+def test_of_very_few_files_connections_get_half() -> None:
+    assert ask(1000, 50, 60)[0] == [30, 60, 60]

@@ -85,6 +85,18 @@ def test_embedded_makes_what_it_needs_and_keeps_it(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_processes_close_their_files_when_they_stop(tmp_path: Path) -> None:
+    with Server(tmp_path, "--processes", "2") as server:
+        with Client(server.port) as client:
+            assert client.register("alice").status == 201
+            for _ in range(20):
+                assert client.call("GET", "alice/").status == 200
+        assert server.stop() == 0
+    names = {path.name for path in (tmp_path / "instance").iterdir()}
+    assert names == {"careers_users.db", "jwt_secret_key"}
+
+
 def test_embedded_can_be_started_twice_at_the_same_moment(tmp_path: Path) -> None:
     with Server(tmp_path) as one, Server(tmp_path) as other:
         with Client(one.port) as here, Client(other.port) as there:

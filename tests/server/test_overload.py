@@ -1,11 +1,14 @@
 """More than can be answered: who is refused, who is not, and what stays free."""
 
 import http.client
+import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
@@ -13,6 +16,7 @@ import pytest
 
 from careers_users import server
 from careers_users.lanes import Lane, lane_of
+from careers_users.queueing import Queue
 from careers_users.shares import Share, Shares
 from careers_users.worker import Worker
 from tests.server.running import (
@@ -26,6 +30,9 @@ from tests.server.running import (
     read_reply,
     until,
 )
+
+if sys.platform != "win32":
+    import resource
 
 LIMIT = 1  # Seconds, the least that can be set.
 HOLD = b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -150,6 +157,7 @@ UNREADABLE = (
     b"POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n",
     b"POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n",
+    b"no request line at all\r\n\r\n",
 )
 
 
@@ -166,6 +174,7 @@ def test_behind_a_refused_request_that_could_not_be_read_nothing_is_read(
                 assert reply.headers["Connection"] == "close"
                 sock.sendall(SMUGGLED)
                 assert sock.recv(100) == b""
+        assert "uncaptured" not in running.log()
         running.release()
 
 
@@ -236,3 +245,53 @@ def test_urgent_data_keeps_nobody_busy(launch: Launch) -> None:
     with running.connect() as sock:
         sock.send(b"!", socket.MSG_OOB)
         assert running.sees("unhandled", 1) is None
+
+
+class Waiter:
+    """Somebody who waits in a lane since a moment."""
+
+    def __init__(self, lane: Lane, queued: float) -> None:
+        self.lane, self.queued = lane, queued
+
+    def service(self) -> None:
+        """Be served."""
+
+    def cancel(self) -> None:
+        """Be given up."""
+
+
+def test_who_asks_for_health_does_not_come_before_older_logins() -> None:
+    queue = Queue(0, 1, PATIENCE, 100)
+    vital, login = Waiter(Lane.VITAL, 2.0), Waiter(Lane.SLOW, 1.0)
+    for waiter in (vital, login):
+        queue._waiting[waiter.lane].append(waiter)
+    assert queue._take(is_spare=False) is login
+    other = Waiter(Lane.SLOW, 1.0)  # For whom there is no room now.
+    queue._waiting[Lane.SLOW].append(other)
+    assert queue._take(is_spare=False) is vital
+    assert queue._take(is_spare=False) is None
+    queue.shutdown(PATIENCE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")
+def test_without_descriptors_the_loop_waits_and_says_so_once(launch: Launch) -> None:
+    running = launch(threads=1).listening()
+    assert running.get("/").status == 200
+    files = len([*Path(f"/proc/{running.pid}/fd").iterdir()])
+    _, hard = resource.prlimit(running.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (files + 2, hard))
+    with ExitStack() as stack:
+        for _ in range(6):
+            stack.enter_context(running.connect())
+        running.wait_for("No file can be opened")
+        before = processor_seconds(running.pid)
+        time.sleep(2)
+        assert processor_seconds(running.pid) - before < 0.5
+    assert running.log().count("No file can be opened") == 1
+    assert running.get("/").status == 200
+
+
+def processor_seconds(pid: int) -> float:
+    """The processor time that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -38,6 +38,8 @@ def chunks(size: int, each: int) -> bytes:
         POST + b"Expect: 100-continue\r\nContent-Length: x\r\n\r\n",
         CHUNKED + b"<script>\r\n",
         CHUNKED + b"2\r\nxxx\r\n0\r\n\r\n",
+        CHUNKED + b"2\n\r\nxx\r\n0\r\n\r\n",
+        CHUNKED + b"2;a=b\n\r\nxx\r\n0\r\n\r\n",
         b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
     ],
 )
