@@ -8,9 +8,11 @@ from sqlalchemy import (
     Connection,
     Interval,
     Select,
+    String,
     bindparam,
     exists,
     func,
+    literal_column,
     or_,
     select,
 )
@@ -108,13 +110,19 @@ _RECENT = (
     .correlate(User)
     .subquery()
 )
-_LOGIN = _ACCOUNT.add_columns(
-    select(func.aggregate_strings(_RECENT.c.address, " "))
-    .scalar_subquery()
-    .label("addresses")
-)
-_LOGIN_BY_USERNAME = _LOGIN.where(User.username_key == bindparam("key"))
-_LOGIN_BY_EMAIL = _LOGIN.where(User.email_key == bindparam("key"))
+
+
+@cache
+def _login(*, by_email: bool, is_sqlite: bool) -> Select[*tuple[Any, ...]]:
+    # Not `aggregate_strings`, whose separator is no part of the statement's text.
+    joined = func.group_concat if is_sqlite else func.string_agg
+    addresses = select(joined(_RECENT.c.address, literal_column("' '"), type_=String()))
+    key = User.email_key if by_email else User.username_key
+    return _ACCOUNT.add_columns(addresses.scalar_subquery().label("addresses")).where(
+        key == bindparam("key")
+    )
+
+
 _ACCOUNT_BY_USERNAME = _ACCOUNT.where(User.username_key == bindparam("key"))
 _ACCOUNT_BY_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"))
 _ACCOUNT_BY_ID = _ACCOUNT.where(User.id == bindparam("user_id"))
@@ -185,7 +193,7 @@ def login_account(identifier: str) -> Row | None:
 
     They stand in one text, with spaces between them.
     """
-    statement = _LOGIN_BY_EMAIL if "@" in identifier else _LOGIN_BY_USERNAME
+    statement = _login(by_email="@" in identifier, is_sqlite=database.is_sqlite())
     key = text.fold(identifier.strip())
     return database.fetch_one(statement, {"key": key, "now": clock.utcnow()})
 
