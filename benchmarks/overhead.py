@@ -45,10 +45,25 @@ from careers_users.settings import Settings
 
 settings = Settings.from_env()
 logs.configure(settings.log_format, settings.log_level)
-watched = create_app(settings)
-for name in ("request_context", "request_log", "metrics"):
+watched = create_app(settings, served=True)
+
+
+def unwatched(inner, _at_begin, at_reply, _at_end):
+    def application(environ, start):
+        def start_with_headers(status, headers, error=None):
+            for replier in at_reply:
+                replier(environ, int(status[:3]), headers)
+            return start(status, headers, error)
+
+        return inner(environ, start_with_headers)
+
+    return application
+
+
+patch("careers_users.request_context._watched", unwatched).start()
+for name in ("request_log", "metrics"):
     patch(f"careers_users.{name}.init_app").start()
-for app in (create_app(settings), watched):
+for app in (create_app(settings, served=True), watched):
     server = create_server(app, map={}, host="127.0.0.1", port=0, threads=4)
     Thread(target=server.run).start()
     print("port", server.effective_port, flush=True)

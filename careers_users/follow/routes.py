@@ -1,7 +1,6 @@
 """The calls of the social graph."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, request
 
@@ -159,5 +158,6 @@ def _link(cursor: Cursor | None, query: dict[str, Any]) -> str | None:
     """
     if cursor is None:
         return None
-    parameters = {"batch_size": query["batch_size"], "cursor": encode(cursor)}
-    return f"{request.path}?{urlencode(parameters)}"
+    # A number, and a word of letters, digits, - and _: nothing has to be encoded.
+    parameters = f"batch_size={query['batch_size']}&cursor={encode(cursor)}"
+    return f"{request.path}?{parameters}"
