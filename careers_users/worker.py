@@ -32,6 +32,7 @@ from careers_users.shares import Share
 log = logging.getLogger(__name__)
 
 COURTESY = 0.0005  # Seconds for another process to be awake and let a newcomer in.
+CROWD = 100  # Connections that are spread well enough by themselves, and must not wait.
 SETTLE = 0.5  # Seconds in which requests that are on the wire still arrive.
 # No descriptor left, in this process or at all; no memory. And how long to wait then.
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -97,7 +98,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         """Let a newcomer in, unless a process with fewer connections does just now."""
         if not self.stopping:
             self._share.note(len(self.active_channels))
-            if self._share.is_ahead():
+            if len(self.active_channels) < CROWD and self._share.is_ahead():
                 time.sleep(COURTESY)
         super().handle_accept()
 
