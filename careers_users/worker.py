@@ -96,10 +96,9 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
 
     def handle_accept(self) -> None:
         """Let a newcomer in, unless a process with fewer connections does just now."""
-        if not self.stopping:
-            self._share.note(len(self.active_channels))
-            if len(self.active_channels) < CROWD and self._share.is_ahead():
-                time.sleep(COURTESY)
+        is_crowd = len(self.active_channels) >= CROWD
+        if not (self.stopping or is_crowd) and self._share.is_ahead():
+            time.sleep(COURTESY)
         super().handle_accept()
 
     def accept(self) -> Any:
