@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 COURTESY = 0.0005  # Seconds for another process to be awake and let a newcomer in.
 CROWD = 100  # Connections that are spread well enough by themselves, and must not wait.
+# A crowd's newcomers in one turn of the loop. With one, the last of 1,500 who come at
+# once waited for as many turns, each with requests of those who came before.
+NEWCOMERS = 50
 SETTLE = 0.5  # Seconds in which requests that are on the wire still arrive.
 # No descriptor left, in this process or at all; no memory. And how long to wait then.
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -95,11 +98,18 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         return addr[0].removeprefix("::ffff:"), addr[1]
 
     def handle_accept(self) -> None:
-        """Let a newcomer in, unless a process with fewer connections does just now."""
-        is_crowd = len(self.active_channels) >= CROWD
-        if not (self.stopping or is_crowd) and self._share.is_ahead():
+        """Let a newcomer in, unless a process with fewer connections does just now.
+
+        Of a crowd, several.
+        """
+        known = len(self.active_channels)
+        if not (self.stopping or known >= CROWD) and self._share.is_ahead():
             time.sleep(COURTESY)
         super().handle_accept()
+        most = min(known + NEWCOMERS, self.adj.connection_limit)
+        while max(known, CROWD - 1) < len(self.active_channels) < most:
+            known = len(self.active_channels)
+            super().handle_accept()
 
     def accept(self) -> Any:
         """Return a newcomer, if there is one and room for it in this process."""

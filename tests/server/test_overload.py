@@ -18,7 +18,7 @@ from careers_users import server
 from careers_users.lanes import Lane, lane_of
 from careers_users.queueing import Queue
 from careers_users.shares import Share, Shares
-from careers_users.worker import Worker
+from careers_users.worker import CROWD, NEWCOMERS, Worker
 from tests.server.running import (
     PATIENCE,
     Launch,
@@ -218,13 +218,28 @@ def test_who_takes_no_replies_is_hung_up_on(launch: Launch) -> None:
         sock.close()
 
 
-def test_to_wake_up_the_loop_waits_for_nobody() -> None:
-    made = options(trusted_proxy_headers=frozenset())
+@contextmanager
+def worker_of(listener: socket.socket) -> Iterator[Worker]:
+    """The worker of a process that serves nothing, in this one."""
+    made = options(trusted_proxy_headers=frozenset(), connection_limit=1000)
     made.pop("settle")
     adjustments = server._adjustments(SimpleNamespace(**made))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        share = Share(Shares(1), 0)
-        worker = Worker(lambda _environ, _start: [], adjustments, listener, share)
+    share = Share(Shares(1), 0)
+    worker = Worker(lambda _environ, _start: [], adjustments, listener, share)
+    try:
+        yield worker
+    finally:
+        for channel in [*worker.active_channels.values()]:
+            channel.handle_close()
+        worker.queue.shutdown(PATIENCE)
+        worker.trigger.close()
+
+
+def test_to_wake_up_the_loop_waits_for_nobody() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        worker_of(listener) as worker,
+    ):
 
         def wake() -> None:
             # More often than the pipe has bytes, while the loop does something else.
@@ -235,8 +250,22 @@ def test_to_wake_up_the_loop_waits_for_nobody() -> None:
         waker.start()
         waker.join(PATIENCE)
         assert not waker.is_alive()
-        worker.queue.shutdown(PATIENCE)
-        worker.trigger.close()
+
+
+def test_of_a_crowd_several_are_let_in_at_a_time() -> None:
+    newcomers = CROWD + NEWCOMERS + 10
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.listen(newcomers)
+        worker = stack.enter_context(worker_of(listener))
+        for _ in range(newcomers):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+        known = []
+        while len(worker.active_channels) < newcomers:
+            known.append(len(worker.active_channels))
+            worker.handle_accept()
+        # One by one, so that they can be shared, until they are a crowd.
+        assert known == [*range(CROWD), CROWD - 1 + NEWCOMERS]
 
 
 @needs_posix
