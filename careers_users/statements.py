@@ -9,9 +9,17 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Dialect, Engine, Executable, Select, UpdateBase
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Engine,
+    Executable,
+    Insert,
+    Select,
+    UpdateBase,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
@@ -28,6 +36,13 @@ THROUGH_PGBOUNCER = "careers_users.through_pgbouncer"
 CACHE_SIZE = 512
 # How many rows statements ask for that say it in their text.
 USUAL_SIZES = (10, 20, 50, 100)
+
+
+class New(NamedTuple):
+    """A row to be inserted: a statement that is made once, and its values."""
+
+    statement: Insert
+    values: Row
 
 
 def room_for(size: int) -> int:

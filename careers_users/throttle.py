@@ -8,31 +8,43 @@ addresses can be read from it.
 import hmac
 import math
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import Connection, CursorResult, bindparam, case, delete, select, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Executable,
+    bindparam,
+    case,
+    delete,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, scoped_session
 
-from careers_users import clock, security_log, signing
+from careers_users import clock, database, security_log, signing
+from careers_users.database import is_sqlite
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
 from careers_users.models import Throttle
 from careers_users.rates import Rate
 from careers_users.settings import Settings
-from careers_users.statements import Row, Transaction
+from careers_users.statements import Transaction
 
 # One subscriber has at least this much of IPv6 (RFC 6177), so it counts as one address.
 IPV6_PREFIX = 64
 # One reservation in so many also deletes expired rows, a batch at most.
 PRUNE_ONE_IN = 50
 PRUNE_BATCH = 1000
+BUCKETS_MAX = 3  # In which one try counts.
 _EXTENSION = "careers_users.throttle"
 
 # In which a transaction is open.
@@ -67,13 +79,16 @@ class Reservation:
     keys: tuple[str, ...] = ()
     made_at: datetime | None = None
 
-    def give_back(self, session: Open) -> None:
+    def give_back(self, transaction: Transaction) -> None:
         """Take the tries off again, as the last statement of a transaction.
 
         Others at the same address wait for these rows until it commits.
         """
         if self.keys:
-            session.execute(_GIVE_BACK, {"keys": self.keys, "made_at": self.made_at})
+            # A row that is named twice is one row.
+            filled = [*self.keys, *self.keys[-1:] * (BUCKETS_MAX - len(self.keys))]
+            keys = {f"key_{n}": key for n, key in enumerate(filled)}
+            transaction.execute(_GIVE_BACK, {**keys, "made_at": self.made_at})
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -116,8 +131,8 @@ def reserve(*buckets: Bucket, user_id: int | None = None) -> Reservation:
     if not any(bucket.rate in _rates() for bucket in buckets):
         return Reservation()
     try:
-        with db.engine.begin() as connection:
-            reservation = count(connection, *buckets)
+        with database.transaction() as transaction:
+            reservation = count(transaction, *buckets)
     except RateLimited as refusal:
         security_log.record("throttled", user_id, rate=refusal.rate)
         raise
@@ -127,7 +142,7 @@ def reserve(*buckets: Bucket, user_id: int | None = None) -> Reservation:
     return reservation
 
 
-def count(connection: Open, *buckets: Bucket) -> Reservation:
+def count(transaction: Transaction, *buckets: Bucket) -> Reservation:
     """Count a try in all buckets, in a transaction that the caller begins and ends.
 
     Raises RateLimited if one is full: the transaction must then be rolled back.
@@ -136,31 +151,12 @@ def count(connection: Open, *buckets: Bucket) -> Reservation:
     named = {_key(bucket): bucket.rate for bucket in buckets if bucket.rate in rates}
     if not named:
         return Reservation()
+    values: dict[str, object] = {"now": now}
     # In one order, so that no two reservations wait for each other.
-    tries = [_try(key, rates[named[key]], now) for key in sorted(named)]
-    counted = connection.execute(_COUNT[db.engine.dialect.name], tries)
-    return _judge([{**row} for row in counted.mappings()], named, now)
-
-
-def count_one(transaction: Transaction, bucket: Bucket) -> None:
-    """Count a try in one bucket; otherwise as `count`."""
-    rate = _rates().get(bucket.rate)
-    if rate is not None:
-        key, now = _key(bucket), clock.utcnow()
-        statement = _COUNT[db.engine.dialect.name]
-        counted = transaction.execute(statement, _try(key, rate, now))
-        _judge(counted, {key: bucket.rate}, now)
-
-
-def _try(key: str, rate: Rate, now: datetime) -> dict[str, object]:
-    until = now + timedelta(seconds=rate.seconds)
-    return {"key": key, "used": 1, "started_at": now, "expires_at": until}
-
-
-def _judge(
-    counted: Sequence[Row], named: Mapping[str, str], now: datetime
-) -> Reservation:
-    rates = _rates()
+    for n, key in enumerate(sorted(named)):
+        seconds = rates[named[key]].seconds
+        values |= {f"key_{n}": key, f"until_{n}": now + timedelta(seconds=seconds)}
+    counted = transaction.execute(_count_statement(len(named), is_sqlite()), values)
     waits = {
         named[row["key"]]: (row["expires_at"] - now).total_seconds()
         for row in counted
@@ -211,11 +207,26 @@ def _key(bucket: Bucket) -> str:
 # --------------------------------------------------------------------------- statements
 
 
-def _count_statement(insert: Any) -> Any:
-    """Return the upsert: a window that is over begins anew with this try."""
-    new = insert(Throttle)
+@cache
+def _count_statement(buckets: int, is_sqlite: bool) -> Executable:
+    """Return the upsert for so many: a window that is over begins anew with this try.
+
+    Its values are `now`, and `key_0`, `until_0` and so on.
+    """
+    new: Any = (sqlite if is_sqlite else postgresql).insert(Throttle)
+    new = new.values(
+        [
+            {
+                "key": bindparam(f"key_{n}"),
+                "used": 1,
+                "started_at": bindparam("now"),
+                "expires_at": bindparam(f"until_{n}"),
+            }
+            for n in range(buckets)
+        ]
+    )
     is_over = Throttle.expires_at <= new.excluded.started_at
-    return new.on_conflict_do_update(
+    statement: Executable = new.on_conflict_do_update(
         index_elements=[Throttle.key],
         set_={
             "used": case((is_over, 1), else_=Throttle.used + 1),
@@ -227,19 +238,18 @@ def _count_statement(insert: Any) -> Any:
             ),
         },
     ).returning(Throttle.key, Throttle.used, Throttle.started_at, Throttle.expires_at)
+    return statement
 
 
-_COUNT = {
-    "sqlite": _count_statement(sqlite.insert),
-    "postgresql": _count_statement(postgresql.insert),
-}
 # Only in the window in which they were counted; locked in the order of `count`.
 _GIVE_BACK = (
     update(Throttle)
     .where(
         Throttle.key.in_(
             select(Throttle.key)
-            .where(Throttle.key.in_(bindparam("keys", expanding=True)))
+            .where(
+                Throttle.key.in_([bindparam(f"key_{n}") for n in range(BUCKETS_MAX)])
+            )
             .order_by(Throttle.key)
             .with_for_update()
         )

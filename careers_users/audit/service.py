@@ -6,6 +6,7 @@ typed.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -14,9 +15,11 @@ from flask import current_app
 from sqlalchemy import CursorResult, Insert, bindparam, delete, insert, select
 
 from careers_users import clock, http, security_log
+from careers_users.database import is_sqlite
 from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.models import SecurityEvent
+from careers_users.statements import New, Transaction, UsualTransaction
 
 # What strangers can cause at will is written once in this time for each account; the
 # next row says how many there were in between.
@@ -63,27 +66,46 @@ def record(
     user_id: int,
     device: Device,
     *,
-    beside: Insert | None = None,
+    beside: New | None = None,
+    within: Transaction | None = None,
     **details: object,
 ) -> None:
     """Add an event to the trail of a user. The caller commits.
 
-    `beside` is the insert of the row that the event is about, to be executed too: on
-    PostgreSQL in the same statement, so that a login is no round trip longer.
+    `beside` is the row that the event is about, to be inserted too: on PostgreSQL in
+    the same statement, so that a login is no round trip longer. `within` a transaction,
+    or else that of the ORM's session.
     """
-    statement = insert(SecurityEvent).values(
-        user_id=user_id,
-        event=event,
-        created_at=clock.utcnow(),
-        address=device.address,
-        user_agent=device.user_agent,
-        details=orjson.dumps(details).decode(),
-    )
-    if beside is not None and db.engine.dialect.name == "postgresql":
-        statement = statement.add_cte(beside.cte("beside"))
+    transaction = within or UsualTransaction(db.session.connection())
+    statement = _ADD
+    values = {
+        "of": user_id,
+        "what": event,
+        "moment": clock.utcnow(),
+        "from_address": device.address,
+        "with_agent": device.user_agent,
+        "more": orjson.dumps(details).decode(),
+    }
+    if beside is not None and is_sqlite():
+        transaction.execute(*beside)
     elif beside is not None:
-        db.session.execute(beside)
-    db.session.execute(statement)
+        statement, values = _add_with(beside.statement), {**beside.values, **values}
+    transaction.execute(statement, values)
+
+
+_ADD = insert(SecurityEvent).values(
+    user_id=bindparam("of"),
+    event=bindparam("what"),
+    created_at=bindparam("moment"),
+    address=bindparam("from_address"),
+    user_agent=bindparam("with_agent"),
+    details=bindparam("more"),
+)
+
+
+@cache
+def _add_with(row: Insert) -> Insert:
+    return _ADD.add_cte(row.cte("beside"))
 
 
 def record_repeated(event: str, user_id: int, device: Device) -> None:

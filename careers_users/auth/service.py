@@ -9,7 +9,7 @@ import jwt
 from sqlalchemy import RowMapping, bindparam, exists, insert, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from careers_users import clock, grams, security_log, text, throttle
+from careers_users import clock, database, grams, security_log, text, throttle
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import HashingBusy, passwords
@@ -25,7 +25,7 @@ from careers_users.errors import (
 from careers_users.extensions import db
 from careers_users.limits import SESSIONS_MAX
 from careers_users.models import ReservedUsername, Total, User, UserCounters
-from careers_users.statements import Row
+from careers_users.statements import Row, Transaction, UsualTransaction
 from careers_users.throttle import Bucket, Reservation
 
 log = logging.getLogger(__name__)
@@ -223,18 +223,25 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[Row, Tokens]
 def _open_session(
     account: Row, device: Device, new_hash: str | None, tries: Reservation
 ) -> Tokens:
-    user_id = account["id"]
+    user_id, ended = account["id"], 0
     row, opened = tokens.new_session(user_id, account["token_version"], device)
+
+    def write(transaction: Transaction) -> None:
+        audit.record("login_succeeded", user_id, device, beside=row, within=transaction)
+        tries.give_back(transaction)
+
+    if new_hash is None and account["live_sessions"] < SESSIONS_CLOSE_TO_MAX:
+        with database.transaction() as transaction:
+            write(transaction)
+        return opened
     with db.session.begin():
         if new_hash is not None:
             _replace_hash(user_id, account["password_hash"], new_hash)
-        ended = 0
         if account["live_sessions"] >= SESSIONS_CLOSE_TO_MAX:
             ended = tokens.make_room(user_id)
         if ended:
             audit.record("session_ended", user_id, device, reason="limit", count=ended)
-        audit.record("login_succeeded", user_id, device, beside=row)
-        tries.give_back(db.session)
+        write(UsualTransaction(db.session.connection()))
     if ended:
         security_log.record("session_ended", user_id, reason="limit", count=ended)
     return opened
@@ -269,8 +276,8 @@ def uncounted_if_busy(tries: Reservation) -> Iterator[None]:
     try:
         yield
     except HashingBusy:
-        with db.session.begin():
-            tries.give_back(db.session)
+        with database.transaction() as transaction:
+            tries.give_back(transaction)
         raise
 
 

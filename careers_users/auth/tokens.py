@@ -9,7 +9,6 @@ from typing import Any
 from flask_jwt_extended import create_access_token, create_refresh_token, decode_token
 from sqlalchemy import (
     CursorResult,
-    Insert,
     Update,
     bindparam,
     case,
@@ -27,6 +26,7 @@ from careers_users.extensions import db
 from careers_users.limits import SESSIONS_MAX
 from careers_users.models import RefreshToken, ReservedUsername, RevokedToken, User
 from careers_users.settings import ACCESS_LIFETIME, REFRESH_LIFETIME
+from careers_users.statements import New
 
 # Pruning deletes in bites, so that it never holds locks for long.
 PRUNE_BATCH = 1000
@@ -78,26 +78,31 @@ def claims_of(payload: dict[str, Any]) -> Claims:
     )
 
 
-def new_session(
-    user_id: int, token_version: int, device: Device
-) -> tuple[Insert, Tokens]:
-    """Return the insert of a new session's row, for the caller to execute; its tokens.
+_ADD_SESSION = insert(RefreshToken).values(
+    id=bindparam("session_id"),
+    user_id=bindparam("session_user_id"),
+    generation=1,
+    created_at=bindparam("session_begins"),
+    last_used_at=bindparam("session_begins"),
+    expires_at=bindparam("session_ends"),
+    user_agent=bindparam("session_user_agent"),
+    address=bindparam("session_address"),
+)
 
-    The caller commits.
-    """
+
+def new_session(user_id: int, token_version: int, device: Device) -> tuple[New, Tokens]:
+    """Return a new session's row, for the caller to insert, and its tokens."""
     now = clock.utcnow()
     session_id = uuid.uuid4().hex
-    row = insert(RefreshToken).values(
-        id=session_id,
-        user_id=user_id,
-        generation=1,
-        created_at=now,
-        last_used_at=now,
-        expires_at=now + REFRESH_LIFETIME,
-        user_agent=device.user_agent,
-        address=device.address,
-    )
-    return row, Tokens(
+    row = {
+        "session_id": session_id,
+        "session_user_id": user_id,
+        "session_begins": now,
+        "session_ends": now + REFRESH_LIFETIME,
+        "session_user_agent": device.user_agent,
+        "session_address": device.address,
+    }
+    return New(_ADD_SESSION, row), Tokens(
         access=issue_access(user_id, session_id, token_version),
         refresh=issue_refresh(
             user_id, session_id, token_version, 1, now + REFRESH_LIFETIME

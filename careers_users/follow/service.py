@@ -136,7 +136,7 @@ def _follow(viewer: Row, user: Row | None) -> Edge:
     try:
         with database.transaction() as transaction:
             # Here, not before: so it costs one statement, and counts what comes of it.
-            throttle.count_one(transaction, Bucket("follow", (viewer["id"],)))
+            throttle.count(transaction, Bucket("follow", (viewer["id"],)))
             ends = {"follower": viewer["id"], "following": user["id"]}
             added = transaction.execute(_ADD, {**ends, "created_at": created_at})
             transaction.execute(_COUNT, {**ends, "by": 1})

@@ -13,6 +13,7 @@ from careers_users.device import Device
 from careers_users.errors import TokenRevoked, ValidationFailed
 from careers_users.extensions import db
 from careers_users.models import User
+from careers_users.statements import UsualTransaction
 from careers_users.throttle import Bucket
 
 
@@ -47,7 +48,7 @@ def change(user_id: int, old: str, new: str, device: Device) -> Tokens:
         tokens.end_sessions(user_id, "password_changed")
         row, opened = tokens.new_session(user_id, version, device)
         audit.record("password_changed", user_id, device, beside=row)
-        tries.give_back(db.session)
+        tries.give_back(UsualTransaction(db.session.connection()))
     security_log.record("password_changed", user_id)
     return opened
 
