@@ -129,8 +129,9 @@ def _refresh(call: Call, contestant: Contestant, _: People, __: int) -> list[Req
 
 
 def _login(call: Call, _: Contestant, people: People, __: int) -> list[Request]:
+    # Many, as in life: each has few sessions, which a login reads.
     bodies = [
-        {"username": username, "password": PASSWORD} for _, username in people.viewers
+        {"username": username, "password": PASSWORD} for username in people.usernames
     ]
     return [
         Request(BASE_PATH + call.path, method="POST", body=json.dumps(body))

@@ -22,7 +22,11 @@ _NEW_EDGES = (
     """,
     "DELETE FROM follows WHERE id > :edges",
 )
-_SESSIONS = ("DELETE FROM revoked_tokens", "DELETE FROM refresh_tokens")
+_SESSIONS = (
+    "DELETE FROM revoked_tokens",
+    "DELETE FROM refresh_tokens",
+    "DELETE FROM security_events",
+)
 _PEERS = ("drf_follow", "fast_follows")
 
 
