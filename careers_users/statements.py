@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import (
@@ -249,7 +250,7 @@ class _Compiled:
     def rows(self, found: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
         """Return what the statement has found as mappings."""
         keys = self._keys
-        rows = [dict(zip(keys, row, strict=True)) for row in found]
+        rows: list[dict[str, Any]] = list(map(dict, map(zip, repeat(keys), found)))
         for key, decode in self._decoders.items():
             for row in rows:
                 row[key] = decode(row[key])

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     Executable,
     Select,
     Subquery,
@@ -231,15 +232,18 @@ def _statement(
     """
     owner = _owner(shape, side).cte("owner")
     batch = _batch(side, start, room + 1, owner, is_sqlite=is_sqlite)
-    newest_last = start == "newer"
-    order = batch.c.id if newest_last else batch.c.id.desc()
+    # The order that the batch has, so that nothing has to be sorted.
+    mine = batch.c.following_id if side == "followers" else batch.c.follower_id
+    order: tuple[ColumnElement[Any], ...] = (mine, batch.c.id)
+    if start != "newer":
+        order = (mine.desc(), batch.c.id.desc())
     extra = (
         batch.c.id.label("edge_id"),
         select(owner.c["count"]).scalar_subquery().label("count"),
     )
     if shape == "cards":
         other = batch.c.follower_id if side == "followers" else batch.c.following_id
-        return select(*CARD, *extra).join(batch, User.id == other).order_by(order)
+        return select(*CARD, *extra).join(batch, User.id == other).order_by(*order)
     follower = aliased(User)
     following = aliased(User)
     return (
@@ -254,7 +258,7 @@ def _statement(
         )
         .join(follower, follower.id == batch.c.follower_id)
         .join(following, following.id == batch.c.following_id)
-        .order_by(order)
+        .order_by(*order)
     )
 
 
