@@ -27,7 +27,13 @@ _SESSIONS = (
     "DELETE FROM refresh_tokens",
     "DELETE FROM security_events",
 )
-_PEERS = ("drf_follow", "fast_follows")
+_PEERS_EDGES = ("drf_follow", "fast_follows")
+# Who refers to another table comes first.
+_PEERS_SESSIONS = (
+    "token_blacklist_blacklistedtoken",
+    "token_blacklist_outstandingtoken",
+    "fast_refresh_tokens",
+)
 
 
 def tidy(urls: Iterable[str], size: Size) -> None:
@@ -39,10 +45,13 @@ def tidy(urls: Iterable[str], size: Size) -> None:
             for statement in (*_NEW_EDGES, *_SESSIONS):
                 values = {"edges": size.edges} if ":edges" in statement else {}
                 connection.execute(text(statement), values)
-            for table in _PEERS:
+            for table in _PEERS_EDGES:
                 if table in tables:
                     statement = f"DELETE FROM {table} WHERE id > :edges"
                     connection.execute(text(statement), {"edges": size.edges})
+            for table in _PEERS_SESSIONS:
+                if table in tables:
+                    connection.execute(text(f"DELETE FROM {table}"))
         engine.dispose()
 
 

@@ -9,15 +9,14 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from fast import schemas
-from fast.models import Follow, User
+from fast.models import Follow, RefreshToken, User
 from fast.security import (
     Database,
     is_right,
-    issue,
     issue_access,
+    issue_refresh,
     optional_viewer,
     read,
-    timedelta,
     viewer,
 )
 
@@ -110,16 +109,23 @@ async def login(database: Database, body: schemas.Credentials):
         is_right, user.password_hash, body.password
     ):
         raise HTTPException(401, "Wrong username or password")
-    refresh = issue(user.id, "refresh", timedelta(days=7))
+    refresh, row = issue_refresh(user.id)
+    database.add(row)
+    await database.commit()
     return {"access": issue_access(user.id), "refresh": refresh}
 
 
 @router.post("/token/refresh/", response_model=schemas.AccessToken)
 async def refresh(database: Database, body: schemas.RefreshToken):
-    """Get a new access token, if there still is such a user."""
-    user = await database.get(User, read(body.refresh, "refresh"))
+    """Get a new access token, if this one is known and has not been revoked."""
+    claims = read(body.refresh, "refresh")
+    user = await database.scalar(
+        select(User)
+        .join(RefreshToken, RefreshToken.user_id == User.id)
+        .where(RefreshToken.jti == claims["jti"], RefreshToken.revoked_at.is_(None))
+    )
     if user is None:
-        raise HTTPException(401, "No such user")
+        raise HTTPException(401, "Bad token")
     return {"access": issue_access(user.id)}
 
 
