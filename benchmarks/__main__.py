@@ -2,7 +2,7 @@
 
     python -m benchmarks
 
-Serves the service on PostgreSQL and SQLite, a bare Flask route and two peers, loads
+Serves the service on PostgreSQL and SQLite, a bare Flask route and three peers, loads
 each with wrk in turn, times the statements of reads on small and large data, and writes
 docs/performance.md with its charts. Needs wrk, and takes about a quarter of an hour
 besides what filling the databases takes; `--data` keeps those for the next time.

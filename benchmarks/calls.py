@@ -37,7 +37,7 @@ class Call:
     name: str
     requests: Callable[["Call", Contestant, People, int], list[Request]]
     path: str = ""
-    demanded: tuple[float, float, float] = (0, 0, 0)  # of bare, drf, fastapi
+    demanded: tuple[float, float, float] = (0, 0, 0)  # of bare, usual DRF, FastAPI
     writes: bool = False
 
 

@@ -1,43 +1,43 @@
-"""What goes in and out, by model serializers."""
+"""What goes in and out, by model serializers.
+
+What is different between the two styles is in usual.py and tuned.py.
+"""
 
 from rest_framework import serializers
 
 from drf.models import Follow, User
 
+CARD = [*("id", "username", "first_name", "last_name", "avatar", "is_following")]
 
-class CardSerializer(serializers.ModelSerializer):
-    """A row of a list; the query adds `is_following`."""
 
-    is_following = serializers.BooleanField(read_only=True)
+class UserCardSerializer(serializers.ModelSerializer):
+    """A row of a list out of a user, but for `is_following`."""
 
     class Meta:
         model = User
-        fields = [
-            *("id", "username", "first_name", "last_name", "avatar", "is_following")
-        ]
+        fields = CARD
 
 
-class FollowerSerializer(serializers.ModelSerializer):
-    """The same row, out of an edge."""
+class EdgeCardSerializer(serializers.ModelSerializer):
+    """The same row out of an edge, but for `is_following`."""
 
     id = serializers.IntegerField(source="follower.id")
     username = serializers.CharField(source="follower.username")
     first_name = serializers.CharField(source="follower.first_name")
     last_name = serializers.CharField(source="follower.last_name")
     avatar = serializers.CharField(source="follower.avatar")
-    is_following = serializers.BooleanField()
 
     class Meta:
         model = Follow
-        fields = CardSerializer.Meta.fields
+        fields = CARD
 
 
 class ProfileSerializer(serializers.ModelSerializer):
     """What others see of a user."""
 
     posts_count = serializers.SerializerMethodField()
-    followers_count = serializers.IntegerField(source="follower_edges.count")
-    following_count = serializers.IntegerField(source="following_edges.count")
+    followers_count = serializers.SerializerMethodField()
+    following_count = serializers.SerializerMethodField()
 
     class Meta:
         model = User
@@ -48,6 +48,12 @@ class ProfileSerializer(serializers.ModelSerializer):
 
     def get_posts_count(self, _user):
         return 0
+
+    def get_followers_count(self, user):
+        return user.follower_edges.count()
+
+    def get_following_count(self, user):
+        return user.following_edges.count()
 
 
 class OwnProfileSerializer(ProfileSerializer):

@@ -1,26 +1,19 @@
 """The calls, as generic views."""
 
-from django.db.models import Exists, OuterRef, Value
+from django.conf import settings
 from rest_framework import filters, generics, pagination, permissions
 from rest_framework.response import Response
 from rest_framework_simplejwt.views import TokenObtainPairView
 
-from drf.models import Follow, User
+from drf import tuned, usual
+from drf.models import User
 from drf.serializers import (
-    CardSerializer,
-    FollowerSerializer,
     FollowSerializer,
     OwnProfileSerializer,
     ProfileSerializer,
 )
 
-
-def with_is_following(rows, viewer, user="pk"):
-    """Add to each row whether the viewer follows its user, in the same statement."""
-    if not viewer.is_authenticated:
-        return rows.annotate(is_following=Value(False))
-    edge = Follow.objects.filter(follower=viewer, following=OuterRef(user))
-    return rows.annotate(is_following=Exists(edge))
+style = tuned if settings.TUNED else usual
 
 
 class Batches(pagination.PageNumberPagination):
@@ -58,14 +51,14 @@ class DirectoryBatches(Batches):
 class Directory(generics.ListAPIView):
     """List and search users."""
 
-    serializer_class = CardSerializer
+    serializer_class = style.CardSerializer
     pagination_class = DirectoryBatches
     filter_backends = [filters.SearchFilter, filters.OrderingFilter]
     search_fields = ["username", "first_name", "last_name", "bio"]
     ordering_fields = ["username", "created_at", "first_name", "last_name"]
 
     def get_queryset(self):
-        return with_is_following(User.objects.all(), self.request.user)
+        return style.people(self.request.user)
 
 
 class Profile(generics.RetrieveAPIView):
@@ -89,13 +82,12 @@ class OwnProfile(generics.RetrieveAPIView):
 class Followers(generics.ListAPIView):
     """List a user's followers, newest first."""
 
-    serializer_class = FollowerSerializer
+    serializer_class = style.FollowerSerializer
     pagination_class = Batches
 
     def get_queryset(self):
         user = generics.get_object_or_404(User, username=self.kwargs["username"])
-        edges = Follow.objects.filter(following=user).select_related("follower")
-        return with_is_following(edges, self.request.user, "follower")
+        return style.followers_of(user, self.request.user)
 
 
 class DoFollow(generics.CreateAPIView):
