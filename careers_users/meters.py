@@ -85,6 +85,10 @@ class Meters:
             buckets=BUCKETS,
         )
         self._in_flight = self._gauge("requests_in_flight", "Requests being served.")
+        # Nobody else has to know until somebody asks, and this process is asked.
+        self._served: set[Exchange] = set()
+        if not self._is_shared:
+            self._in_flight.set_function(lambda: len(self._served))
         self._flows = {
             endpoint: self._counter(name, text, "outcome")
             for endpoint, (name, text) in FLOWS.items()
@@ -119,13 +123,19 @@ class Meters:
             multiprocess_mode="livesum",
         )
 
-    def began(self, _exchange: Exchange) -> None:
+    def began(self, exchange: Exchange) -> None:
         """Note that a request has begun."""
-        self._in_flight.inc()
+        if self._is_shared:
+            self._in_flight.inc()
+        else:
+            self._served.add(exchange)
 
     def ended(self, exchange: Exchange) -> None:
         """Count a request and its reply."""
-        self._in_flight.dec()
+        if self._is_shared:
+            self._in_flight.dec()
+        else:
+            self._served.discard(exchange)
         key = exchange.method, exchange.route, exchange.status
         seconds = self._children.get(key)
         if seconds is None:
@@ -163,7 +173,6 @@ class Meters:
         def waiting() -> int:
             return 0 if kept is None else len(kept)
 
-        # Nobody else has to know until somebody asks, and this process is asked.
         in_use.set_function(lambda: pool().checkedout() - waiting())
         is_open.set_function(lambda: pool().checkedout() + pool().checkedin())
 
