@@ -27,6 +27,8 @@ STEP = 1000
 # Pages of SQLite kept in memory, in KiB: indexes grow at random places, and room for
 # all of them saves writing them twice.
 _SQLITE_CACHE_KIB = 512 * 1024
+# Pages of SQLite's search index that are merged while others wait to write.
+_MERGED_PAGES = 1000
 
 
 def prepare(connection: Connection) -> None:
@@ -130,11 +132,15 @@ def _as_sqlalchemy() -> Iterator[None]:
         ) from error
 
 
-def refresh_statistics(engine: Engine) -> None:
-    """Let the planner know what has been written; outside of any transaction."""
+def finish(engine: Engine) -> None:
+    """Let the database do at once what it would do in time; outside of transactions.
+
+    Statistics for the planner; and one part instead of many in SQLite's search index.
+    """
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     with autocommit.connect() as connection:
         if connection.dialect.name == "sqlite":
+            _merge_search(connection.connection.driver_connection)
             connection.exec_driver_sql("ANALYZE")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.invalidate()  # It kept a large cache; the next one does not.
@@ -146,3 +152,17 @@ def refresh_statistics(engine: Engine) -> None:
         connection.exec_driver_sql("SET statement_timeout = 0")
         connection.exec_driver_sql("VACUUM (ANALYZE)")
         connection.invalidate()  # It has lost its timeout.
+
+
+def _merge_search(raw: Any) -> None:
+    """Merge SQLite's search index into one part, in steps: others write in between."""
+    pages = -_MERGED_PAGES  # Less than 0: begin with all parts, whatever their sizes.
+    done = 2
+    # One that changes fewer rows had nothing to merge (SQLite FTS5, section 6.8).
+    while done >= 2:
+        before = raw.total_changes
+        raw.execute(
+            "INSERT INTO users_search (users_search, rank) VALUES ('merge', ?)",
+            [pages],
+        )
+        done, pages = raw.total_changes - before, _MERGED_PAGES

@@ -85,18 +85,12 @@ class Meters:
             buckets=BUCKETS,
         )
         self._in_flight = self._gauge("requests_in_flight", "Requests being served.")
-        # Nobody else has to know until somebody asks, and this process is asked.
         self._served: set[Exchange] = set()
-        if not self._is_shared:
+        if not self._is_shared:  # As for the pool: this process will be asked.
             self._in_flight.set_function(lambda: len(self._served))
         self._flows = {
-            endpoint: self._counter(name, text, "outcome")
-            for endpoint, (name, text) in FLOWS.items()
+            endpoint: self._outcomes(*named) for endpoint, named in FLOWS.items()
         }
-        for flow in self._flows.values():
-            # From 0, so that a rate sees the first of a kind.
-            for outcome in (*OUTCOMES.values(), _OTHERWISE):
-                flow.labels(outcome)
         self._events = self._counter(
             "security_events", "Security events, by name.", "event"
         )
@@ -107,6 +101,13 @@ class Meters:
         build.labels(version("careers_users")).set(1)
         # Looking children up by their labels takes longer than counting.
         self._children: dict[tuple[str, str, int], Any] = {}
+
+    def _outcomes(self, name: str, text: str) -> Any:
+        flow = self._counter(name, text, "outcome")
+        # From 0, so that a rate sees the first of a kind.
+        for outcome in (*OUTCOMES.values(), _OTHERWISE):
+            flow.labels(outcome)
+        return flow
 
     def _counter(self, name: str, text: str, *labels: str) -> Any:
         return prometheus.Counter(
@@ -173,6 +174,7 @@ class Meters:
         def waiting() -> int:
             return 0 if kept is None else len(kept)
 
+        # Nobody else has to know until somebody asks, and this process is asked.
         in_use.set_function(lambda: pool().checkedout() - waiting())
         is_open.set_function(lambda: pool().checkedout() + pool().checkedin())
 

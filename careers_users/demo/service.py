@@ -60,7 +60,7 @@ def fill(size: Size, progress: Progress, *, add: bool = False) -> None:
                 bulk.write(connection, model, rows, report)
         db.session.execute(_TOTAL.values(value=Total.value + size.users))
     grams.fold_all()
-    bulk.refresh_statistics(db.engine)
+    bulk.finish(db.engine)
     security_log.record("demo_users_added", None, users=size.users)
 
 

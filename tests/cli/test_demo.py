@@ -93,6 +93,10 @@ def test_demo_refuses_a_database_in_use_unless_told(
     assert api.get("celebrity/").json["followers_count"] == 0
     assert api.get("celebrity2/").json["followers_count"] == 30
     assert wrong_counters(database_url) == []
+    if database_url.startswith("sqlite"):
+        # Of what was written at four times the index has made one part.
+        parts = "SELECT count(DISTINCT segid) FROM users_search_idx"
+        assert [*ask(database_url, parts)] == [(1,)]
 
 
 def test_sizes_that_can_not_be(app: Flask) -> None:
