@@ -206,21 +206,6 @@ def test_going_back_to_nothing_and_up_again_gives_a_working_service(
     assert found(api, "alice") == ["alice"]
 
 
-def test_the_index_of_sqlite_has_few_parts_from_0008_on(filled: Api) -> None:
-    def ask(statement: str) -> int:
-        with engine_of(filled.app).connect() as connection:
-            found: int = connection.execute(text(statement)).scalar_one()
-            return found
-
-    parts = "SELECT count(DISTINCT segid) FROM users_search_idx"
-    merged_at = "SELECT v FROM users_search_config WHERE k = 'automerge'"
-    downgrade(filled.app, "0007")
-    assert (ask(parts), ask(merged_at)) == (5, 4)  # One for each change of a text.
-    upgrade(filled.app)
-    assert (ask(parts), ask(merged_at)) == (1, 2)
-    assert found(filled, "zoë") == ["alice", "bob", "carol"]
-
-
 def test_three_upgrades_at_once_all_succeed(empty: Flask) -> None:
     url = empty.config["SQLALCHEMY_DATABASE_URI"]
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
