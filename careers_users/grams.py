@@ -222,7 +222,9 @@ _TAKE = (
     delete(SearchChange)
     .where(
         SearchChange.id.in_(
-            select(SearchChange.id).order_by(SearchChange.id).limit(bindparam("size"))
+            select(SearchChange.id)
+            .order_by(SearchChange.id)
+            .limit(bindparam("size", type_=BigInteger()))
         )
     )
     .returning(SearchChange.went, SearchChange.came)

@@ -222,6 +222,9 @@ class _Compiled:
         )
         self._order = compiled.positiontup or ()
         binds = compiled.binds
+        # Or the driver would store a time, say, as it likes.
+        untyped = [name for name, bind in binds.items() if bind.type._isnull]
+        assert not untyped, f"parameters without a type: {untyped}"
         self._required = [name for name, bind in binds.items() if bind.required]
         self._constants = {
             name: bind.effective_value

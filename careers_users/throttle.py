@@ -18,12 +18,14 @@ from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import (
+    BindParameter,
     Connection,
     CursorResult,
     Executable,
     bindparam,
     case,
     delete,
+    literal,
     select,
     update,
 )
@@ -151,12 +153,14 @@ def count(transaction: Transaction, *buckets: Bucket) -> Reservation:
     named = {_key(bucket): bucket.rate for bucket in buckets if bucket.rate in rates}
     if not named:
         return Reservation()
+    assert len(named) <= BUCKETS_MAX
     values: dict[str, object] = {"now": now}
     # In one order, so that no two reservations wait for each other.
     for n, key in enumerate(sorted(named)):
         seconds = rates[named[key]].seconds
         values |= {f"key_{n}": key, f"until_{n}": now + timedelta(seconds=seconds)}
-    counted = transaction.execute(_count_statement(len(named), is_sqlite()), values)
+    statement = _count_statement(len(named), on_sqlite=is_sqlite())
+    counted = transaction.execute(statement, values)
     waits = {
         named[row["key"]]: (row["expires_at"] - now).total_seconds()
         for row in counted
@@ -207,20 +211,26 @@ def _key(bucket: Bucket) -> str:
 # --------------------------------------------------------------------------- statements
 
 
+def _key_parameter(number: int) -> BindParameter[str]:
+    # In a list nothing else says its type.
+    return bindparam(f"key_{number}", type_=Throttle.key.type)
+
+
 @cache
-def _count_statement(buckets: int, is_sqlite: bool) -> Executable:
+def _count_statement(buckets: int, *, on_sqlite: bool) -> Executable:
     """Return the upsert for so many: a window that is over begins anew with this try.
 
     Its values are `now`, and `key_0`, `until_0` and so on.
     """
-    new: Any = (sqlite if is_sqlite else postgresql).insert(Throttle)
+    new: Any = (sqlite if on_sqlite else postgresql).insert(Throttle)
     new = new.values(
         [
             {
-                "key": bindparam(f"key_{n}"),
-                "used": 1,
-                "started_at": bindparam("now"),
-                "expires_at": bindparam(f"until_{n}"),
+                "key": _key_parameter(n),
+                "used": literal(1, Throttle.used.type),
+                # Only those of the first row have their type by the column's.
+                "started_at": bindparam("now", type_=Throttle.started_at.type),
+                "expires_at": bindparam(f"until_{n}", type_=Throttle.expires_at.type),
             }
             for n in range(buckets)
         ]
@@ -247,9 +257,7 @@ _GIVE_BACK = (
     .where(
         Throttle.key.in_(
             select(Throttle.key)
-            .where(
-                Throttle.key.in_([bindparam(f"key_{n}") for n in range(BUCKETS_MAX)])
-            )
+            .where(Throttle.key.in_([_key_parameter(n) for n in range(BUCKETS_MAX)]))
             .order_by(Throttle.key)
             .with_for_update()
         )

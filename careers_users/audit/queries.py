@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, select
+from sqlalchemy import BigInteger, bindparam, select
 
 from careers_users import database
 from careers_users.models import SecurityEvent
@@ -19,7 +19,7 @@ _EVENTS = (
         SecurityEvent.details,
     )
     .where(SecurityEvent.user_id == bindparam("user_id"))
-    .limit(bindparam("size"))
+    .limit(bindparam("size", type_=BigInteger()))
 )
 _NEWEST = _EVENTS.order_by(SecurityEvent.id.desc())
 _OLDER = _NEWEST.where(SecurityEvent.id < bindparam("event_id"))

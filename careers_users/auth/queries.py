@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     Interval,
     Select,
@@ -22,9 +23,8 @@ from careers_users.auth.tokens import Claims
 from careers_users.models import RefreshToken, RevokedToken, User, UserCounters
 from careers_users.statements import Row
 
-_IS_REVOKED = exists().where(
-    RevokedToken.id.in_([bindparam("session_id"), bindparam("token_id")])
-)
+_IDS = [bindparam(n, type_=RevokedToken.id.type) for n in ("session_id", "token_id")]
+_IS_REVOKED = exists().where(RevokedToken.id.in_(_IDS))
 
 # One statement for every request with a token: the user, unless the session is over.
 VIEWER = (
@@ -250,7 +250,7 @@ _DETAILS = (
 _ADDRESSES = (
     select(RefreshToken.address)
     .order_by(RefreshToken.created_at.desc())
-    .limit(bindparam("number"))
+    .limit(bindparam("number", type_=BigInteger()))
 )
 _NEWEST = select(
     select(func.max(User.created_at)).scalar_subquery().label("user"),

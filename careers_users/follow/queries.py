@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
     Executable,
     Select,
@@ -273,7 +274,7 @@ def _batch(
         Follow.id, Follow.follower_id, Follow.following_id, Follow.created_at
     ).limit(literal_column(str(rows)))
     if start == "skipped":
-        batch = batch.offset(bindparam("skipped"))
+        batch = batch.offset(bindparam("skipped", type_=BigInteger()))
     if start == "newer":
         batch = batch.order_by(mine, Follow.id)
     else:

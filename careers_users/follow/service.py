@@ -65,6 +65,8 @@ class NotAFollower(ServiceError):
 # most of a follow's time.
 _edges = cast(Table, Follow.__table__)
 _counters = cast(Table, UserCounters.__table__)
+# What stands in a list, or is added, has no type by what is beside it.
+_ID, _NAMES = Follow.follower_id.type, ("follower", "following")
 _ADD = (
     insert(_edges)
     .values(
@@ -84,7 +86,7 @@ _REMOVE = (
 # hold the row that the other waits for. SQLite knows no FOR UPDATE, and needs none.
 _ENDS = (
     select(_counters.c.user_id)
-    .where(_counters.c.user_id.in_([bindparam("follower"), bindparam("following")]))
+    .where(_counters.c.user_id.in_(bindparam(n, type_=_ID) for n in _NAMES))
     .order_by(_counters.c.user_id)
     .with_for_update()
 )
@@ -94,7 +96,10 @@ _COUNT = (
     .values(
         {
             counter: counter
-            + case((_counters.c.user_id == bindparam(end), bindparam("by")), else_=0)
+            + case(
+                (_counters.c.user_id == bindparam(end), bindparam("by", type_=_ID)),
+                else_=0,
+            )
             for end, counter in (
                 ("follower", _counters.c.following_count),
                 ("following", _counters.c.followers_count),

@@ -7,7 +7,7 @@ from typing import Any
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Text, bindparam, func, insert, select, update
 
 from careers_users import clock, grams, text
 from careers_users.account import service as account
@@ -306,7 +306,7 @@ def totals(term: str) -> tuple[str, int, int]:
     position = func.instr if is_sqlite() else func.strpos
 
     def contains(searched: Any) -> Any:
-        return position(searched, bindparam("alone")) > 0
+        return position(searched, bindparam("alone", type_=Text())) > 0
 
     counted = grams.total(contains).subquery("counted")
     plain = select(func.count()).where(contains(User.search_text))
