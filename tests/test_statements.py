@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    Integer,
     String,
     bindparam,
     column,
@@ -45,10 +46,10 @@ PEOPLE = (
     )
     .join(UserCounters, UserCounters.user_id == User.id)
     .where(User.created_at > bindparam("since"))
-    .where(User.username.in_([bindparam("one"), bindparam("other")]))
+    .where(User.username.in_(bindparam(n, type_=String()) for n in ("one", "other")))
     .where(User.username != "100% nobody's")
     .order_by(User.id.desc())
-    .limit(bindparam("size"))
+    .limit(bindparam("size", type_=Integer()))
 )
 VALUES = {
     "since": datetime(2020, 1, 1, tzinfo=UTC),
@@ -81,6 +82,13 @@ def test_both_ways_find_the_same(api: Api, app: Flask) -> None:
     assert quick[0]["total"] == 2
 
 
+def test_a_parameter_without_a_type_is_refused(app: Flask) -> None:
+    # In a list the column does not say it, and the driver would do as it likes.
+    statement = select(User.id).where(User.created_at.in_([bindparam("moment")]))
+    with app.app_context(), pytest.raises(AssertionError, match=r"\['moment'\]"):
+        database.fetch_all(statement, {"moment": datetime.now(UTC)})
+
+
 def test_nothing_found_is_no_row(app: Flask) -> None:
     with app.app_context():
         assert database.fetch_all(select(User.id).where(false())) == []
@@ -94,7 +102,9 @@ def test_a_parameter_that_misses_is_an_error(app: Flask) -> None:
 
 def test_a_failure_is_sqlalchemys_and_shows_no_values(app: Flask) -> None:
     missing = table("no_such_table", column("secret"))
-    statement = select(missing.c.secret).where(missing.c.secret == bindparam("value"))
+    statement = select(missing.c.secret).where(
+        missing.c.secret == bindparam("value", type_=String())
+    )
     with app.app_context():
         with pytest.raises(DBAPIError) as caught:
             database.fetch_all(statement, {"value": "hush"})
