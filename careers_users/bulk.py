@@ -140,7 +140,7 @@ def finish(engine: Engine) -> None:
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     with autocommit.connect() as connection:
         if connection.dialect.name == "sqlite":
-            _merge_search(connection.connection.driver_connection)
+            _merge_search(connection)
             connection.exec_driver_sql("ANALYZE")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.invalidate()  # It kept a large cache; the next one does not.
@@ -154,15 +154,16 @@ def finish(engine: Engine) -> None:
         connection.invalidate()  # It has lost its timeout.
 
 
-def _merge_search(raw: Any) -> None:
+def _merge_search(connection: Connection) -> None:
     """Merge SQLite's search index into one part, in steps: others write in between."""
+    raw: Any = connection.connection.driver_connection
     pages = -_MERGED_PAGES  # Less than 0: begin with all parts, whatever their sizes.
     done = 2
     # One that changes fewer rows had nothing to merge (SQLite FTS5, section 6.8).
     while done >= 2:
         before = raw.total_changes
-        raw.execute(
+        connection.exec_driver_sql(
             "INSERT INTO users_search (users_search, rank) VALUES ('merge', ?)",
-            [pages],
+            (pages,),
         )
         done, pages = raw.total_changes - before, _MERGED_PAGES
