@@ -85,12 +85,14 @@ class Meters:
             buckets=BUCKETS,
         )
         self._in_flight = self._gauge("requests_in_flight", "Requests being served.")
-        self._served: set[Exchange] = set()
-        if not self._is_shared:  # As for the pool: this process will be asked.
-            self._in_flight.set_function(lambda: len(self._served))
         self._flows = {
-            endpoint: self._outcomes(*named) for endpoint, named in FLOWS.items()
+            endpoint: self._counter(name, text, "outcome")
+            for endpoint, (name, text) in FLOWS.items()
         }
+        for flow in self._flows.values():
+            # From 0, so that a rate sees the first of a kind.
+            for outcome in (*OUTCOMES.values(), _OTHERWISE):
+                flow.labels(outcome)
         self._events = self._counter(
             "security_events", "Security events, by name.", "event"
         )
@@ -101,13 +103,6 @@ class Meters:
         build.labels(version("careers_users")).set(1)
         # Looking children up by their labels takes longer than counting.
         self._children: dict[tuple[str, str, int], Any] = {}
-
-    def _outcomes(self, name: str, text: str) -> Any:
-        flow = self._counter(name, text, "outcome")
-        # From 0, so that a rate sees the first of a kind.
-        for outcome in (*OUTCOMES.values(), _OTHERWISE):
-            flow.labels(outcome)
-        return flow
 
     def _counter(self, name: str, text: str, *labels: str) -> Any:
         return prometheus.Counter(
@@ -124,19 +119,13 @@ class Meters:
             multiprocess_mode="livesum",
         )
 
-    def began(self, exchange: Exchange) -> None:
+    def began(self, _exchange: Exchange) -> None:
         """Note that a request has begun."""
-        if self._is_shared:
-            self._in_flight.inc()
-        else:
-            self._served.add(exchange)
+        self._in_flight.inc()
 
     def ended(self, exchange: Exchange) -> None:
         """Count a request and its reply."""
-        if self._is_shared:
-            self._in_flight.dec()
-        else:
-            self._served.discard(exchange)
+        self._in_flight.dec()
         key = exchange.method, exchange.route, exchange.status
         seconds = self._children.get(key)
         if seconds is None:
