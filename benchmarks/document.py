@@ -150,8 +150,7 @@ def _bare_row(call: Call, loads: Loads) -> list[str]:
     ]
 
 
-def _against_peers(measured: Mapping[str, Loads]) -> Iterator[str]:
-    loads = {call: _named_as_now(of) for call, of in measured.items()}
+def _against_peers(loads: Mapping[str, Loads]) -> Iterator[str]:
     peers = [name for name in TITLES if all(of.get(name) for of in loads.values())]
     if not peers:
         return
@@ -169,14 +168,6 @@ def _against_peers(measured: Mapping[str, Loads]) -> Iterator[str]:
         head += ["demanded", "reached"] if name in DEMANDED else []
     rows = (_peer_row(call, loads[call.name], peers) for call in CALLS)
     yield from _table(head, rows)
-
-
-def _named_as_now(loads: Loads) -> Loads:
-    """Give figures of DRF their present name: at first there was the tuned one only."""
-    if TUNED_DRF in loads:
-        return loads
-    new = {USUAL_DRF: TUNED_DRF}
-    return {new.get(name, name): of for name, of in loads.items()}
 
 
 def _styles(profile: Loads, peers: Sequence[str]) -> Iterator[str]:
