@@ -33,7 +33,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, scoped_session
 
 from careers_users import clock, database, security_log, signing
-from careers_users.database import is_sqlite
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
 from careers_users.models import Throttle
@@ -159,7 +158,7 @@ def count(transaction: Transaction, *buckets: Bucket) -> Reservation:
     for n, key in enumerate(sorted(named)):
         seconds = rates[named[key]].seconds
         values |= {f"key_{n}": key, f"until_{n}": now + timedelta(seconds=seconds)}
-    statement = _count_statement(len(named), on_sqlite=is_sqlite())
+    statement = _count_statement(len(named), on_sqlite=database.is_sqlite())
     counted = transaction.execute(statement, values)
     waits = {
         named[row["key"]]: (row["expires_at"] - now).total_seconds()
