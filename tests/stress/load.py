@@ -5,7 +5,8 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, NamedTuple, Self
@@ -98,6 +99,8 @@ class Load:
     def __init__(self, port: int, *works: Work, pause: float = 0) -> None:
         self.outcomes: list[Outcome] = []
         self._stop = threading.Event()
+        self._go = threading.Event()
+        self._go.set()
         self._errors: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._go_on, args=(work, port, pause), daemon=True)
@@ -114,12 +117,22 @@ class Load:
                         time.sleep(0.02)  # Nobody is there: don't spin.
                     elif pause:
                         time.sleep(pause)
+                    self._go.wait()
                     if self._stop.is_set():
                         break
         except BaseException as error:
             self._errors.append(error)
         finally:
             caller.close()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Within the block nobody begins another call."""
+        self._go.clear()
+        try:
+            yield
+        finally:
+            self._go.set()
 
     def statuses(self) -> Counter[int]:
         """How often each status was answered until now."""

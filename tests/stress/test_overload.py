@@ -4,8 +4,9 @@ Peak: 32 connections that send again as soon as they have their reply, of what c
 usually ask (reads, searches, 4 % follows, 2 % logins with real hashes). Overload: users
 who come at three times that rate, whatever becomes of those before them, on up to 1,500
 connections; whoever is refused (503) is gone. Goodput is all replies but 503, a second.
-Both are measured in turn, several times, and the best of each counts: other programs on
-the machine can only make them worse. Client and server share its cores.
+Both are measured in turn, three times, and the median of the ratios counts, each of two
+neighbours: how fast the machine is changes within minutes. Client and server share its
+cores.
 """
 
 import json
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 
 import pytest
 
@@ -155,18 +157,22 @@ def test_goodput_at_three_times_what_it_can_do(
             server.port, requests, rate=0, connections=32, seconds=seconds
         ).goodput
 
-    peak = peak_now()
+    peak_now()  # Warms up.
+    peaks: list[float] = []
     floods: list[generator.Result] = []
     memory: list[int] = []
     for _ in range(rounds):
-        peak = max(peak, peak_now())
-        floods.append(flooded(server, requests, 3 * peak, 2 * seconds))
+        peaks.append(peak_now())
+        floods.append(flooded(server, requests, 3 * max(peaks), 2 * seconds))
         memory.append(resident(server.pid))
-    goodput = max(each.goodput for each in floods)
+    # Each beside the peak of the same seconds, since the machine has others to serve.
+    kept = median(
+        flood.goodput / peak for flood, peak in zip(floods, peaks, strict=True)
+    )
     grown = (memory[-1] - memory[0]) / MEGABYTE
-    figures["peak"] = f"{peak:,.0f}/s"
-    figures["goodput at three times that"] = f"{goodput:,.0f}/s"
+    figures["peak"] = f"{median(peaks):,.0f}/s"
+    figures["goodput at three times that"] = f"{kept:.0%} of it"
     figures["refused"] = f"{sum(each.statuses[503] for each in floods):,}"
     figures["memory"] = f"{memory[-1] / MEGABYTE:.0f} MB, {grown:+.0f} MB since"
     assert grown < 16
-    assert goodput >= 0.8 * peak
+    assert kept >= 0.8

@@ -47,6 +47,7 @@ RATES = ("LOGIN", "LOGIN_ADDRESS", "LOGIN_USERNAME", "REGISTER", "REFRESH", "FOL
 MOST = 120_000_000 // 1024
 # A process gives back what is free every seven seconds.
 KEPT_SECONDS = 12
+LOOKS, LOOK_SECONDS = 60, 0.1
 SETTINGS = {
     # As an operator has them, on two cores.
     "CAREERS_USERS_ARGON2_MEMORY_KIB": "19456",
@@ -161,9 +162,9 @@ class Posts:
 
 
 class Sample(NamedTuple):
-    """Of all processes of a server together: KiB of memory, open descriptors.
+    """Of all processes of a server together: KiB of memory at rest, open descriptors.
 
-    And the memory of the largest.
+    And the memory of the largest at work.
     """
 
     memory: int
@@ -171,17 +172,22 @@ class Sample(NamedTuple):
     largest: int
 
 
-def measure(server: Server) -> Sample:
-    """Look at a server's worker processes, for longer than they keep what is free."""
+def measure(server: Server, load: Load) -> Sample:
+    """Look at a server's worker processes, while they work and while they rest.
+
+    What a hash works in comes and goes: the largest is one at work, and what all of
+    them hold is seen once nobody calls for longer than they keep what is free.
+    """
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
-    pids, looks = children.split(), []
-    for _ in range(KEPT_SECONDS):
-        looks.append([resident(pid) for pid in pids])
-        time.sleep(1)
+    pids, largest = children.split(), 0
+    for _ in range(LOOKS):
+        largest = max(largest, *map(resident, pids))
+        time.sleep(LOOK_SECONDS)
     descriptors = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
-    # What a hash works in comes and goes, so the least of each is what it holds.
-    least = [min(of_process) for of_process in zip(*looks, strict=True)]
-    return Sample(sum(least), descriptors, max(map(max, looks)))
+    with load.resting():
+        time.sleep(KEPT_SECONDS)
+        held = sum(map(resident, pids))
+    return Sample(held, descriptors, largest)
 
 
 def resident(pid: str) -> int:
@@ -305,7 +311,7 @@ def test_what_is_remembered_is_bounded(
         time.sleep(WARM_UP)
     for soak, load in zip(soaks, loads, strict=True):
         assert {*load.statuses()} == {200}
-        soak.samples.append(measure(soak.server))
+        soak.samples.append(measure(soak.server, soak.load))
         figures[f"{soak.kind}: tokens"] = f"{len(load.outcomes) // 2:,}"
         figures[f"{soak.kind}: memory of a process"] = megabytes(
             soak.samples[0].largest
@@ -324,7 +330,7 @@ def test_minutes_of_everything_at_once(
         while time.monotonic() < soak.begun + 60 * MINUTES:
             time.sleep(1)
     for soak in soaks:
-        soak.samples.append(measure(soak.server))
+        soak.samples.append(measure(soak.server, soak.load))
         soak.load.__exit__()
         soak.hold(tmp_path, figures)
         assert soak.server.stop() == 0
