@@ -5,7 +5,6 @@ found. Whoever writes a user only adds a row of what changed (a trigger does); t
 counts are true together with these rows, which are *folded* into them now and then.
 """
 
-import logging
 import secrets
 import typing
 from collections import Counter
@@ -30,15 +29,14 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session
 
-from careers_users.database import is_locked, is_trouble
+from careers_users.database import is_locked
 from careers_users.extensions import db
 from careers_users.models import SearchChange, SearchGram, User
 from careers_users.text import GRAM_MAX, SEPARATOR, grams
-
-log = logging.getLogger(__name__)
+from careers_users.troubles import if_possible
 
 Open = Connection | Session | scoped_session[Any]
 # Changes folded in one transaction: on SQLite other writers wait some 20 ms for it.
@@ -109,15 +107,14 @@ def tidy() -> None:
     """
     if secrets.randbelow(FOLD_ONE_IN):
         return
-    try:
-        with db.engine.begin() as connection:
-            fold_batch(connection, gives_way=True)
-    except SQLAlchemyError as error:
-        if is_locked(error):
-            return  # Somebody else folds.
-        if not is_trouble(error):
-            raise
-        log.warning("Changes of searched texts could not be folded: %s", error)
+    with if_possible("Changes of searched texts could not be folded"):
+        try:
+            with db.engine.begin() as connection:
+                fold_batch(connection, gives_way=True)
+        except DBAPIError as error:
+            if not is_locked(error):
+                raise
+            # Somebody else folds.
 
 
 def fold_all() -> None:

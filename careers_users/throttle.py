@@ -39,6 +39,7 @@ from careers_users.models import Throttle
 from careers_users.rates import Rate
 from careers_users.settings import Settings
 from careers_users.statements import Transaction
+from careers_users.troubles import if_possible
 
 # One subscriber has at least this much of IPv6 (RFC 6177), so it counts as one address.
 IPV6_PREFIX = 64
@@ -138,7 +139,10 @@ def reserve(*buckets: Bucket, user_id: int | None = None) -> Reservation:
         security_log.record("throttled", user_id, rate=refusal.rate)
         raise
     if secrets.randbelow(PRUNE_ONE_IN) == 0:
-        with db.engine.begin() as connection:
+        with (
+            if_possible("Tries could not be pruned"),
+            db.engine.begin() as connection,
+        ):
             prune_batch(connection)
     return reservation
 

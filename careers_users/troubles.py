@@ -1,10 +1,17 @@
 """What a database's errors mean, in words for whoever operates it."""
 
+import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from careers_users.database import is_trouble
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -124,3 +131,17 @@ def sentence(error: SQLAlchemyError) -> str:
 def reason(error: SQLAlchemyError) -> str:
     """Return the driver's own words in one line; otherwise as `sentence`."""
     return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+@contextmanager
+def if_possible(what: str) -> Iterator[None]:
+    """Let the block fail if the database is in trouble; log that `what` was not done.
+
+    For what nobody waits for: it is no reason to refuse what has been done before.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if not is_trouble(error):
+            raise
+        log.warning("%s: %s", what, sentence(error))

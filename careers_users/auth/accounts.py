@@ -9,7 +9,7 @@ from careers_users import security_log, text
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import passwords
-from careers_users.auth.service import add_user, taken
+from careers_users.auth.service import add_user, count_new_user, taken
 from careers_users.device import Device
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
@@ -48,6 +48,7 @@ def create(account: dict[str, Any]) -> RowMapping:
         with db.session.begin():
             user = add_user(account, password_hash)
             audit.record("registered", user["id"], _TERMINAL, by=_OPERATOR)
+            count_new_user()
     except IntegrityError as error:
         raise taken(error, account["username"]) from error
     security_log.record("registered", user["id"], by=_OPERATOR)

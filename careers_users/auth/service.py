@@ -1,20 +1,19 @@
 """What auth does: register, log in, confirm a rotation, log out, prune."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import jwt
 from sqlalchemy import RowMapping, bindparam, exists, insert, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock, database, grams, security_log, text, throttle
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import HashingBusy, passwords
 from careers_users.auth.tokens import Claims, Tokens
-from careers_users.database import is_trouble, is_violated
+from careers_users.database import is_violated
 from careers_users.device import Device
 from careers_users.errors import (
     Forbidden,
@@ -27,8 +26,7 @@ from careers_users.limits import SESSIONS_MAX
 from careers_users.models import ReservedUsername, Total, User, UserCounters
 from careers_users.statements import Row, Transaction, UsualTransaction
 from careers_users.throttle import Bucket, Reservation
-
-log = logging.getLogger(__name__)
+from careers_users.troubles import if_possible
 
 # From here on a login makes sure that there is room for its session. Below, as many
 # logins of one user as the difference may be under way at once without exceeding it.
@@ -90,13 +88,15 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
     database decides, and RateLimited: of those too, or names could be tried out.
     """
     tries = throttle.reserve(Bucket("register", (throttle.place(device.address),)))
-    with uncounted_if_busy(tries):
-        password_hash = passwords().hash(account["password"])
     try:
-        with db.session.begin():
-            user = add_user(account, password_hash)
-            row, opened = tokens.new_session(user["id"], user["token_version"], device)
-            audit.record("registered", user["id"], device, beside=row)
+        with uncounted_in_trouble(tries):
+            password_hash = passwords().hash(account["password"])
+            with db.session.begin():
+                user = add_user(account, password_hash)
+                id_, version = user["id"], user["token_version"]
+                row, opened = tokens.new_session(id_, version, device)
+                audit.record("registered", id_, device, beside=row)
+                count_new_user()
     except IntegrityError as error:
         raise taken(error, account["username"]) from error
     security_log.record("registered", user["id"])
@@ -118,7 +118,10 @@ _NEW_ACCOUNT = (
 
 
 def add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
-    """Add the rows of a new account and return the user's. The caller commits."""
+    """Add the rows of a new account and return the user's.
+
+    The caller counts it and commits.
+    """
     now = clock.utcnow()
     names = [account[name] for name in ("username", "first_name", "last_name", "bio")]
     statement = (
@@ -143,17 +146,20 @@ def add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
         .returning(*_NEW_ACCOUNT)
     )
     user = db.session.execute(statement).mappings().one()
-    _count_user(user["id"], text.fold(user["username"]))
+    # Whether the name is reserved is asked by the statement after the one that took it:
+    # who waited for the deletion of its account sees what that has written.
+    key = text.fold(user["username"])
+    parameters = {"new_id": user["id"], "key": key, "now": now}
+    if db.session.execute(_ADD_COUNTERS, parameters).scalar_one():
+        raise UsernameTaken
     return user
 
 
-def _count_user(user_id: int, username_key: str) -> None:
-    # Whether the name is reserved is asked by the statement after the one that took it:
-    # who waited for the deletion of its account sees what that has written.
-    parameters = {"new_id": user_id, "key": username_key, "now": clock.utcnow()}
-    if db.session.execute(_ADD_COUNTERS, parameters).scalar_one():
-        raise UsernameTaken
-    # Last, since all registrations wait for this one row until the commit.
+def count_new_user() -> None:
+    """Count one user more, as the last statement before the commit.
+
+    All registrations wait for this one row until then.
+    """
     db.session.execute(
         update(Total).where(Total.name == "users").values(value=Total.value + 1)
     )
@@ -200,22 +206,23 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[Row, Tokens]
     user_id = None if account is None else account["id"]
     buckets = _login_buckets(identifier, account, device)
     tries = throttle.reserve(*buckets, user_id=user_id)
-    is_right = verify(account, password, tries)
-    if account is None or not is_right or not account["is_active"]:
-        if account is None:
-            security_log.record("login_failed")
-        else:
-            audit.record_repeated("login_failed", account["id"], device)
-        raise InvalidCredentials
-    new_hash = None
-    if passwords().is_outdated(account["password_hash"]):
-        with suppress(HashingBusy):  # Another login renews it.
-            new_hash = passwords().hash(text.nfc(password))
-    try:
-        opened = _open_session(account, device, new_hash, tries)
-    except IntegrityError as error:
-        # The reference to a user deleted meanwhile.
-        raise InvalidCredentials from error
+    with uncounted_in_trouble(tries):
+        is_right = verify(account, password)
+        if account is None or not is_right or not account["is_active"]:
+            if account is None:
+                security_log.record("login_failed")
+            else:
+                audit.record_repeated("login_failed", account["id"], device)
+            raise InvalidCredentials
+        new_hash = None
+        if passwords().is_outdated(account["password_hash"]):
+            with suppress(HashingBusy):  # Another login renews it.
+                new_hash = passwords().hash(text.nfc(password))
+        try:
+            opened = _open_session(account, device, new_hash, tries)
+        except IntegrityError as error:
+            # The reference to a user deleted meanwhile.
+            raise InvalidCredentials from error
     security_log.record("login_succeeded", account["id"])
     return account, opened
 
@@ -250,35 +257,43 @@ def _open_session(
 def _login_buckets(
     identifier: str, account: Row | None, device: Device
 ) -> list[Bucket]:
-    """Return whom a login counts: the user here, everybody here, the user anywhere.
+    """Return whom a login counts: the name here, everybody here, the user anywhere.
 
-    The last not where the user has signed in lately, or anybody could lock them out.
+    The name as it was typed: if a user's two names were counted together here, it could
+    be found out that they are one user's. The last not where the user has signed in
+    lately, or anybody could lock them out.
     """
-    place = throttle.place(device.address)
-    whom = text.fold(identifier.strip()) if account is None else account["id"]
-    buckets = [Bucket("login", (whom, place)), Bucket("login_address", (place,))]
+    place, name = throttle.place(device.address), text.fold(identifier.strip())
+    buckets = [Bucket("login", (name, place)), Bucket("login_address", (place,))]
     known = "" if account is None else account["addresses"] or ""
     if place not in map(throttle.place, known.split()):
+        whom = name if account is None else account["id"]
         buckets.append(Bucket("login_username", (whom,)))
     return buckets
 
 
-def verify(account: Row | None, password: str, tries: Reservation) -> bool:
-    """Verify a password, also for nobody; what was not verified is no try."""
+def verify(account: Row | None, password: str) -> bool:
+    """Verify a password, also for nobody."""
     stored = None if account is None else account["password_hash"]
-    with uncounted_if_busy(tries):
-        return passwords().verify(stored, password)
+    return passwords().verify(stored, password)
 
 
 @contextmanager
-def uncounted_if_busy(tries: Reservation) -> Iterator[None]:
-    """Give tries back if there is no turn to hash: nothing was tried."""
+def uncounted_in_trouble(tries: Reservation) -> Iterator[None]:
+    """Give tries back if it is the service that fails, not what was tried."""
     try:
         yield
-    except HashingBusy:
-        with database.transaction() as transaction:
-            tries.give_back(transaction)
+    except Exception as error:
+        is_refusal = isinstance(error, ServiceError) and error.status < 500
+        if not is_refusal and not isinstance(error, IntegrityError):
+            with if_possible("Tries could not be given back"):
+                _give_back(tries)
         raise
+
+
+def _give_back(tries: Reservation) -> None:
+    with database.transaction() as transaction:
+        tries.give_back(transaction)
 
 
 def _replace_hash(user_id: int, old_hash: str, new_hash: str) -> None:
@@ -297,9 +312,11 @@ def confirm_password(user_id: int, password: str, device: Device) -> None:
     Raises WrongPassword, or RateLimited after too many of them.
     """
     tries = throttle.reserve(Bucket("password", (user_id,)), user_id=user_id)
-    if not verify(queries.account_by_id(user_id), password, tries):
-        audit.record_repeated("confirmation_failed", user_id, device)
-        raise WrongPassword
+    with uncounted_in_trouble(tries):
+        if not verify(queries.account_by_id(user_id), password):
+            audit.record_repeated("confirmation_failed", user_id, device)
+            raise WrongPassword
+    _give_back(tries)
 
 
 def confirm_rotation(claims: Claims) -> None:
@@ -308,13 +325,11 @@ def confirm_rotation(claims: Claims) -> None:
     A database that can't take it is no reason to refuse the call: the next one will
     tell it again.
     """
-    try:
-        with db.session.begin():
-            tokens.confirm(claims.session_id, claims.generation, clock.utcnow())
-    except SQLAlchemyError as error:
-        if not is_trouble(error):
-            raise
-        log.warning("A rotation could not be confirmed: %s", error)
+    with (
+        if_possible("A rotation could not be confirmed"),
+        db.session.begin(),
+    ):
+        tokens.confirm(claims.session_id, claims.generation, clock.utcnow())
 
 
 def read_refresh(token: str, *, allow_expired: bool = False) -> Claims | None:
@@ -347,7 +362,10 @@ def log_out(viewer: Claims, refresh_token: str, device: Device) -> None:
         audit.record("logged_out", viewer.user_id, device)
     security_log.record("logged_out", viewer.user_id)
     if tokens.is_time_to_prune():
-        with db.session.begin():
+        with (
+            if_possible("What is over could not be pruned"),
+            db.session.begin(),
+        ):
             tokens.prune_batch()
             audit.prune_batch()
 

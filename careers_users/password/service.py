@@ -7,7 +7,7 @@ from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import passwords
 from careers_users.auth.schemas import refuse_known
-from careers_users.auth.service import uncounted_if_busy, verify
+from careers_users.auth.service import uncounted_in_trouble, verify
 from careers_users.auth.tokens import Tokens
 from careers_users.device import Device
 from careers_users.errors import TokenRevoked, ValidationFailed
@@ -38,17 +38,17 @@ def change(user_id: int, old: str, new: str, device: Device) -> Tokens:
         raise TokenRevoked
     refuse_known(new, account["username"], account["email"])
     tries = throttle.reserve(Bucket("password", (user_id,)), user_id=user_id)
-    if not verify(account, old, tries):
-        audit.record_repeated("password_change_failed", user_id, device)
-        raise WrongPassword
-    with uncounted_if_busy(tries):
+    with uncounted_in_trouble(tries):
+        if not verify(account, old):
+            audit.record_repeated("password_change_failed", user_id, device)
+            raise WrongPassword
         new_hash = passwords().hash(new)
-    with db.session.begin():
-        version = _replace(user_id, account["token_version"], new_hash)
-        tokens.end_sessions(user_id, "password_changed")
-        row, opened = tokens.new_session(user_id, version, device)
-        audit.record("password_changed", user_id, device, beside=row)
-        tries.give_back(UsualTransaction(db.session.connection()))
+        with db.session.begin():
+            version = _replace(user_id, account["token_version"], new_hash)
+            tokens.end_sessions(user_id, "password_changed")
+            row, opened = tokens.new_session(user_id, version, device)
+            audit.record("password_changed", user_id, device, beside=row)
+            tries.give_back(UsualTransaction(db.session.connection()))
     security_log.record("password_changed", user_id)
     return opened
 
