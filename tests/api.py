@@ -9,7 +9,8 @@ from marshmallow import Schema, fields
 from werkzeug.test import TestResponse
 
 from careers_users.fields import Time
-from careers_users.http import BASE_PATH, operation_of
+from careers_users.http import BASE_PATH, Operation, operation_of
+from careers_users.throttle import RateLimited
 
 PASSWORD = "password123"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -111,19 +112,25 @@ class Api:
         assert response.status_code != 500, response.text
         if response.status_code >= 400:
             check_error(response)
+            if response.status_code == RateLimited.status:
+                assert RateLimited in self._operation(response).refusals
         else:
             self._check_reply(response)
 
     def _check_reply(self, response: Reply) -> None:
+        operation = self._operation(response)
+        if operation.reply is not None:
+            assert response.status_code in (operation.status, *operation.also)
+            check_shape(operation.reply, response.json)
+
+    def _operation(self, response: Reply) -> Operation:
+        """What the view that has answered says of itself."""
         adapter = self.app.url_map.bind("localhost")
         with self.app.app_context():
             endpoint, _ = adapter.match(
                 response.request.path, method=response.request.method
             )
-        operation = operation_of(self.app.view_functions[endpoint])
-        if operation.reply is not None:
-            assert response.status_code in (operation.status, *operation.also)
-            check_shape(operation.reply, response.json)
+        return operation_of(self.app.view_functions[endpoint])
 
 
 def check_error(response: Reply) -> None:

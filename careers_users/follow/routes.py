@@ -56,7 +56,7 @@ def unfollow(username: str) -> dict[str, Any]:
 
 @bp.put("/<username:username>/follow/")
 @signed_in
-@refuses(UserNotFound, service.CannotFollowSelf)
+@refuses(UserNotFound, service.CannotFollowSelf, RateLimited)
 @reply(FollowRowSchema(), 201, also=(200,))
 def ensure_following(username: str) -> tuple[dict[str, Any], int]:
     """Follow a user; 201 if that is new, 200 if you did already."""

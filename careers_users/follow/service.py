@@ -166,7 +166,8 @@ def _follow(viewer: Row, user: Row | None) -> Edge:
 def ensure_following(viewer: Row, username: str) -> tuple[Edge, bool]:
     """Make the viewer follow a user, if that is not so already.
 
-    Return the edge, and whether it is new. Raises UserNotFound or CannotFollowSelf.
+    Return the edge, and whether it is new. Raises UserNotFound, CannotFollowSelf or,
+    for an edge that is not there yet, RateLimited.
     """
     user = _other(viewer, queries.user_by_username(username))
     while True:
@@ -174,6 +175,12 @@ def ensure_following(viewer: Row, username: str) -> tuple[Edge, bool]:
             return _follow(viewer, user), True
         except AlreadyFollowing:
             row = queries.edge(viewer["id"], user["id"])
+        except RateLimited:
+            # Tries are counted before the edge is; who asks for nothing new is not
+            # limited.
+            row = queries.edge(viewer["id"], user["id"])
+            if row is None:
+                raise
         # No row: it has ended since, by another request of the viewer's. Once more.
         if row is not None:
             return Edge(**row), False

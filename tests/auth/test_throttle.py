@@ -246,6 +246,9 @@ def test_follows_of_a_user_are_limited(throttled: Make) -> None:
     assert api.get("me/stats/", token=alice.access).json["following_count"] == 2
     token = others[0].access
     assert api.post("follow/", {"username": "dave"}, token=token).status_code == 201
+    # What is so already may be asked for again; what is not may not.
+    ensured = [api.put(f"{n}/follow/", token=alice.access) for n in ("bob", "dave")]
+    assert statuses(*ensured) == [200, 429]
 
 
 def test_a_login_costs_two_statements_more_and_a_read_none(
