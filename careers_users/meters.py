@@ -48,13 +48,17 @@ OUTCOMES = {
     503: "unavailable",
 }
 _OTHERWISE = "failed"
-# The calls that are counted by their outcome, by endpoint.
+_FOLLOWS = "follows", "Follows, by how they ended."
+_UNFOLLOWS = "unfollows", "Unfollows, by how they ended."
+# The calls that are counted by their outcome, by endpoint; some of them together.
 FLOWS = {
     "auth.register": ("registrations", "Registrations, by how they ended."),
     "auth.login": ("logins", "Logins, by how they ended."),
     "sessions.refresh": ("refreshes", "Uses of refresh tokens, by how they ended."),
-    "follow.follow": ("follows", "Follows, by how they ended."),
-    "follow.unfollow": ("unfollows", "Unfollows, by how they ended."),
+    "follow.follow": _FOLLOWS,
+    "follow.ensure_following": _FOLLOWS,
+    "follow.unfollow": _UNFOLLOWS,
+    "follow.ensure_not_following": _UNFOLLOWS,
 }
 
 
@@ -85,11 +89,12 @@ class Meters:
             buckets=BUCKETS,
         )
         self._in_flight = self._gauge("requests_in_flight", "Requests being served.")
-        self._flows = {
-            endpoint: self._counter(name, text, "outcome")
-            for endpoint, (name, text) in FLOWS.items()
+        flows = {
+            name: self._counter(name, text, "outcome")
+            for name, text in dict(FLOWS.values()).items()
         }
-        for flow in self._flows.values():
+        self._flows = {endpoint: flows[name] for endpoint, (name, _) in FLOWS.items()}
+        for flow in flows.values():
             # From 0, so that a rate sees the first of a kind.
             for outcome in (*OUTCOMES.values(), _OTHERWISE):
                 flow.labels(outcome)
