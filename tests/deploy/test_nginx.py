@@ -1,6 +1,7 @@
 """deploy/nginx/careers_users.conf, in a real nginx in front of real instances."""
 
 import http.client
+import re
 import select
 import socket
 import threading
@@ -11,6 +12,7 @@ from typing import Self
 
 import pytest
 
+from careers_users.http import BASE_PATH
 from tests import served
 from tests.deploy.nginx import NAME, Answer, Client, Load, Nginx, read_or_write
 from tests.served import KEY, PATIENCE, Server
@@ -63,6 +65,7 @@ def assert_refused(answer: Answer, status: int, code: str) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Server"] == "nginx", "no version"
     assert ("Retry-After" in answer.headers) == (status == 503)
+    assert answer.headers["X-Request-ID"]
 
 
 def addresses(url: str) -> list[str]:
@@ -87,6 +90,33 @@ def test_the_api_through_tls(start: Start) -> None:
         missing = client.call("GET", "nobody/")
         assert (missing.status, missing.body["code"]) == (404, "user_not_found")
         assert client.call("DELETE", "following/").headers["Allow"]
+        # Without the slash the same answer comes.
+        listed = [client.call("GET", BASE_PATH + end) for end in ("", "/")]
+        assert [one.status for one in listed] == [200, 200]
+        assert listed[0].body == listed[1].body
+
+
+def ids(nginx: Nginx, given: str) -> list[str]:
+    """The ids of a reply that is passed on and of one that nginx refuses."""
+    with nginx.client() as client:
+        answers = [
+            client.call("GET", path, X_Request_ID=given)
+            for path in ("", "/health/ready", "")
+        ]
+    # nginx writes its line before it reads the connection's next request.
+    shown = [answer.headers["X-Request-ID"] for answer in answers[:2]]
+    assert all(f"request_id={one}\n" in nginx.log for one in shown)
+    return shown
+
+
+def test_a_request_keeps_its_own_id_or_gets_one(server: Server) -> None:
+    with Nginx([server.port]) as nginx:
+        for good in ("order-66.A_1", "x" * 64):
+            assert ids(nginx, good) == [good, good]
+        for bad in ("", "-x", 'x" y', "x" * 65):
+            made = ids(nginx, bad)
+            assert all(re.fullmatch("[0-9a-f]{32}", one) for one in made)
+            assert made[0] != made[1]
 
 
 def test_the_client_is_who_nginx_says_it_is(start: Start, database_url: str) -> None:
