@@ -153,6 +153,22 @@ def test_every_error_code_has_its_row_and_every_row_its_code() -> None:
     assert {code for code, _ in errors.HTTP_ERRORS.values()} <= shown
 
 
+def test_every_event_of_the_trail_has_its_row_and_every_row_its_event() -> None:
+    recorded = re.compile(
+        r'(?:\baudit\.record(?:_repeated)?|(?<![\w.])_record)\(\s*"(\w+)"'
+    )
+    events = set()
+    for path in (ROOT / "careers_users").rglob("*.py"):
+        events |= set(recorded.findall(path.read_text("utf-8")))
+    assert len(events) > 10
+    table = (
+        text_of("docs/api.md").partition("| event | when |\n")[2].partition("\n\n")[0]
+    )
+    rows = re.findall(r"^\| (`.+?`) \| .*\|$", table, re.MULTILINE)
+    assert len(rows) == len(table.splitlines()) - 1, "a row of another form"
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == events
+
+
 def test_limits_in_the_documents_are_the_limits() -> None:
     text = text_of("docs/api.md")
     for sentence in (
@@ -163,6 +179,7 @@ def test_limits_in_the_documents_are_the_limits() -> None:
         f"at most {limits.BIO_MAX}, the same",
         f"at most {limits.AVATAR_MAX} ASCII",
         f"from 1 to {limits.BATCH_SIZE_MAX} ({limits.USERS_BATCH_SIZE} if",
+        f"from 1 to {limits.BATCH_SIZE_MAX} ({limits.FOLLOWS_BATCH_SIZE} if",
         f"each has at most {limits.SEARCH_TERM_MAX} characters",
         f"at most {limits.RELATIONSHIPS_MAX} numbers of users",
         f"at most {limits.EVENTS_MAX} events",
