@@ -198,10 +198,24 @@ def test_no_word_of_the_paths_is_free_for_a_user(app: Flask) -> None:
     assert literal <= http.reserved_names(app)
 
 
+def anchors(document: str) -> set[str]:
+    """What links can point to: the headings, as GitHub names them."""
+    # A comment in a block of code looks like a heading.
+    text = re.sub(r"```.*?```", "", document, flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8")):
-        assert (path.parent / target).exists(), target
+    links = re.findall(
+        r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", path.read_text("utf-8")
+    )
+    for target, anchor in links:
+        there = path.parent / target if target else path
+        assert there.exists(), target
+        if anchor:
+            assert anchor in anchors(there.read_text("utf-8")), f"{target}#{anchor}"
 
 
 def test_every_file_for_machines_is_named() -> None:
