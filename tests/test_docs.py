@@ -237,8 +237,8 @@ def test_every_document_is_in_the_index() -> None:
 
 # What the shell blocks may call beside what this repository brings.
 _PROGRAMS = (
-    "apt-get brew curl docker eval export for do done install nginx pg_dump "
-    "pg_restore psql python python3 set systemctl unset useradd".split()
+    "apt-get brew case chown curl docker esac eval export for do done install nginx "
+    "pg_dump pg_restore psql python python3 systemctl unset useradd while".split()
 )
 # ... and the services that other packages bring.
 _UNITS = {"nginx", "patroni", "postgresql"}

@@ -13,7 +13,7 @@ def block(document: str, heading: str, number: int = 0) -> str:
     """Return a shell block under a heading of a document in docs/."""
     text = (ROOT / "docs" / document).read_text("utf-8")
     part = re.search(
-        rf"^##+ {re.escape(heading)}\n((?:(?!##).*\n)*)", text, re.MULTILINE
+        rf"^#+ {re.escape(heading)}\n((?:(?!##).*\n)*)", text, re.MULTILINE
     )
     assert part, f"{document} has no part {heading!r}"
     blocks: list[str] = re.findall(r"```sh\n(.*?)```", part[1], re.DOTALL)
