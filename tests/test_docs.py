@@ -235,6 +235,18 @@ def test_every_document_is_in_the_index() -> None:
             assert f"]({name})" in index, name
 
 
+@pytest.mark.parametrize("name", ["deployment.md", "operations.md"])
+def test_migrations_are_the_owners(name: str) -> None:
+    # The role that serves may neither create nor alter tables.
+    blocks = re.findall(r"```sh\n(.*?)```", text_of(f"docs/{name}"), re.DOTALL)
+    migrating = [block for block in blocks if "db upgrade" in block]
+    assert migrating
+    for block in migrating:
+        for line in block.replace("\\\n", " ").splitlines():
+            if "db upgrade" in line:
+                assert "sqlite:///" in block or "$OWNER_URL" in line, line
+
+
 # What the shell blocks may call beside what this repository brings.
 _PROGRAMS = (
     "apt-get brew case chown curl docker esac eval export for do done install nginx "

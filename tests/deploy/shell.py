@@ -38,6 +38,7 @@ def run(folder: Path, script: str, path: str = "", **variables: str) -> str:
 
     `path` is searched for programs before the usual places.
     """
+    script = script.replace("/opt/careers_users/.venv/bin/", "")
     env = environment(variables)
     env["PATH"] = os.pathsep.join([str(folder / "bin"), path, os.environ["PATH"]])
     done = subprocess.run(
