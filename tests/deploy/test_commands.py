@@ -1,8 +1,11 @@
 """Commands and settings that the documents show, done as they say."""
 
+import os
+import stat
 from pathlib import Path
 
 from tests.deploy import shell
+from tests.served import Client, Server
 
 OPERATIONS = "operations.md"
 
@@ -22,3 +25,24 @@ def test_a_shell_gets_the_settings_that_systemd_reads(tmp_path: Path) -> None:
     seen = shell.run(shell.checkout(tmp_path), f"{script}\nenv").splitlines()
     assert set(lines) <= set(seen)
     assert not any(line.startswith("PORT=") for line in seen)
+
+
+def test_the_service_runs_on_the_key_ring(tmp_path: Path) -> None:
+    folder = shell.checkout(tmp_path)
+    script = shell.block(OPERATIONS, "A ring of keys")
+    # A place and an owner that there are here too; the command fails for any other.
+    script = script.replace("/etc/careers", str(tmp_path / "etc/careers"))
+    script = script.replace(
+        "chown careers_users:", f"chown {os.getuid()}:{os.getgid()}"
+    )
+    shell.run(folder, script)
+    ring = tmp_path / "etc/careers/keys.json"
+    assert stat.S_IMODE(ring.stat().st_mode) == 0o600
+    settings = {"CAREERS_USERS_JWT_KEY_RING": str(ring)}
+    with Server(folder, **settings) as server, Client(server.port) as client:
+        assert client.register("alice").status == 201
+        assert len(client.call("GET", "/.well-known/jwks.json").body["keys"]) == 1
+    rotated = shell.run(
+        folder, shell.block(OPERATIONS, "A ring of keys", 1), **settings
+    )
+    assert "published, signs from" in rotated
