@@ -253,7 +253,7 @@ _PROGRAMS = (
     "pg_dump pg_restore psql python python3 systemctl unset useradd while".split()
 )
 # ... and the services that other packages bring.
-_UNITS = {"nginx", "patroni", "postgresql"}
+_UNITS = {"nginx", "patroni", "pgbouncer", "postgresql"}
 # CONTRIBUTING.md shows how to write it.
 _EXAMPLE = "tests/follow/test_follows_me.py"
 _BROUGHT = "careers-users flask mypy pip pytest python ruff".split()

@@ -192,3 +192,15 @@ def test_a_backup_restores_what_was_there(make: MakeDatabase) -> None:
         assert client.call("GET", "me/", token=alice["access"]).status == 401
         assert "pg_trgm" not in server.log
     assert served.wrong_counters(new.url) == []
+
+
+def test_pgbouncer_gets_the_passwords_of_the_roles(make: MakeDatabase) -> None:
+    database, block = make(), shell.block("high-availability.md", "PgBouncer")
+    script = block[block.index("psql ") : block.index("install -m")]
+    script = script.replace("/etc/pgbouncer/", "").replace("^careers", database.name)
+    url = make.server.admin
+    shell.run(make.folder, script, make.tools, ADMIN_URL=url)
+    lines = (make.folder / "userlist.txt").read_text("utf-8").splitlines()
+    assert sorted(re.sub(r'\$.*"$', "", line) for line in lines) == [
+        f'"{database.name}_{role}" "SCRAM-SHA-256' for role in ("owner", "role")
+    ]
