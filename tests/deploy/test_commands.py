@@ -1,11 +1,12 @@
 """Commands and settings that the documents show, done as they say."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
 from tests.deploy import shell
-from tests.served import Client, Server
+from tests.served import ROOT, Client, Server
 
 OPERATIONS = "operations.md"
 
@@ -46,3 +47,16 @@ def test_the_service_runs_on_the_key_ring(tmp_path: Path) -> None:
         folder, shell.block(OPERATIONS, "A ring of keys", 1), **settings
     )
     assert "published, signs from" in rotated
+
+
+def test_an_instance_elsewhere_differs_in_its_address_alone() -> None:
+    text = (ROOT / "docs/high-availability.md").read_text("utf-8")
+    shown = re.search(r"```ini\n(.*?)```", text, re.DOTALL)
+    assert shown
+    unit = (ROOT / "deploy/systemd/careers-users@.service").read_text("utf-8")
+    start = re.search(r"^ExecStart=.*$", unit, re.MULTILINE)
+    assert start
+    here = start[0].replace("--host 127.0.0.1", "--host 10.0.0.5")
+    assert here != start[0]
+    # The empty line drops what the unit says; with both it would not start.
+    assert shown[1].splitlines() == ["[Service]", "ExecStart=", here]
