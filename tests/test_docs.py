@@ -9,7 +9,7 @@ import click
 import pytest
 from flask import Flask
 
-from careers_users import errors, http, limits, settings
+from careers_users import errors, health, http, limits, settings
 from careers_users.commands import main
 from careers_users.errors import ServiceError
 from careers_users.http import BASE_PATH
@@ -167,6 +167,14 @@ def test_every_event_of_the_trail_has_its_row_and_every_row_its_event() -> None:
     rows = re.findall(r"^\| (`.+?`) \| .*\|$", table, re.MULTILINE)
     assert len(rows) == len(table.splitlines()) - 1, "a row of another form"
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == events
+
+
+def test_every_trouble_that_health_names_is_documented() -> None:
+    shown = text_of("docs/monitoring.md").partition("## Logs")[0]
+    names = re.findall(r'Trouble\(\s*"(.+?)"', text_of("careers_users/troubles.py"))
+    assert len(names) > 10
+    for name in [*names, health.NO_ANSWER]:
+        assert re.search(rf"`{name}`", re.sub(r"\s+", " ", shown)), name
 
 
 def test_limits_in_the_documents_are_the_limits() -> None:
