@@ -214,6 +214,24 @@ def test_the_windows_service_fits_the_service() -> None:
     assert root.findtext("id") == f"careers-users-{port[1]}"
 
 
+def test_the_windows_pruning_is_that_of_systemd_with_the_services_settings() -> None:
+    text = text_of("windows/prune.cmd")
+    root = ElementTree.fromstring(text_of("windows/careers-users.xml"))
+    known = {
+        element.attrib["name"]: element.attrib["value"] for element in root.iter("env")
+    }
+    settings = dict(re.findall(r'^set "(\w+)=(.*)"$', text, re.MULTILINE))
+    # Nobody forwards anything to it.
+    del known["CAREERS_USERS_TRUSTED_PROXY"]
+    assert settings == known
+    program = root.findtext("executable") or ""
+    commands = re.findall(rf'^"{re.escape(program)}" (.+)$', text, re.MULTILINE)
+    prune = unit("careers-users-prune.service")["ExecStart"]
+    assert [f"{PROGRAM} {words}" for words in commands] == prune
+    for words in commands:
+        assert_command_exists(words.split())
+
+
 def test_iis_passes_on_what_nginx_does() -> None:
     root = ElementTree.fromstring(text_of("windows/web.config"))
     rule = next(r for r in root.iter("rule") if r.attrib["name"] == "careers_users")
