@@ -21,44 +21,60 @@ from careers_users.extensions import db
 from careers_users.models import SecurityEvent
 from careers_users.statements import New, Transaction, UsualTransaction
 
-# What strangers can cause at will is written once in this time for each account; the
-# next row says how many there were in between.
+# What can come in floods is written once in this time for each account and event; the
+# next row says how many there were in between, unless that had to be forgotten.
 REPEAT_SECONDS = 60
+# What can be caused without a token. All else that repeats is a viewer's own doing, and
+# nobody else may keep it out of the trail.
+OF_STRANGERS = ("login_failed",)
 # Accounts for which that is remembered, per process. When all of them have had a row in
-# the last minute, further ones have to wait: a bound on what strangers make us write.
+# the last minute, further ones get none, and nobody counts how many that were: a bound
+# on what strangers make us write. The log has them all. Viewers all get theirs; beyond
+# this number, those of more than a minute ago are forgotten.
 REPEATS_MAX = 1000
 PRUNE_BATCH = 1000
 _EXTENSION = "careers_users.audit"
 
+# By account and event: when it was last written, and how many were not since.
+_Written = dict[tuple[int, str], tuple[datetime, int]]
+
 
 class Repeats:
-    """Remembers, within bounds, when an event of strangers was last written."""
+    """Remembers, within bounds, when an event that repeats was last written."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._written: dict[tuple[int, str], tuple[datetime, int]] = {}
+        self._of_strangers: _Written = {}
+        self._of_viewers: _Written = {}
 
     def admit(self, user_id: int, event: str, now: datetime) -> int | None:
         """Return how many went unwritten since the last row; None: this one does too.
 
         `now` is the present moment.
         """
-        key, quiet = (user_id, event), timedelta(seconds=REPEAT_SECONDS)
+        key, is_strangers = (user_id, event), event in OF_STRANGERS
         with self._lock:
-            written, unwritten = self._written.get(key, (None, 0))
-            if written is not None and now - written < quiet:
-                self._written[key] = written, unwritten + 1
+            known = self._of_strangers if is_strangers else self._of_viewers
+            written, unwritten = known.get(key, (None, 0))
+            if written is not None and _is_recent(written, now):
+                known[key] = written, unwritten + 1
                 return None
-            if len(self._written) >= REPEATS_MAX:
-                self._written = {
-                    other: (at, count)
-                    for other, (at, count) in self._written.items()
-                    if now - at < quiet
-                }
-                if len(self._written) >= REPEATS_MAX:
+            if len(known) >= REPEATS_MAX:
+                _forget_old(known, now)
+                if is_strangers and len(known) >= REPEATS_MAX:
                     return None
-            self._written[key] = now, 0
+            known[key] = now, 0
             return unwritten
+
+
+def _is_recent(written: datetime, now: datetime) -> bool:
+    return now - written < timedelta(seconds=REPEAT_SECONDS)
+
+
+def _forget_old(known: _Written, now: datetime) -> None:
+    for key, (written, _) in [*known.items()]:
+        if not _is_recent(written, now):
+            del known[key]
 
 
 def record(
@@ -111,8 +127,9 @@ def _add_with(row: Insert) -> Insert:
 def record_repeated(event: str, user_id: int, device: Device) -> None:
     """Add an event that may come in floods, in a transaction of its own; and log it.
 
-    At most one a minute for each user (and process). Written after the reply has been
-    sent, so that a client can't tell by the time whether there is such an account.
+    At most one a minute for each user (and process); none if strangers cause it for too
+    many users at once. Written after the reply has been sent, so that a client can't
+    tell by the time whether there is such an account.
     """
     security_log.record(event, user_id)
     repeats: Repeats = current_app.extensions.setdefault(_EXTENSION, Repeats())

@@ -123,6 +123,40 @@ def test_what_strangers_make_us_write_and_remember_is_bounded(
     assert repeats.admit(0, "login_failed", NOON + MINUTE) == 0
 
 
+def test_strangers_keep_nothing_out_of_the_trail_that_takes_a_token(
+    api: Api, alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "REPEATS_MAX", 2)
+    for name in ("bob", "carol"):
+        api.register(name)
+    for name in ("bob", "carol", "alice"):
+        api.post("login/", {**WRONG, "username": name})
+    wrong = {"password": WRONG["password"]}
+    body = {"old_password": WRONG["password"], "password": "my next password"}
+    body["password_confirm"] = body["password"]
+    for _ in range(2):
+        assert api.get("me/export/", token=alice.access).status_code == 200
+        assert api.delete("me/", json=wrong, token=alice.access).status_code == 403
+        assert api.post("me/password/", body, token=alice.access).status_code == 400
+    events = api.get("me/activity/", token=alice.access).json["results"]
+    expected = "password_change_failed confirmation_failed data_exported registered"
+    assert [event["event"] for event in events] == expected.split()
+
+
+def test_what_viewers_do_is_remembered_for_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(audit, "REPEATS_MAX", 3)
+    repeats = audit.Repeats()
+    for user in range(5):
+        assert repeats.admit(user, "data_exported", NOON) == 0
+        assert repeats.admit(user, "data_exported", NOON) is None
+    assert repeats.admit(0, "login_failed", NOON) == 0
+    # What is older goes when somebody else comes, with its count.
+    assert repeats.admit(5, "data_exported", NOON + MINUTE) == 0
+    assert repeats.admit(0, "data_exported", NOON + MINUTE) == 0
+
+
 @pytest.mark.usefixtures("alice")
 def test_a_failed_login_is_written_when_the_reply_is_on_its_way(
     api: Api, app: Flask, caplog: pytest.LogCaptureFixture
