@@ -18,7 +18,7 @@ from careers_users import clock, http, security_log
 from careers_users.database import is_sqlite
 from careers_users.device import Device
 from careers_users.extensions import db
-from careers_users.models import SecurityEvent
+from careers_users.models import SecurityEvent, User
 from careers_users.statements import New, Transaction, UsualTransaction
 
 # What can come in floods is written once in this time for each account and event; the
@@ -144,9 +144,22 @@ def _alone(
 ) -> Callable[[], None]:
     def write() -> None:
         with db.session.begin():
-            record(event, user_id, device, **details)
+            if hold_user(user_id):
+                record(event, user_id, device, **details)
 
     return write
+
+
+def hold_user(user_id: int) -> bool:
+    """Keep a user from being deleted until the commit; tell whether there still is one.
+
+    For events that change nothing of the user's: nothing else in their transaction
+    notices that the account is gone, and the rows do not refer to it.
+    """
+    # On SQLite the whole database is ours already.
+    held = select(User.id).where(User.id == user_id)
+    held = held.with_for_update(read=True, key_share=True)
+    return db.session.execute(held).scalar_one_or_none() is not None
 
 
 _PRUNE = delete(SecurityEvent).where(

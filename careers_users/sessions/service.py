@@ -19,7 +19,12 @@ from careers_users.auth import queries, tokens
 from careers_users.auth.service import read_refresh
 from careers_users.auth.tokens import LAST_USED_PRECISION, Claims
 from careers_users.device import Device
-from careers_users.errors import ServiceError, TokenInvalid, ValidationFailed
+from careers_users.errors import (
+    ServiceError,
+    TokenInvalid,
+    TokenRevoked,
+    ValidationFailed,
+)
 from careers_users.extensions import db
 from careers_users.settings import ACCESS_LIFETIME
 from careers_users.statements import Row
@@ -162,8 +167,13 @@ def end(viewer: Claims, session_id: str, device: Device) -> None:
 
 
 def end_all(viewer: Claims, device: Device, *, keep_current: bool) -> int:
-    """End all of the viewer's live sessions, or all others; return how many."""
+    """End all of the viewer's live sessions, or all others; return how many.
+
+    Raises TokenRevoked if another request has just deleted the account.
+    """
     with db.session.begin():
+        if not audit.hold_user(viewer.user_id):
+            raise TokenRevoked
         but = viewer.session_id if keep_current else None
         count = tokens.end_sessions(viewer.user_id, "logout_all", but=but)
         if not keep_current:

@@ -1,15 +1,21 @@
 """DELETE me/: the account goes, the numbers of others stay exact, the name is kept."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
+from careers_users.auth import tokens
+from careers_users.device import Device
+from careers_users.errors import TokenRevoked
 from careers_users.extensions import db
+from careers_users.models import SecurityEvent
+from careers_users.sessions.service import end_all
 from tests import served
 from tests.api import PASSWORD, Account, Api, Reply
-from tests.auth.backstage import NOON, SECOND, at_once, change, set_clock
+from tests.auth.backstage import NOON, SECOND, at_once, change, rows, set_clock
 
 
 @pytest.fixture
@@ -158,6 +164,61 @@ def test_one_of_two_deletions_at_once_succeeds(
     assert codes.count("done") == 1
     assert set(codes) <= {"done", "token_revoked", "wrong_password"}
     assert served.wrong_counters(app.config["SQLALCHEMY_DATABASE_URI"]) == []
+
+
+def events(app: Flask, user_id: int) -> list[str]:
+    """What the trail of a user has."""
+    statement = select(SecurityEvent.event).where(SecurityEvent.user_id == user_id)
+    return [row["event"] for row in rows(app, statement)]
+
+
+def test_a_failed_login_is_not_written_when_the_account_has_gone(
+    api: Api, app: Flask, alice: Account
+) -> None:
+    wrong = {"username": "alice", "password": "a wrong guess"}
+    response = app.test_client().post("/careers/users/login/", json=wrong)
+    assert response.status_code == 401
+    delete(api, alice)
+    response.close()  # Only now is the reply sent, and the event written after it.
+    assert events(app, alice.id) == ["account_deleted"]
+
+
+def test_a_failed_login_waits_for_a_deletion_under_way(
+    app: Flask, alice: Account
+) -> None:
+    wrong = {"username": "alice", "password": "a wrong guess"}
+    response = app.test_client().post("/careers/users/login/", json=wrong)
+    with app.app_context(), ThreadPoolExecutor() as pool, db.engine.begin() as ending:
+        is_postgresql = ending.dialect.name == "postgresql"
+        for table, column in (("security_events", "user_id"), ("users", "id")):
+            ending.execute(text(f"DELETE FROM {table} WHERE {column} = {alice.id}"))
+        written = pool.submit(response.close)
+        if is_postgresql:
+            served.until(lambda: written.done() or is_somebody_waiting(app))
+        ending.commit()
+        written.result(served.PATIENCE)
+    assert events(app, alice.id) == []
+
+
+def is_somebody_waiting(app: Flask) -> bool:
+    """Tell whether somebody waits for a lock in the database, on PostgreSQL."""
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database()"
+    )
+    return bool(served.ask(app.config["SQLALCHEMY_DATABASE_URI"], waiting))
+
+
+def test_a_logout_everywhere_is_not_written_when_the_account_has_gone(
+    api: Api, app: Flask, alice: Account
+) -> None:
+    with app.app_context():
+        viewer = tokens.read(alice.access)
+    delete(api, alice)
+    # Its token was good a moment ago.
+    with app.app_context(), pytest.raises(TokenRevoked):
+        end_all(viewer, Device("192.0.2.99", "Remarkable/9"), keep_current=False)
+    assert events(app, alice.id) == ["account_deleted"]
 
 
 def test_an_account_with_fifty_thousand_followers_goes_in_one_piece(
