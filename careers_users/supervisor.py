@@ -247,7 +247,9 @@ class Supervisor:
             if not os.read(fd, 1):
                 self._bury(fd)
             elif fd != self.wake[0] and self.children[fd].is_generation:
-                self._succeed(fd)
+                # Those who have been told to stop must not take their time after all.
+                if not self.stopping:
+                    self._succeed(fd)
             elif fd != self.wake[0]:
                 self.ready += 1
                 if self.ready == self.processes:

@@ -21,6 +21,16 @@ from careers_users import commands, connections
 connections.REFUSALS[400] = ("malformed_request", "version {version}")
 commands.main()
 """
+# Is ready to take over just when it is told to stop.
+LATE = """
+import os, signal
+from careers_users import handover
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+given = handover.take()
+os.write(2, b"It takes its time\\n")
+signal.sigwait([signal.SIGTERM])
+os.write(given.report, b".")
+"""
 TWO = ("--processes", "2", "--threads", "2")
 
 
@@ -115,6 +125,14 @@ def test_what_cannot_start_changes_nothing(installed: Installed) -> None:
     installed.hang_up(nothing)
     assert installed.version() == "two"
     assert installed.server.stop() == 0
+
+
+def test_a_stop_while_the_next_one_starts_is_a_stop(installed: Installed) -> None:
+    installed.script.write_text(LATE)
+    installed.hang_up("It takes its time")
+    assert installed.server.stop() == 0
+    # Nobody was asked to leave, and to wait for clients, who had been told to stop.
+    assert "has taken over" not in installed.server.log
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
