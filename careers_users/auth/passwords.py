@@ -1,4 +1,8 @@
-"""Passwords: hashed with Argon2id, verified in the same time whoever is asked for."""
+"""Passwords: hashed with Argon2id, verified in the same time for a user and for nobody.
+
+But for hashes that were made otherwise (imported ones, or with other settings): until a
+login renews one, verifying it takes the time that such a hash takes.
+"""
 
 import base64
 import hashlib

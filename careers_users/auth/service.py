@@ -200,7 +200,8 @@ def translate_conflict(error: IntegrityError) -> Exception:
 def log_in(identifier: str, password: str, device: Device) -> tuple[Row, Tokens]:
     """Open a session for who knows the password; return the account and the tokens.
 
-    Raises InvalidCredentials, after the same work whoever is asked for, or RateLimited.
+    Raises InvalidCredentials, or RateLimited. For nobody that is after the same work as
+    for a user whose hash is of today's kind.
     """
     account = queries.login_account(identifier)
     user_id = None if account is None else account["id"]
