@@ -18,6 +18,7 @@ from careers_users.device import Device
 from careers_users.errors import (
     Forbidden,
     ServiceError,
+    TokenRevoked,
     Unauthorized,
     ValidationFailed,
 )
@@ -347,7 +348,7 @@ def log_out(viewer: Claims, refresh_token: str, device: Device) -> None:
 
     A session that is over already is no error (RFC 7009, section 2.2). Raises
     ValidationFailed for what is not a refresh token, ForeignSession for another
-    user's; then nothing is revoked.
+    user's, or TokenRevoked if the account has gone; then nothing is revoked.
     """
     claims = read_refresh(refresh_token, allow_expired=True)
     if claims is None:
@@ -355,6 +356,8 @@ def log_out(viewer: Claims, refresh_token: str, device: Device) -> None:
     if claims.user_id != viewer.user_id:
         raise ForeignSession
     with db.session.begin():
+        if not audit.hold_user(viewer.user_id):
+            raise TokenRevoked
         # In one order, so that two log-outs of the same sessions can't block each
         # other.
         for session_id in sorted({claims.session_id, viewer.session_id}):
