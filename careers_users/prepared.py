@@ -8,10 +8,11 @@ adapters, both ways, and errors are its own.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from psycopg import Connection, OperationalError, pq
+from psycopg import Connection, OperationalError, generators, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import (
     FeatureNotSupported,
@@ -28,6 +29,8 @@ _GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 _OUTDATED = (FeatureNotSupported, InvalidSqlStatementName)
 _numbers = itertools.count(1)
 
+Step = tuple[bytes, Sequence[Any]]  # A statement, and its values.
+
 
 def run(
     connection: Connection[Any], info: dict[Any, Any], sql: bytes, values: Sequence[Any]
@@ -39,13 +42,58 @@ def run(
     """
     known: dict[bytes, _Statement] = info.setdefault(_KEY, {})
     try:
-        return _prepared(connection, known, sql, values).run(values)
+        statement = known.get(sql) or _prepared(connection, known, (sql, values))[0]
+        return statement.run(values)
     except _OUTDATED:
         # The others may be as well, and a transaction would be ended by each.
         known.clear()
         if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
             raise
-        return _prepared(connection, known, sql, values).run(values)
+        return _prepared(connection, known, (sql, values))[0].run(values)
+
+
+def run_together(
+    connection: Connection[Any], info: dict[Any, Any], steps: Sequence[Step]
+) -> list[tuple[Any, ...]]:
+    """Return the rows of the last of several statements, for one round trip.
+
+    All are sent before anything is waited for (libpq's pipeline mode). After one that
+    fails the server skips the others, a COMMIT too, and its error is raised.
+    """
+    known: dict[bytes, _Statement] = info.setdefault(_KEY, {})
+    statements = _prepared(connection, known, *steps)
+    with _pipeline(connection.pgconn):
+        for statement, (_, values) in zip(statements, steps, strict=True):
+            statement.send(values)
+        connection.pgconn.pipeline_sync()
+        connection.wait(generators.send(connection.pgconn))
+        answers = [_answer(connection) for _ in (*steps, "and the end")]
+    try:
+        for statement, answer in zip(statements, answers, strict=False):
+            rows = statement.rows(answer)
+    except _OUTDATED:
+        known.clear()
+        raise
+    return rows
+
+
+def _answer(connection: Connection[Any]) -> pq.abc.PGresult:
+    answers = connection.wait(generators.fetch_many(connection.pgconn))
+    if not answers:
+        raise OperationalError("the connection was lost")
+    answer: pq.abc.PGresult = answers[0]
+    return answer
+
+
+@contextmanager
+def _pipeline(pgconn: pq.abc.PGconn) -> Iterator[None]:
+    pgconn.enter_pipeline_mode()
+    try:
+        yield
+    except BaseException:
+        pgconn.finish()  # Nobody could tell what its next answers belong to.
+        raise
+    pgconn.exit_pipeline_mode()
 
 
 def run_once(
@@ -61,19 +109,19 @@ def command(connection: Connection[Any], sql: bytes) -> None:
 
 
 def _prepared(
-    connection: Connection[Any],
-    known: "dict[bytes, _Statement]",
-    sql: bytes,
-    values: Sequence[Any],
-) -> "_Statement":
-    statement = known.get(sql)
-    if statement is None:
-        if len(known) >= PREPARED_MAX:
+    connection: Connection[Any], known: "dict[bytes, _Statement]", *steps: Step
+) -> "list[_Statement]":
+    new = [step for step in steps if step[0] not in known]
+    if new:
+        # Room for all of them: none must take the place of another.
+        while len(known) > PREPARED_MAX - len(steps):
             known.pop(next(iter(known))).forget()
-        statement = _Statement(connection, sql, values)
-        statement.prepare()
-        known[sql] = statement
-    return statement
+        for sql, values in steps:
+            if sql not in known:
+                statement = _Statement(connection, sql, values)
+                statement.prepare()
+                known[sql] = statement
+    return [known[sql] for sql, _ in steps]
 
 
 class _Statement:
@@ -114,9 +162,7 @@ class _Statement:
 
     def run(self, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Return the rows that it finds with these values."""
-        transformer = self._transformer
-        # Any: by its stubs libpq would take no None, which it does.
-        dumped: Any = transformer.dump_sequence(values, self._formats)
+        dumped = self._dumped(values)
         try:
             if self._name:
                 result = self._pgconn.exec_prepared(self._name, dumped)
@@ -125,7 +171,20 @@ class _Statement:
         except MemoryError:  # Psycopg's word for "no result at all".
             self._check_connection()
             raise
+        return self.rows(result)
+
+    def send(self, values: Sequence[Any]) -> None:
+        """Have it run with these values as a part of a pipeline."""
+        self._pgconn.send_query_prepared(self._name, self._dumped(values))
+
+    def _dumped(self, values: Sequence[Any]) -> Any:
+        # Any: by its stubs libpq would take no None, which it does.
+        return self._transformer.dump_sequence(values, self._formats)
+
+    def rows(self, result: pq.abc.PGresult) -> list[tuple[Any, ...]]:
+        """Return the rows of a result; raise what went wrong instead."""
         self._check(result)
+        transformer = self._transformer
         transformer.set_pgresult(result)
         rows = transformer.load_rows(0, result.ntuples, tuple)
         transformer.set_pgresult(None)  # It would be kept until the next time.

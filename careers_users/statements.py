@@ -83,10 +83,10 @@ def transaction(engine: Engine, opening: str) -> Iterator["Link"]:
     """Give a link in a transaction, which is rolled back if anything fails in it."""
     link = Link(engine)
     try:
-        link.command(opening)
+        link.begin(opening)
         try:
             yield link
-            link.command("COMMIT")
+            link.commit()
         except BaseException:
             link.roll_back()
             raise
@@ -102,6 +102,15 @@ class Transaction(Protocol):
     ) -> list[dict[str, Any]]:
         """Return the rows of a statement; none if it returns nothing."""
 
+    def defer(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        """Run a statement whose rows nobody wants, by the end of the transaction.
+
+        Before the next that is executed, but perhaps not at once: so it need not be
+        waited for, nor what it locks be held meanwhile. Its failure comes then, too.
+        """
+
 
 class UsualTransaction:
     """One by SQLAlchemy's own way."""
@@ -115,6 +124,12 @@ class UsualTransaction:
         """Return the rows of a statement; none if it returns nothing."""
         found = self._connection.execute(statement, parameters)
         return [{**row} for row in found.mappings()] if found.returns_rows else []
+
+    def defer(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        """Run a statement whose rows nobody wants."""
+        self._connection.execute(statement, parameters)
 
 
 class Link:
@@ -130,6 +145,10 @@ class Link:
         self._dialect = engine.dialect
         self._errors = self._dialect.loaded_dbapi.Error
         self._is_prepared = not options.get(THROUGH_PGBOUNCER)
+        # SQLite has no wire; and what opens a transaction through PgBouncer are several
+        # commands, which no pipeline takes.
+        is_embedded = self._dialect.name == "sqlite"
+        self._waits_for_each = is_embedded or not self._is_prepared
         self._kept: Kept | None = options.get(KEPT)
         take = engine.raw_connection if self._kept is None else self._kept.take
         try:
@@ -137,6 +156,7 @@ class Link:
         except self._errors as error:
             raise _translated(error, "", self._dialect, is_lost=False) from error
         self._driver: Any = self._connection.driver_connection
+        self._deferred: list[prepared.Step] = []
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None
@@ -147,6 +167,8 @@ class Link:
         try:
             if isinstance(self._driver, sqlite3.Connection):
                 found = self._driver.execute(compiled.sql, bound).fetchall()
+            elif self._deferred:
+                found = self._catch_up((compiled.encoded_sql, bound))
             elif self._is_prepared:
                 info = self._connection.info
                 found = prepared.run(self._driver, info, compiled.encoded_sql, bound)
@@ -155,6 +177,38 @@ class Link:
         except self._errors as error:
             raise self._failure(error, compiled.sql) from error
         return compiled.rows(found)
+
+    def defer(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        """Run a statement whose rows nobody wants, with what is executed next."""
+        if self._waits_for_each:
+            self.execute(statement, parameters)
+        else:
+            compiled = _compiled(statement, self._dialect)
+            bound = compiled.bound(parameters or {})
+            self._deferred.append((compiled.encoded_sql, bound))
+
+    def begin(self, opening: str) -> None:
+        """Begin a transaction, with what is executed first if it can be together."""
+        if self._waits_for_each:
+            self.command(opening)
+        else:
+            self._deferred.append((opening.encode(), ()))
+
+    def commit(self) -> None:
+        """Run what is deferred, and commit."""
+        if not self._deferred:
+            self.command("COMMIT")
+            return
+        try:
+            self._catch_up((b"COMMIT", ()))
+        except self._errors as error:
+            raise self._failure(error, "COMMIT, and what was deferred") from error
+
+    def _catch_up(self, step: prepared.Step) -> list[tuple[Any, ...]]:
+        steps, self._deferred = [*self._deferred, step], []
+        return prepared.run_together(self._driver, self._connection.info, steps)
 
     def command(self, sql: str) -> None:
         """Run a command without values, such as BEGIN."""
@@ -168,6 +222,7 @@ class Link:
 
     def roll_back(self) -> None:
         """Undo what was done in the transaction, with the connection if need be."""
+        self._deferred = []
         if self._connection.is_valid:
             try:
                 self.command("ROLLBACK")

@@ -90,7 +90,7 @@ class Reservation:
             # A row that is named twice is one row.
             filled = [*self.keys, *self.keys[-1:] * (BUCKETS_MAX - len(self.keys))]
             keys = {f"key_{n}": key for n, key in enumerate(filled)}
-            transaction.execute(_GIVE_BACK, {**keys, "made_at": self.made_at})
+            transaction.defer(_GIVE_BACK, {**keys, "made_at": self.made_at})
 
 
 def init_app(app: Flask, settings: Settings) -> None:

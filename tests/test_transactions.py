@@ -7,12 +7,21 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from careers_users import database
 from careers_users.extensions import db
 from careers_users.models import Total
+from careers_users.prepared import PREPARED_MAX
 from careers_users.throttle import RateLimited
 from tests import pgbouncer
 from tests.listening import listened_to
@@ -74,6 +83,62 @@ def test_a_violation_is_sqlalchemys_and_the_connection_goes_on() -> None:
         assert database.fetch_all(ALL) == [row]
 
 
+@pytest.mark.usefixtures("way")
+def test_what_is_deferred_is_done_in_its_order() -> None:
+    row = {"name": "test", "value": 1}
+    with database.transaction() as transaction:
+        transaction.defer(ADD, row)
+        transaction.defer(RAISE, {"who": "test"})
+        assert transaction.execute(ALL) == [{"name": "test", "value": 9}]
+        transaction.defer(ADD, {"name": "test too", "value": 2})
+    assert [found["value"] for found in database.fetch_all(ALL)] == [9, 2]
+
+
+@pytest.mark.usefixtures("way")
+def test_what_is_deferred_fails_by_the_end_and_takes_all_with_it() -> None:
+    row = {"name": "test", "value": 1}
+    with database.transaction() as transaction:
+        transaction.defer(ADD, row)
+
+    def add_again(*, looks: bool) -> None:
+        with database.transaction() as transaction:
+            transaction.defer(ADD, {"name": "test too", "value": 2})
+            transaction.defer(ADD, row)
+            transaction.defer(RAISE, {"who": "test"})
+            if looks:
+                transaction.execute(ALL)
+
+    for looks in (False, True) * 2:
+        with pytest.raises(IntegrityError):
+            add_again(looks=looks)
+        assert database.fetch_all(ALL) == [row]
+
+
+@pytest.mark.usefixtures("way")
+def test_what_is_deferred_is_not_done_if_the_block_fails() -> None:
+    def defer_and_fail() -> None:
+        with database.transaction() as transaction:
+            transaction.defer(ADD, {"name": "test", "value": 1})
+            raise RateLimited
+
+    with pytest.raises(RateLimited):
+        defer_and_fail()
+    assert database.fetch_all(ALL) == []
+
+
+@pytest.mark.usefixtures("way")
+def test_more_statements_than_are_kept_prepared_can_follow_each_other() -> None:
+    with database.transaction() as transaction:
+        transaction.defer(ADD, {"name": "test", "value": 0})
+    for number in range(PREPARED_MAX + 5):
+        value: ColumnElement[int] = literal_column(str(number))
+        other = ADD.values(value=value)  # Another text each time.
+        with database.transaction() as transaction:
+            transaction.defer(RAISE, {"who": "test"})
+            transaction.defer(other, {"name": f"test {number}"})
+    assert len(database.fetch_all(ALL)) == PREPARED_MAX + 6
+
+
 def test_transactions_wait_for_each_other(app: Flask) -> None:
     """Two that add to one number: none is lost, on either database."""
     more = (
@@ -98,8 +163,9 @@ def test_transactions_wait_for_each_other(app: Flask) -> None:
         assert database.fetch_all(ALL) == [{"name": "test", "value": 100}]
 
 
+@pytest.mark.parametrize("defers", [False, True])
 def test_a_transaction_whose_connection_dies_is_trouble(
-    app: Flask, database_kind: str
+    app: Flask, database_kind: str, defers: bool
 ) -> None:
     if database_kind == "sqlite":
         pytest.skip("an SQLite connection has nobody at its other end")
@@ -115,6 +181,8 @@ def test_a_transaction_whose_connection_dies_is_trouble(
             pids.append(transaction.execute(mine)[0]["pid"])
             with psycopg.connect(url, autocommit=True) as killer:
                 killer.execute("SELECT pg_terminate_backend(%s)", pids)
+            if defers:
+                transaction.defer(RAISE, {"who": "test"})
 
     with app.app_context():
         with pytest.raises(DBAPIError) as caught:

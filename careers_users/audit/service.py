@@ -103,10 +103,10 @@ def record(
         "more": orjson.dumps(details).decode(),
     }
     if beside is not None and is_sqlite():
-        transaction.execute(*beside)
+        transaction.defer(*beside)
     elif beside is not None:
         statement, values = _add_with(beside.statement), {**beside.values, **values}
-    transaction.execute(statement, values)
+    transaction.defer(statement, values)
 
 
 _ADD = insert(SecurityEvent).values(

@@ -145,7 +145,7 @@ def _follow(viewer: Row, user: Row | None) -> Edge:
             throttle.count(transaction, Bucket("follow", (viewer["id"],)))
             ends = {"follower": viewer["id"], "following": user["id"]}
             added = transaction.execute(_ADD, {**ends, "created_at": created_at})
-            transaction.execute(_COUNT, {**ends, "by": 1})
+            transaction.defer(_COUNT, {**ends, "by": 1})
     except RateLimited as refusal:
         security_log.record("throttled", viewer["id"], rate=refusal.rate)
         raise
@@ -218,7 +218,7 @@ def _end(follower_id: int, following_id: int) -> bool:
     with database.transaction() as transaction:
         removed = transaction.execute(_REMOVE, ends)
         if removed:
-            transaction.execute(_COUNT, {**ends, "by": -1})
+            transaction.defer(_COUNT, {**ends, "by": -1})
         return bool(removed)
 
 
