@@ -86,7 +86,7 @@ def transaction(engine: Engine, opening: str) -> Iterator["Link"]:
         link.begin(opening)
         try:
             yield link
-            link.commit()
+            link.finish()
         except BaseException:
             link.roll_back()
             raise
@@ -196,8 +196,8 @@ class Link:
         else:
             self._deferred.append((opening.encode(), ()))
 
-    def commit(self) -> None:
-        """Run what is deferred, and commit."""
+    def finish(self) -> None:
+        """Commit, with what is deferred."""
         if not self._deferred:
             self.command("COMMIT")
             return
