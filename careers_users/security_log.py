@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from flask import Flask, current_app, has_app_context, has_request_context, request
 
+from careers_users import logs
+
 log = logging.getLogger("careers_users.security")
 
 _LISTENERS = "careers_users.security_listeners"
@@ -18,7 +20,8 @@ def record(event: str, user_id: int | None = None, **details: object) -> None:
     """
     if has_request_context():
         details.setdefault("address", request.remote_addr)
-    log.info(event, extra={"user_id": user_id, "details": details})
+    if log.isEnabledFor(logging.INFO):
+        logs.write(log, event, {**details, "user_id": user_id})
     if has_app_context():
         for listener in current_app.extensions.get(_LISTENERS, ()):
             listener(event)

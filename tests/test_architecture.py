@@ -52,10 +52,10 @@ ROWS = [
     "signing",
     "key_file",
     "keyring",
-    "settings",
+    "security_log settings",
     "cors logs setting_kinds statements",
     "blocklist clock descriptors device draining handover kept lanes limits memory "
-    "names notices overload prepared rates request_context secret_file security_log "
+    "names notices overload prepared rates request_context secret_file "
     "shares text",
 ]
 
