@@ -78,6 +78,11 @@ def bare(threads: int) -> str:
     return f"bare, {PROCESSES} x {threads}"
 
 
+def argon2_beside(name: str) -> str:
+    """Return how the loads of argon2 are called that are made beside a contestant's."""
+    return f"argon2 alone, beside {name}"
+
+
 @contextmanager
 def serve_bare(threads: int) -> Iterator[Contestant]:
     """Serve the bare route."""

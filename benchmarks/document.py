@@ -7,10 +7,16 @@ from typing import Any
 
 from benchmarks import charts, figures
 from benchmarks.calls import CALLS, Call
-from benchmarks.contestants import FASTAPI, TUNED_DRF, USUAL_DRF, bare, ours
+from benchmarks.contestants import (
+    FASTAPI,
+    TUNED_DRF,
+    USUAL_DRF,
+    argon2_beside,
+    bare,
+    ours,
+)
 from benchmarks.figures import GROWTH_MOST, P99_MOST, Loads
 from benchmarks.growth import LIMITS_MS
-from benchmarks.rounds import argon2_beside
 from benchmarks.serving import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"

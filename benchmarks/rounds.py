@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 
 from benchmarks import calls, wrk
 from benchmarks.calls import Call, People
-from benchmarks.contestants import Contestant
+from benchmarks.contestants import Contestant, argon2_beside
 from careers_users.demo.people import Size
 from careers_users.demo.service import PASSWORD
 from careers_users.settings import Settings
@@ -82,11 +82,6 @@ def _requests(
     if contestant.name.startswith("bare"):
         return [wrk.Request("/")]
     return call.requests(call, contestant, people, number)
-
-
-def argon2_beside(name: str) -> str:
-    """Return how the loads of argon2 are called that are made beside a contestant's."""
-    return f"argon2 alone, beside {name}"
 
 
 def argon2_alone(seconds: int) -> dict[str, Any]:
