@@ -5,15 +5,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import (
     URL,
-    DateTime,
-    Dialect,
     Engine,
     Executable,
     create_engine,
@@ -29,7 +26,6 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
-from sqlalchemy.types import TypeDecorator
 
 from careers_users import statements
 from careers_users.extensions import db
@@ -55,34 +51,6 @@ _READER = "careers_users.reader"
 _OPENING = "careers_users.opening"
 # Where reads go instead of the database, if anywhere.
 _elsewhere: ContextVar[Engine | None] = ContextVar("elsewhere", default=None)
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """Aware datetimes in UTC on both databases; SQLite alone would drop the zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(
-        self, value: datetime | None, dialect: Dialect
-    ) -> datetime | None:
-        """Return what the driver stores; a naive `value` is a ValueError."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("A time without a zone can't be stored.")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(
-        self, value: datetime | None, dialect: Dialect
-    ) -> datetime | None:
-        """Return the stored moment in UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            return value.replace(tzinfo=UTC)
-        return value.astimezone(UTC)
 
 
 def init_app(app: Flask, settings: Settings, *, keeps: bool) -> None:

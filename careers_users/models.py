@@ -1,10 +1,12 @@
 """The tables in one view: columns, constraints, indexes. No queries and no rules."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    DateTime,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -13,8 +15,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
 
-from careers_users.database import UTCDateTime
 from careers_users.extensions import Base
 from careers_users.limits import (
     ADDRESS_MAX,
@@ -27,6 +29,35 @@ from careers_users.limits import (
     USER_AGENT_MAX,
     USERNAME_MAX,
 )
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in UTC on both databases; SQLite alone would drop the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        """Return what the driver stores; a naive `value` is a ValueError."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A time without a zone can't be stored.")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        """Return the stored moment in UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            return value.replace(tzinfo=UTC)
+        return value.astimezone(UTC)
+
 
 # SQLite numbers rows by itself only in a column of type INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
