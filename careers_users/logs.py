@@ -17,8 +17,6 @@ import orjson
 from careers_users import clock, request_context
 
 Fields = Mapping[str, Any]
-FORMATS = ("auto", "json", "text")
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _ours = logging.getLogger("careers_users")
 # Line ends, terminal escapes and what else could make one line look like another.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -15,7 +15,7 @@ from environs import EnvValidationError, FileAwareEnv
 from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy.engine import URL, make_url
 
-from careers_users import blocklist, logs, rates, secret_file, setting_kinds
+from careers_users import blocklist, rates, secret_file, setting_kinds
 from careers_users.limits import PASSWORD_MIN
 from careers_users.rates import Rate
 
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 ACCESS_LIFETIME = timedelta(minutes=60)
 REFRESH_LIFETIME = timedelta(days=7)
 ROTATIONS = ("off", "optional", "required")
+LOG_FORMATS = ("auto", "json", "text")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class SettingsError(Exception):
@@ -291,10 +293,10 @@ def _read_server(env: _Environment) -> dict[str, Any]:
 def _read_operation(env: _Environment) -> dict[str, Any]:
     return {
         "log_format": env.str(
-            "CAREERS_USERS_LOG_FORMAT", "auto", validate=OneOf(logs.FORMATS)
+            "CAREERS_USERS_LOG_FORMAT", "auto", validate=OneOf(LOG_FORMATS)
         ),
         "log_level": env.str(
-            "CAREERS_USERS_LOG_LEVEL", "INFO", validate=OneOf(logs.LEVELS)
+            "CAREERS_USERS_LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS)
         ),
         "metrics": env.bool("CAREERS_USERS_METRICS", False),
         "cors_origins": env.origins("CAREERS_USERS_CORS_ORIGINS", ""),
