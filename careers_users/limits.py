@@ -3,6 +3,8 @@
 The numbers are the contract's; a comment stands where the reason is not plain.
 """
 
+from datetime import timedelta
+
 USERNAME_MIN = 3
 USERNAME_MAX = 30
 # Letters, digits and "_", with "." and "-" between them, neither twice in a row. As
@@ -49,3 +51,9 @@ EVENT_WORD_MAX = 255
 COUNT_MAX = 10**12
 # Users in one question about relationships.
 RELATIONSHIPS_MAX = 100
+
+# From a login on, absolute; an access token is renewed with the refresh token.
+ACCESS_LIFETIME = timedelta(minutes=60)
+REFRESH_LIFETIME = timedelta(days=7)
+# RFC 7518, section 3.2: an HS256 key has at least as many bits as the hash.
+MINIMUM_KEY_BYTES = 32

@@ -14,10 +14,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from careers_users import blocklist, rates
+from careers_users.limits import MINIMUM_KEY_BYTES
 from careers_users.rates import Rate
 
-# RFC 7518, section 3.2: an HS256 key has at least as many bits as the hash.
-MINIMUM_KEY_BYTES = 32
 # RFC 6750, section 2.1: what can stand behind "Bearer".
 _SERVICE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 PROXY_HEADERS = (

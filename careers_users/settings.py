@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,8 +20,6 @@ from careers_users.rates import Rate
 
 log = logging.getLogger(__name__)
 
-ACCESS_LIFETIME = timedelta(minutes=60)
-REFRESH_LIFETIME = timedelta(days=7)
 ROTATIONS = ("off", "optional", "required")
 LOG_FORMATS = ("auto", "json", "text")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -23,9 +23,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from careers_users import clock
 from careers_users.device import Device
 from careers_users.extensions import db
-from careers_users.limits import SESSIONS_MAX
+from careers_users.limits import ACCESS_LIFETIME, REFRESH_LIFETIME, SESSIONS_MAX
 from careers_users.models import RefreshToken, ReservedUsername, RevokedToken, User
-from careers_users.settings import ACCESS_LIFETIME, REFRESH_LIFETIME
 from careers_users.statements import New
 
 # Pruning deletes in bites, so that it never holds locks for long.

@@ -26,7 +26,7 @@ from careers_users.errors import (
     ValidationFailed,
 )
 from careers_users.extensions import db
-from careers_users.settings import ACCESS_LIFETIME
+from careers_users.limits import ACCESS_LIFETIME
 from careers_users.statements import Row
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
