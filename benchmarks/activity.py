@@ -31,7 +31,7 @@ from benchmarks.dataset import fill
 from benchmarks.latency import kind_of, served, version
 from careers_users.activity.schemas import COUNTERS, MOVES
 from careers_users.demo.people import Size
-from careers_users.http import BASE_PATH
+from careers_users.limits import BASE_PATH
 from careers_users.setting_kinds import normalise_database_url
 from tests import postgres
 

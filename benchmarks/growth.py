@@ -20,7 +20,7 @@ from careers_users import create_app
 from careers_users.demo.people import CELEBRITY, Size
 from careers_users.demo.service import PASSWORD
 from careers_users.extensions import db
-from careers_users.http import BASE_PATH
+from careers_users.limits import BASE_PATH
 from careers_users.setting_kinds import normalise_database_url
 from careers_users.settings import Settings
 

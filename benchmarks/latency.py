@@ -34,7 +34,7 @@ import psycopg
 from benchmarks.dataset import add_size_options, fill
 from careers_users.demo.people import CELEBRITY, RARE_WORD, Size
 from careers_users.demo.service import PASSWORD
-from careers_users.http import BASE_PATH
+from careers_users.limits import BASE_PATH
 from careers_users.setting_kinds import normalise_database_url
 from tests import postgres
 

@@ -16,7 +16,6 @@ from marshmallow import RAISE, ValidationError, fields
 from marshmallow.validate import Length, OneOf
 
 from careers_users import blocklist, text
-from careers_users.http import reserved_names
 from careers_users.limits import (
     AVATAR_MAX,
     BATCH_SIZE_MAX,
@@ -32,8 +31,8 @@ from careers_users.limits import (
     USERNAME_MIN,
     USERNAME_PATTERN,
 )
+from careers_users.usernames import is_username, reserved_names
 
-_USERNAME = re.compile(USERNAME_PATTERN)
 # What AvatarUrl accepts, but for numeric IPv6 hosts: JSON Schema can't say those well.
 AVATAR_PATTERN = (
     r"^([Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\.?"
@@ -63,14 +62,6 @@ class Text(fields.String):
         if not text.is_storable(result):
             raise ValidationError("NUL and lone surrogate characters are not allowed.")
         return result
-
-
-def is_username(value: str) -> bool:
-    """Tell whether `value` has the form of a username; so nobody else is looked up."""
-    return (
-        USERNAME_MIN <= len(value) <= USERNAME_MAX
-        and _USERNAME.fullmatch(value) is not None
-    )
 
 
 class Username(Text):

@@ -35,28 +35,19 @@ from careers_users.errors import (
     ValidationFailed,
     http_error,
 )
-from careers_users.limits import USERNAME_MAX, USERNAME_PATTERN
+from careers_users.limits import BASE_PATH, USERNAME_MAX, USERNAME_PATTERN
 from careers_users.request_context import Headers
+from careers_users.usernames import path_segments
 
 log = logging.getLogger(__name__)
 
-BASE_PATH = "/careers/users"
 # More parameters than any call has; parsing them must stay cheap.
 QUERY_PARAMETERS_MAX = 50
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # Validated queries remembered for each view, and the longest that is, in bytes.
 QUERIES_REMEMBERED = 512
 QUERY_REMEMBERED_MAX = 200
-_RESERVED = "careers_users.reserved_names"
 _ALWAYS = [("X-Content-Type-Options", "nosniff"), ("Vary", "Authorization")]
-# Names that are not segments of a path today and would mislead people (contract).
-RESERVED_WORDS = frozenset(
-    "admin root system support security api health ready live metrics docs openapi "
-    "static search sessions password email stats update unfollow relationships blocks "
-    "mutes requests suggestions export events null none undefined anonymous "
-    # A segment that comes and goes with the setting CAREERS_USERS_DOCS.
-    "openapi.json".split()
-)
 
 View = Callable[..., Any]
 # "service" is a credential of another service's, not a user's token.
@@ -276,7 +267,7 @@ class UsernameConverter(BaseConverter):
     def to_python(self, value: str) -> str:
         """Return the name as it stands in the path."""
         name = value.lower()
-        if name in _path_segments(current_app) and name != "me":
+        if name in path_segments(current_app) and name != "me":
             raise ValidationError
         return value
 
@@ -351,24 +342,6 @@ def afterwards(work: Callable[[], None]) -> None:
     def arrange(response: Response) -> Response:
         response.call_on_close(do)
         return response
-
-
-def _path_segments(app: Flask) -> frozenset[str]:
-    """Return the literal first segments of all paths, above and below the base path."""
-    if _RESERVED not in app.extensions:
-        rules = [rule.rule for rule in app.url_map.iter_rules()]
-        below = [rule.removeprefix(BASE_PATH) for rule in rules]
-        segments = {path.split("/")[1] for path in (*rules, *below)}
-        app.extensions[_RESERVED] = frozenset(
-            segment for segment in segments if segment and "<" not in segment
-        )
-    reserved: frozenset[str] = app.extensions[_RESERVED]
-    return reserved
-
-
-def reserved_names(app: Flask) -> frozenset[str]:
-    """Return the names, in lower case, that no user may have."""
-    return RESERVED_WORDS | _path_segments(app)
 
 
 def _add_headers(environ: WSGIEnvironment, status: int, headers: Headers) -> None:

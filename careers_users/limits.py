@@ -5,6 +5,9 @@ The numbers are the contract's; a comment stands where the reason is not plain.
 
 from datetime import timedelta
 
+# The path below which all documented calls are.
+BASE_PATH = "/careers/users"
+
 USERNAME_MIN = 3
 USERNAME_MAX = 30
 # Letters, digits and "_", with "." and "-" between them, neither twice in a row. As

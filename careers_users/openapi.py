@@ -26,8 +26,9 @@ from careers_users.errors import (
     TokenRevoked,
     ValidationFailed,
 )
-from careers_users.http import BASE_PATH, Operation, View, operation_of
+from careers_users.http import Operation, View, operation_of
 from careers_users.json_schema import SchemaPlugin, example_of, first_line
+from careers_users.limits import BASE_PATH
 from careers_users.openapi_errors import (
     ERROR,
     Refusal,

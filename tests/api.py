@@ -9,7 +9,8 @@ from marshmallow import Schema, fields
 from werkzeug.test import TestResponse
 
 from careers_users.fields import Time
-from careers_users.http import BASE_PATH, Operation, operation_of
+from careers_users.http import Operation, operation_of
+from careers_users.limits import BASE_PATH
 from careers_users.throttle import RateLimited
 
 PASSWORD = "password123"

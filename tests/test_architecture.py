@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from careers_users.http import BASE_PATH, operation_of
+from careers_users.http import operation_of
+from careers_users.limits import BASE_PATH
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "careers_users"

@@ -9,10 +9,10 @@ import click
 import pytest
 from flask import Flask
 
-from careers_users import errors, health, http, limits, settings
+from careers_users import errors, health, limits, settings, usernames
 from careers_users.commands import main
 from careers_users.errors import ServiceError
-from careers_users.http import BASE_PATH
+from careers_users.limits import BASE_PATH
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -203,7 +203,7 @@ def test_no_word_of_the_paths_is_free_for_a_user(app: Flask) -> None:
                 segments.add(rule.rule.removeprefix(start).split("/")[0])
     literal = {segment for segment in segments if segment and "<" not in segment}
     assert {"login", "me", "follow", "health", "token"} <= literal
-    assert literal <= http.reserved_names(app)
+    assert literal <= usernames.reserved_names(app)
 
 
 def anchors(document: str) -> set[str]:

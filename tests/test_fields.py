@@ -25,7 +25,7 @@ from careers_users.fields import (
     UserId,
     Username,
 )
-from careers_users.http import reserved_names
+from careers_users.usernames import reserved_names
 from config import TestConfig
 from tests.conftest import KEY
 

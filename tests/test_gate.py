@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.routing import Rule
 
-from careers_users.http import BASE_PATH, Operation, operation_of
-from careers_users.limits import ID_MAX
+from careers_users.http import Operation, operation_of
+from careers_users.limits import BASE_PATH, ID_MAX
 from tests.api import PASSWORD, Account, Api
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "COPY"}

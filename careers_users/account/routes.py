@@ -20,7 +20,8 @@ from careers_users.auth.schemas import MessageSchema
 from careers_users.auth.service import WrongPassword
 from careers_users.errors import TokenRevoked
 from careers_users.follow.cursor import Cursor, encode
-from careers_users.http import BASE_PATH, body, query, refuses, reply
+from careers_users.http import body, query, refuses, reply
+from careers_users.limits import BASE_PATH
 from careers_users.throttle import RateLimited
 
 bp = Blueprint("account", __name__, url_prefix=BASE_PATH)

@@ -15,7 +15,8 @@ from careers_users.auth.schemas import (
     RegisterReplySchema,
     RegisterSchema,
 )
-from careers_users.http import BASE_PATH, body, refuses, reply
+from careers_users.http import body, refuses, reply
+from careers_users.limits import BASE_PATH
 from careers_users.throttle import RateLimited
 
 bp = Blueprint("auth", __name__, url_prefix=BASE_PATH)

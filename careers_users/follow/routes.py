@@ -25,7 +25,8 @@ from careers_users.follow.schemas import (
     RelationshipsQuerySchema,
     RelationshipsSchema,
 )
-from careers_users.http import BASE_PATH, body, query, refuses, reply
+from careers_users.http import body, query, refuses, reply
+from careers_users.limits import BASE_PATH
 from careers_users.profile.service import UserNotFound
 from careers_users.throttle import RateLimited
 

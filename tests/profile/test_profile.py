@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import delete
 
 from careers_users.extensions import db
-from careers_users.http import BASE_PATH
+from careers_users.limits import BASE_PATH
 from careers_users.models import User
 from tests.api import Api
 

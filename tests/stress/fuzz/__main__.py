@@ -23,7 +23,6 @@ with atheris.instrument_imports(include=["careers_users"]):
         Username,
     )
     from careers_users.follow.cursor import Cursor, decode, encode
-    from careers_users.http import BASE_PATH
     from careers_users.limits import ID_MAX
 
 import json
@@ -33,6 +32,7 @@ import flask_migrate
 from marshmallow import ValidationError
 from werkzeug.test import run_wsgi_app
 
+from careers_users.limits import BASE_PATH
 from config import TestConfig
 from tests.api import Account, Api
 from tests.auth.backstage import claims_of, sign

@@ -1,0 +1,44 @@
+"""Usernames: how they look, and which of them nobody can have."""
+
+import re
+
+from flask import Flask
+
+from careers_users.limits import BASE_PATH, USERNAME_MAX, USERNAME_MIN, USERNAME_PATTERN
+
+_USERNAME = re.compile(USERNAME_PATTERN)
+_RESERVED = "careers_users.reserved_names"
+# Names that are not segments of a path today and would mislead people (contract).
+RESERVED_WORDS = frozenset(
+    "admin root system support security api health ready live metrics docs openapi "
+    "static search sessions password email stats update unfollow relationships blocks "
+    "mutes requests suggestions export events null none undefined anonymous "
+    # A segment that comes and goes with the setting CAREERS_USERS_DOCS.
+    "openapi.json".split()
+)
+
+
+def path_segments(app: Flask) -> frozenset[str]:
+    """Return the literal first segments of all paths, above and below the base path."""
+    if _RESERVED not in app.extensions:
+        rules = [rule.rule for rule in app.url_map.iter_rules()]
+        below = [rule.removeprefix(BASE_PATH) for rule in rules]
+        segments = {path.split("/")[1] for path in (*rules, *below)}
+        app.extensions[_RESERVED] = frozenset(
+            segment for segment in segments if segment and "<" not in segment
+        )
+    reserved: frozenset[str] = app.extensions[_RESERVED]
+    return reserved
+
+
+def reserved_names(app: Flask) -> frozenset[str]:
+    """Return the names, in lower case, that no user may have."""
+    return RESERVED_WORDS | path_segments(app)
+
+
+def is_username(value: str) -> bool:
+    """Tell whether `value` has the form of a username; so nobody else is looked up."""
+    return (
+        USERNAME_MIN <= len(value) <= USERNAME_MAX
+        and _USERNAME.fullmatch(value) is not None
+    )
