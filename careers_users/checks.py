@@ -6,19 +6,31 @@ For `careers-users check`, the log at start, and /health/ready.
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import BigInteger, Connection, Engine, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from careers_users import clock, database, schema_version, troubles
-from careers_users.auth import queries
+from careers_users.models import RefreshToken, User
 from careers_users.settings import Settings
+
+_ADDRESSES = (
+    select(RefreshToken.address)
+    .order_by(RefreshToken.created_at.desc())
+    .limit(bindparam("number", type_=BigInteger()))
+)
+_NEWEST = select(
+    select(func.max(User.created_at)).scalar_subquery().label("user"),
+    select(func.max(RefreshToken.created_at)).scalar_subquery().label("session"),
+)
+
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 
@@ -288,7 +300,7 @@ def clock_of(engine: Engine) -> Finding:
     """
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
-            return _newest_is_past(max(queries.newest(connection), default=None))
+            return _newest_is_past(max(newest(connection), default=None))
         theirs = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
         return _compare_clocks(clock.utcnow() - theirs)
 
@@ -359,7 +371,7 @@ def read_replica(app: Flask, settings: Settings) -> Finding:
 def _sign_ins(app: Flask, settings: Settings) -> Finding:
     """Look whether everybody seems to sign in from a machine of our own network."""
     with app.app_context():
-        addresses = queries.recent_addresses(_SIGN_INS)
+        addresses = recent_addresses(_SIGN_INS)
     places = set(addresses)
     if len(addresses) >= _SIGN_INS_MIN and len(places) == 1 and _is_near(addresses[0]):
         return Finding(
@@ -379,3 +391,14 @@ def _is_near(address: str) -> bool:
         return ip_address(address).is_private
     except ValueError:
         return False
+
+
+def recent_addresses(number: int) -> list[str]:
+    """Return from where the last sessions were opened."""
+    rows = database.fetch_all(_ADDRESSES, {"number": number})
+    return [row["address"] for row in rows]
+
+
+def newest(connection: Connection) -> Sequence[Any]:
+    """Return when the last user came and the last session was opened, if any."""
+    return [moment for moment in connection.execute(_NEWEST).one() if moment]

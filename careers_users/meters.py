@@ -5,14 +5,13 @@ rules, and paths that match none share one value.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event
 
-from careers_users.auth.passwords import Passwords
 from careers_users.kept import Kept
 from careers_users.replica import Replica
 from careers_users.request_context import Exchange
@@ -60,6 +59,9 @@ FLOWS = {
     "follow.unfollow": _UNFOLLOWS,
     "follow.ensure_not_following": _UNFOLLOWS,
 }
+
+# Two functions, each called with 1 and -1 as something begins and ends.
+Watch = Callable[[Callable[[int], object], Callable[[int], object]], None]
 
 
 class Meters:
@@ -177,11 +179,14 @@ class Meters:
         text = "Processes that may read from the replica."
         replica.tell(self._gauge("replica_in_use", text).set)
 
-    def watch_hashing(self, hasher: Passwords) -> None:
-        """Follow who waits for a turn to hash a password, and who has one."""
+    def watch_hashing(self, watch: Watch) -> None:
+        """Follow the requests that wait for a turn to hash, and those that hash.
+
+        `watch` takes a function for each of the two, to be called with the change.
+        """
         waiting = self._gauge("hashes_waiting", "Requests waiting for a turn to hash.")
         running = self._gauge("hashes_running", "Passwords being hashed or verified.")
-        hasher.watch(waiting.inc, running.inc)
+        watch(waiting.inc, running.inc)
 
     def exposition(self) -> bytes:
         """Return all numbers of all processes in Prometheus' text format."""

@@ -16,9 +16,8 @@ from careers_users import (
     request_context,
     security_log,
 )
-from careers_users.auth.passwords import passwords
 from careers_users.extensions import db
-from careers_users.meters import Meters
+from careers_users.meters import Meters, Watch
 from careers_users.settings import Settings
 from careers_users.statements import KEPT
 
@@ -31,11 +30,11 @@ _METERS = "careers_users.meters"
 bp = Blueprint("metrics", __name__)
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask, settings: Settings, watch_hashing: Watch) -> None:
     """Count what `app` does and serve it at `/metrics`, if the settings want it.
 
     Otherwise, or without the extra, nothing is counted and the address is a 404. After
-    the database and the passwords.
+    the database. `watch_hashing` is `Passwords.watch` of this application.
     """
     if not (settings.metrics and meters.AVAILABLE):
         return
@@ -43,10 +42,10 @@ def init_app(app: Flask, settings: Settings) -> None:
     request_context.observe(app, began=mine.began, ended=mine.ended)
     security_log.listen(app, mine.security_event)
     overload.watch(mine.overloaded)
+    mine.watch_hashing(watch_hashing)
     with app.app_context():
         kept = database.reader().get_execution_options().get(KEPT)
         mine.watch_pool(db.engine, settings.db_pool_size, kept)
-        mine.watch_hashing(passwords())
         if (copy := replica.current()) is not None:
             mine.watch_replica(copy)
     app.register_blueprint(bp)

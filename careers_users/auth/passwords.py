@@ -139,13 +139,14 @@ def _verify_django(stored: str, password: str) -> bool:
     return hmac.compare_digest(base64.b64encode(digest).decode(), expected)
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask, settings: Settings) -> Passwords:
     """Make the hasher of this application, with the parameters of `settings`."""
-    app.extensions[_EXTENSION] = Passwords(
+    hasher = app.extensions[_EXTENSION] = Passwords(
         settings.argon2_memory_kib,
         settings.argon2_time_cost,
         settings.hashes_at_once,
     )
+    return hasher
 
 
 def passwords() -> Passwords:

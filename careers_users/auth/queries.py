@@ -5,8 +5,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Connection,
     Interval,
     Select,
     String,
@@ -247,15 +245,6 @@ _DETAILS = (
     .where(User.id == bindparam("user_id"))
     .group_by(User.id, UserCounters.user_id)
 )
-_ADDRESSES = (
-    select(RefreshToken.address)
-    .order_by(RefreshToken.created_at.desc())
-    .limit(bindparam("number", type_=BigInteger()))
-)
-_NEWEST = select(
-    select(func.max(User.created_at)).scalar_subquery().label("user"),
-    select(func.max(RefreshToken.created_at)).scalar_subquery().label("session"),
-)
 
 
 def listing(*, search: str = "", inactive: bool = False) -> Iterator[Row]:
@@ -304,14 +293,3 @@ def keys_among(usernames: Sequence[str], emails: Sequence[str]) -> Sequence[Row]
             User.username_key.in_(usernames) | User.email_key.in_(emails)
         )
     )
-
-
-def recent_addresses(number: int) -> list[str]:
-    """Return from where the last sessions were opened."""
-    rows = database.fetch_all(_ADDRESSES, {"number": number})
-    return [row["address"] for row in rows]
-
-
-def newest(connection: Connection) -> Sequence[Any]:
-    """Return when the last user came and the last session was opened, if any."""
-    return [moment for moment in connection.execute(_NEWEST).one() if moment]
