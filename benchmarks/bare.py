@@ -10,10 +10,12 @@ from typing import Any
 from flask import Flask
 
 from careers_users import server
+from careers_users.refusals import refuser
+from careers_users.served import Application
 from careers_users.settings import Settings
 
 
-def make_app() -> Flask:
+def make_app() -> Application:
     """Return an application with one route, and nothing that could be left out."""
     app = Flask("bare", static_folder=None)
 
@@ -21,7 +23,7 @@ def make_app() -> Flask:
     def constant() -> dict[str, Any]:
         return {"message": "Nothing is looked up", "answer": 42}
 
-    return app
+    return Application(app, refuser(()))
 
 
 def main() -> int:

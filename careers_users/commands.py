@@ -23,11 +23,18 @@ from careers_users import (
     server,
     terminal,
 )
+from careers_users.auth.passwords import HashingBusy
 from careers_users.checks import Finding
+from careers_users.client_address import behind_proxy
+from careers_users.http import operation_of
+from careers_users.refusals import refuser
+from careers_users.served import Application
 from careers_users.settings import Settings, SettingsError
 from careers_users.startup import NotReady, prepare, prepare_database
 from careers_users.terminal import EXIT_CONFIG, EXIT_NO, EXIT_UNAVAILABLE
 
+# What decides about restarts, and what tells of overload, must be answered under it.
+VITAL = [("GET", path) for path in ("/health/live", "/health/ready", "/metrics")]
 _MARKS = {checks.OK: "ok", checks.WARNING: "warning", checks.ERROR: "ERROR"}
 
 
@@ -164,7 +171,7 @@ def run(settings: Settings) -> int:
         _stop(str(error), EXIT_UNAVAILABLE)
 
 
-def _served(settings: Settings) -> Flask:
+def _served(settings: Settings) -> Application:
     """Return the application to serve, whose files are closed in the end."""
     app = create_app(settings, served=True)
 
@@ -173,7 +180,22 @@ def _served(settings: Settings) -> Flask:
             extensions.db.engine.dispose()
 
     draining.at_end.append(close)
-    return app
+    return Application(
+        behind_proxy(app, settings),
+        refuser(settings.cors_origins),
+        vital=VITAL,
+        slow=calls_that_hash(app),
+    )
+
+
+def calls_that_hash(app: Flask) -> set[tuple[str, str]]:
+    """Return method and path of the calls of `app` that keep a core busy."""
+    return {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        if HashingBusy in operation_of(app.view_functions[rule.endpoint]).refusals
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -1,147 +1,36 @@
-"""Connections as waitress has them, mended: our refusals, our limits, trusted proxies.
+"""Connections as waitress has them, mended: our refusals, our limits.
 
 What waitress refuses by itself gets the same JSON as every other error.
 """
 
-import json
 import logging
 import re
 import socket
 import time
-from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import cache
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from waitress import proxy_headers, receiver  # type: ignore[import-untyped]
+from waitress import receiver  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-from waitress.parser import (  # type: ignore[import-untyped]
-    HTTPRequestParser,
-    ParsingError,
-)
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.rfc7230 import CHUNK_EXT_RE  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
-from waitress.utilities import (  # type: ignore[import-untyped]
-    BadRequest,
-    Error,
-    RequestEntityTooLarge,
-    build_http_date,
-)
+from waitress.utilities import BadRequest, Error, RequestEntityTooLarge, build_http_date  # type: ignore[import-untyped]
 
-from careers_users import clock, cors, notices, overload, request_context
+from careers_users import clock, overload
 from careers_users.draining import closing
 from careers_users.lanes import Lane
 
 log = logging.getLogger(__name__)
-request_log = logging.getLogger("careers_users.requests")
 
-# Headers that only proxies send, as WSGI names them.
-_FORWARDED = {"HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"}
 SWALLOW = 2.0  # Seconds for a refused sender to notice, before we hang up.
 STALLED = 2.0  # A half-sent request that is silent for longer doesn't delay a stop.
-
-REFUSALS = {
-    400: ("malformed_request", "The request can't be understood"),
-    413: ("payload_too_large", "The request body is too large"),
-    431: ("headers_too_large", "The request headers are too large"),
-    500: ("internal_error", "Something went wrong on our side"),
-    501: ("not_implemented", "This transfer encoding is not supported"),
-    503: ("overloaded", "More is asked than can be answered; please try again shortly"),
-}
-RETRY_AFTER_SECONDS = 5  # As for every other 503 of the service.
 
 
 def _now() -> float:
     """Return seconds since the epoch, in which waitress reckons too."""
     return clock.utcnow().timestamp()
-
-
-def refusal(
-    status: int, address: str, request_id: str | None, more: Mapping[str, str]
-) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Return status line, headers and body of a refusal that the application missed.
-
-    It is logged like any other request, under `request_id` or a new one; `more` headers
-    go with it.
-    """
-    headers, body = _reply(status, request_id, more)
-    details: dict[str, object] = {"method": None, "route": None, "status": status}
-    request_id = headers[request_context.REQUEST_ID_HEADER]
-    details |= {"bytes": len(body), "address": address, "request_id": request_id}
-    request_log.info("refused", extra={"details": details, "user_id": None})
-    return f"{status} {HTTPStatus(status).phrase}", list(headers.items()), body
-
-
-@cache
-def _body(status: int) -> bytes:
-    code, sentence = REFUSALS[status]
-    said = {"error": sentence, "code": code, "details": f"{sentence}."}
-    return json.dumps(said).encode()
-
-
-def _reply(
-    status: int, request_id: str | None, more: Mapping[str, str]
-) -> tuple[dict[str, str], bytes]:
-    headers = {
-        "Content-Type": "application/json",
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": "default-src 'none'",
-        "Vary": "Origin",
-        request_context.REQUEST_ID_HEADER: request_context.checked_id(request_id),
-        **more,
-    }
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return headers, _body(status)
-
-
-def behind_proxy(app: WSGIApplication, adjustments: Any) -> WSGIApplication:
-    """Let the trusted proxy say who the client is; drop everybody else's claims."""
-    trusted, names = adjustments.trusted_proxy, adjustments.trusted_proxy_headers
-
-    def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        peer, untrusted = environ["REMOTE_ADDR"], proxy_headers.PROXY_HEADERS
-        if any(f"HTTP_{name}" in environ for name in proxy_headers.PROXY_HEADERS):
-            environ["careers_users.forwarded"] = True
-        try:
-            if trusted in ("*", peer):
-                untrusted = proxy_headers.parse_proxy_headers(
-                    environ, adjustments.trusted_proxy_count, names
-                )
-                ip_address(environ["REMOTE_ADDR"])
-        except (proxy_headers.MalformedProxyHeader, IndexError, ValueError):
-            log.warning("The proxy %s sent forwarding headers that make no sense", peer)
-            origin = environ.get("HTTP_ORIGIN")
-            allowance = cors.headers_for(origin, adjustments.cors_origins)
-            request_id = environ.get("HTTP_X_REQUEST_ID")
-            status, headers, body = refusal(400, peer, request_id, allowance)
-            start(status, [*headers, ("Content-Length", str(len(body)))])
-            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-        if trusted not in ("*", peer) and _FORWARDED & environ.keys():
-            _note_untrusted(peer)
-        proxy_headers.clear_untrusted_headers(environ, untrusted)
-        return app(environ, start)
-
-    return application
-
-
-def _note_untrusted(peer: str) -> None:
-    """Warn, once, that somebody forwards requests whom the settings do not name."""
-    sentence = (
-        "Forwarding headers (X-Forwarded-For and such) arrive from a peer that is not "
-        "trusted and are ignored; if it is your proxy, name it in "
-        "CAREERS_USERS_TRUSTED_PROXY"
-    )
-    if notices.note("proxy", f"{sentence}."):
-        log.warning(
-            "%s: set CAREERS_USERS_TRUSTED_PROXY=%s. Until then all its clients have "
-            "one address, and share the limits on attempts.",
-            *(sentence, peer),
-        )
 
 
 # Waitress's own end in `$`, which lets a line feed more pass: to a proxy it may be the
@@ -221,12 +110,13 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
 
     def execute(self) -> None:
         headers = self.request.headers
-        self.status, self.response_headers, body = refusal(
-            self.request.error.code,
+        status = self.request.error.code
+        names, body = self.channel.server.served.refuse(
+            *(status, headers.get("ORIGIN"), headers.get("X_REQUEST_ID")),
             self.channel.addr[0],
-            headers.get("X_REQUEST_ID"),
-            cors.headers_for(headers.get("ORIGIN"), self.channel.adj.cors_origins),
         )
+        self.status = f"{status} {HTTPStatus(status).phrase}"
+        self.response_headers = list(names.items())
         self.content_length = len(body)
         self.channel.refused = True
         self.set_close_on_finish()
@@ -302,8 +192,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         overload.count()
         request = self.requests[0]
         get: Any = request.headers.get
-        allowance = cors.headers_for(get("ORIGIN"), self.adj.cors_origins)
-        headers, body = _reply(503, get("X_REQUEST_ID"), allowance)
+        headers, body = self.server.served.refuse(
+            503, get("ORIGIN"), get("X_REQUEST_ID"), None
+        )
         # Half a request that comes last would have to be told to continue, or not.
         is_cut = self.request and len(self.requests) == 1
         # Where a request ends that could not be read, nobody knows.

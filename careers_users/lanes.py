@@ -1,9 +1,12 @@
 """Which requests may overtake which, while they wait for a thread.
 
-By method and path alone: whoever waits has not reached the application.
+By method and path alone: a request that waits has not reached the application.
 """
 
+from collections.abc import Collection
 from enum import Enum, auto
+
+Call = tuple[str, str]  # A method and a path.
 
 
 class Lane(Enum):
@@ -19,22 +22,17 @@ class Lane(Enum):
     SLOW = auto()
 
 
-LANES = {
-    ("GET", "/health/live"): Lane.VITAL,
-    ("GET", "/health/ready"): Lane.VITAL,
-    ("GET", "/metrics"): Lane.VITAL,
-    ("POST", "/careers/users/register/"): Lane.SLOW,
-    ("POST", "/careers/users/login/"): Lane.SLOW,
-    ("POST", "/careers/users/me/password/"): Lane.SLOW,
-    ("DELETE", "/careers/users/me/"): Lane.SLOW,
-}
+class Lanes:
+    """The lanes of an application's calls."""
 
+    def __init__(self, vital: Collection[Call], slow: Collection[Call]) -> None:
+        lanes = {**dict.fromkeys(vital, Lane.VITAL), **dict.fromkeys(slow, Lane.SLOW)}
+        # The slashes around a path make no difference, as to the application.
+        self._lanes = {
+            (method, path.strip("/")): lane for (method, path), lane in lanes.items()
+        }
 
-def lane_of(method: str | None, path: str | None) -> Lane:
-    """Return the lane of a request; None for what could not be read.
-
-    The slashes around a path make no difference, as they make none to the application.
-    """
-    plain = "/" + (path or "").strip("/")
-    asked = "GET" if method == "HEAD" else method or ""
-    return LANES.get((asked, plain)) or LANES.get((asked, f"{plain}/"), Lane.QUICK)
+    def of(self, method: str | None, path: str | None) -> Lane:
+        """Return the lane of a request; None for what could not be read."""
+        asked = "GET" if method == "HEAD" else method or ""
+        return self._lanes.get((asked, (path or "").strip("/")), Lane.QUICK)

@@ -9,14 +9,14 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, Protocol
-from wsgiref.types import WSGIApplication
 
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 
 from careers_users import descriptors, handover, memory
 from careers_users.handover import Handover
+from careers_users.served import Application
 from careers_users.shares import Share, Shares
 from careers_users.supervisor import GO_SIGNALS, STOP_SIGNALS, Supervisor, follow
 from careers_users.worker import Worker
@@ -63,13 +63,11 @@ class ServerSettings(Protocol):
     def trusted_proxy_headers(self) -> frozenset[str]: ...
     @property
     def drain_timeout(self) -> int: ...
-    @property
-    def cors_origins(self) -> Collection[str]: ...
 
 
 def run(
     settings: ServerSettings,
-    make_app: Callable[[], WSGIApplication],
+    make_app: Callable[[], Application],
     ended: Callable[[int], object] = lambda _pid: None,
 ) -> int:
     """Serve what `make_app` returns until told to stop; return the exit code.
@@ -137,7 +135,6 @@ def _adjustments(settings: ServerSettings) -> Any:
     except ValueError as error:
         raise ServerError(f"Correct the settings of the proxy: {error}.") from error
     adjustments.body_limit = settings.max_request_body_size
-    adjustments.cors_origins = settings.cors_origins
     adjustments.queue_timeout = settings.queue_timeout
     # Connections beyond those that wait are for whoever is refused, or asks for health.
     adjustments.queue_room = adjustments.connection_limit // 2

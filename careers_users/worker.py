@@ -15,18 +15,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any
-from wsgiref.types import WSGIApplication
 
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
 from careers_users import clock, descriptors, memory, notices, overload
-from careers_users.connections import Channel, behind_proxy
+from careers_users.connections import Channel
 from careers_users.draining import at_end, closing, draining
 from careers_users.handover import Terminal
-from careers_users.lanes import lane_of
+from careers_users.lanes import Lanes
 from careers_users.loop import Loop
 from careers_users.queueing import Queue
+from careers_users.served import Application
 from careers_users.shares import Share
 
 log = logging.getLogger(__name__)
@@ -67,18 +67,19 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
 
     def __init__(
         self,
-        app: WSGIApplication,
+        served: Application,
         adj: Any,
         listener: socket.socket,
         share: Share,
     ) -> None:
-        self._share = share
+        self._share, self.served = share, served
+        self._lanes = Lanes(served.vital, served.slow)
         where = (listener.family, listener.type, listener.proto, None)
         self.queue = Queue(adj.threads, adj.slow, adj.queue_timeout, adj.queue_room)
         self.changed: deque[Channel] = deque()
         self._thread = threading.get_ident()
         super().__init__(
-            app,
+            served.wsgi,
             _sock=listener,
             dispatcher=self.queue,
             adj=adj,
@@ -86,7 +87,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             bind_socket=False,
         )
         # Waitress has wrapped it in its own reading of forwarding headers.
-        self.application = behind_proxy(app, adj)
+        self.application = served.wsgi
         self._loop = Loop(self._map)
         # What wakes up the loop must never wait for the loop to read it.
         if os.name == "posix":
@@ -134,7 +135,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         calls for it, and holds a lock of the connection.
         """
         request = channel.requests[0]
-        channel.lane = lane_of(
+        channel.lane = self._lanes.of(
             getattr(request, "command", None), getattr(request, "path", None)
         )
         is_new = self.is_loop() and not closing.is_set()

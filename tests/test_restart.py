@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 # Stands for an installed version: what it says instead of "can't be understood".
 CODE = """
-from careers_users import commands, connections
-connections.REFUSALS[400] = ("malformed_request", "version {version}")
+from careers_users import commands, refusals
+refusals.REFUSALS[400] = ("malformed_request", "version {version}")
 commands.main()
 """
 # Is ready to take over just when it is told to stop.

@@ -43,12 +43,14 @@ from flask import Flask, jsonify, request
 package = sys.modules["careers_users"] = ModuleType("careers_users")
 package.__path__ = [sys.argv[2]]
 
-from careers_users import server, worker
+from careers_users import client_address, refusals, server, worker
 from careers_users.draining import draining
+from careers_users.served import Application
 
 options = json.loads(sys.argv[1])
 worker.SETTLE = options.pop("settle")
 options["trusted_proxy_headers"] = frozenset(options["trusted_proxy_headers"])
+settings = SimpleNamespace(**options)
 folder = Path(__file__).parent
 say = logging.getLogger("test").warning
 
@@ -106,12 +108,17 @@ def make_app():
         return inner(environ, start_response)
 
     app.wsgi_app = crashing
-    return app
+    return Application(
+        client_address.behind_proxy(app, settings),
+        refusals.refuser(settings.cors_origins),
+        vital=[("GET", "/health/live")],
+        slow=[("POST", "/careers/users/login/")],
+    )
 
 
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
 try:
-    sys.exit(server.run(SimpleNamespace(**options), make_app))
+    sys.exit(server.run(settings, make_app))
 except server.ServerError as error:
     print(f"ServerError: {error}", file=sys.stderr)
     sys.exit(3)

@@ -15,8 +15,10 @@ from types import SimpleNamespace
 import pytest
 
 from careers_users import server
-from careers_users.lanes import Lane, lane_of
+from careers_users.lanes import Lane, Lanes
 from careers_users.queueing import Queue
+from careers_users.refusals import refuser
+from careers_users.served import Application
 from careers_users.shares import Share, Shares
 from careers_users.worker import CROWD, NEWCOMERS, Worker
 from tests.server.running import (
@@ -194,7 +196,15 @@ def test_behind_a_refused_request_that_could_not_be_read_nothing_is_read(
 def test_slashes_lead_to_no_other_lane(
     method: str | None, path: str | None, lane: Lane
 ) -> None:
-    assert lane_of(method, path) is lane
+    lanes = Lanes(
+        vital=[("GET", "/health/live"), ("GET", "/health/ready")],
+        slow=[
+            ("POST", "/careers/users/login/"),
+            ("DELETE", "/careers/users/me/"),
+        ],
+    )
+
+    assert lanes.of(method, path) is lane
 
 
 def test_who_takes_no_replies_is_hung_up_on(launch: Launch) -> None:
@@ -225,7 +235,8 @@ def worker_of(listener: socket.socket) -> Iterator[Worker]:
     made.pop("settle")
     adjustments = server._adjustments(SimpleNamespace(**made))
     share = Share(Shares(1), 0)
-    worker = Worker(lambda _environ, _start: [], adjustments, listener, share)
+    nothing = Application(lambda _environ, _start: [], refuser(()))
+    worker = Worker(nothing, adjustments, listener, share)
     try:
         yield worker
     finally:
