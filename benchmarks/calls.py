@@ -11,7 +11,7 @@ from benchmarks.contestants import Contestant
 from benchmarks.wrk import Request
 from careers_users.demo.people import CELEBRITY, RARE_WORD, Size
 from careers_users.demo.service import PASSWORD
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 
 BATCH = 20
 VIEWERS = 16

@@ -20,9 +20,9 @@ from careers_users import create_app
 from careers_users.demo.people import CELEBRITY, Size
 from careers_users.demo.service import PASSWORD
 from careers_users.extensions import db
-from careers_users.limits import BASE_PATH
 from careers_users.setting_kinds import normalise_database_url
 from careers_users.settings import Settings
+from careers_users.validation.limits import BASE_PATH
 
 SAMPLES = 12
 # Each statement is timed so often, the best counts for that sample: what a neighbour

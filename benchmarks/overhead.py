@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 from tests import postgres, served
 
 LIMIT = 1.10

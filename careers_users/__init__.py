@@ -5,7 +5,6 @@ from datetime import timedelta
 from flask import Flask
 
 from careers_users import (
-    blocklist,
     cors,
     database,
     docs,
@@ -32,6 +31,7 @@ from careers_users.password import routes as password_routes
 from careers_users.profile import routes as profile_routes
 from careers_users.sessions import routes as sessions_routes
 from careers_users.settings import Settings
+from careers_users.validation import password_blocklist
 
 __all__ = ["create_app"]
 
@@ -54,7 +54,7 @@ def create_app(settings: Settings, *, served: bool = False) -> Flask:
     ma.init_app(app)
     hasher = passwords.init_app(app, settings)
     throttle.init_app(app, settings)
-    blocklist.init_app(app, settings.password_blocklist)
+    password_blocklist.init_app(app, settings.password_blocklist)
     metrics.init_app(app, settings, hasher.watch)
     http.init_app(app)
     cors.init_app(app, settings.cors_origins)

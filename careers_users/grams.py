@@ -35,8 +35,8 @@ from sqlalchemy.orm import Session, scoped_session
 from careers_users.database import is_locked
 from careers_users.extensions import db
 from careers_users.models import SearchChange, SearchGram, User
-from careers_users.text import GRAM_MAX, SEPARATOR, grams
 from careers_users.troubles import if_possible
+from careers_users.validation.text import GRAM_MAX, SEPARATOR, grams
 
 Open = Connection | Session | scoped_session[Any]
 # Changes folded in one transaction: on SQLite other writers wait some 20 ms for it.

@@ -35,9 +35,9 @@ from careers_users.errors import (
     ValidationFailed,
     http_error,
 )
-from careers_users.limits import BASE_PATH, USERNAME_MAX, USERNAME_PATTERN
 from careers_users.request_context import Headers
-from careers_users.usernames import path_segments
+from careers_users.validation.limits import BASE_PATH, USERNAME_MAX, USERNAME_PATTERN
+from careers_users.validation.usernames import path_segments
 
 log = logging.getLogger(__name__)
 

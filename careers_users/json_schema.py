@@ -11,7 +11,7 @@ from apispec.ext.marshmallow.common import resolve_schema_instance
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import RAISE, Schema, fields
 
-from careers_users.fields import BodySchema
+from careers_users.validation.fields import BodySchema
 
 _OURS = __name__.partition(".")[0]
 

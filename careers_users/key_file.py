@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from careers_users.keyring import Key, KeyRing, KeyRingError, ring_of
-from careers_users.limits import MINIMUM_KEY_BYTES
+from careers_users.validation.limits import MINIMUM_KEY_BYTES
 
 log = logging.getLogger(__name__)
 

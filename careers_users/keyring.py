@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
 from careers_users import clock
-from careers_users.limits import REFRESH_LIFETIME
+from careers_users.validation.limits import REFRESH_LIFETIME
 
 ALGORITHMS = ("EdDSA", "RS256", "HS256")
 # NIST SP 800-57 part 1: 3072 bits of RSA are as strong as AES-128, good past 2030.

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from careers_users.extensions import Base
-from careers_users.limits import (
+from careers_users.validation.limits import (
     ADDRESS_MAX,
     AVATAR_MAX,
     BIO_MAX,

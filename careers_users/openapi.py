@@ -28,13 +28,13 @@ from careers_users.errors import (
 )
 from careers_users.http import Operation, View, operation_of
 from careers_users.json_schema import SchemaPlugin, example_of, first_line
-from careers_users.limits import BASE_PATH
 from careers_users.openapi_errors import (
     ERROR,
     Refusal,
     error_response,
     refusals_anywhere,
 )
+from careers_users.validation.limits import BASE_PATH
 
 # Of the API, not of the program: it counts up when clients have to know.
 API_VERSION = "1.0.0"

@@ -13,9 +13,10 @@ from marshmallow.validate import OneOf
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from careers_users import blocklist, rates
-from careers_users.limits import MINIMUM_KEY_BYTES
+from careers_users import rates
 from careers_users.rates import Rate
+from careers_users.validation import password_blocklist
+from careers_users.validation.limits import MINIMUM_KEY_BYTES
 
 # RFC 6750, section 2.1: what can stand behind "Bearer".
 _SERVICE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
@@ -88,10 +89,10 @@ def _service_tokens(value: str) -> tuple[str, ...]:
 
 
 def _blocklist(value: str) -> str:
-    if value.lower() in (blocklist.OFF, blocklist.COMMON):
+    if value.lower() in (password_blocklist.OFF, password_blocklist.COMMON):
         return value.lower()
     try:
-        blocklist.load(value)
+        password_blocklist.load(value)
     except ValueError as error:
         raise ValidationError(str(error)) from None
     return str(Path(value).resolve())

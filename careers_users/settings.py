@@ -14,9 +14,10 @@ from environs import EnvValidationError, FileAwareEnv
 from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy.engine import URL, make_url
 
-from careers_users import blocklist, rates, secret_file, setting_kinds
-from careers_users.limits import PASSWORD_MIN
+from careers_users import rates, secret_file, setting_kinds
 from careers_users.rates import Rate
+from careers_users.validation import password_blocklist as validation_password_blocklist
+from careers_users.validation.limits import PASSWORD_MIN
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Settings:
     hash_concurrency: int | None = None  # see hashes_at_once
 
     password_min_length: int = PASSWORD_MIN
-    password_blocklist: str = blocklist.OFF
+    password_blocklist: str = validation_password_blocklist.OFF
 
     ratelimit_enabled: bool = True
     ratelimit_login: Rate | None = rates.LOGIN
@@ -211,7 +212,7 @@ def _read_accounts(env: _Environment) -> dict[str, Any]:
             env, "CAREERS_USERS_PASSWORD_MIN_LENGTH", PASSWORD_MIN, PASSWORD_MIN, 64
         ),
         "password_blocklist": env.blocklist(
-            "CAREERS_USERS_PASSWORD_BLOCKLIST", blocklist.OFF
+            "CAREERS_USERS_PASSWORD_BLOCKLIST", validation_password_blocklist.OFF
         ),
         "argon2_memory_kib": _int(
             env, "CAREERS_USERS_ARGON2_MEMORY_KIB", 19 * 1024, 7 * 1024, 1024**2

@@ -20,8 +20,8 @@ from jwt.algorithms import HMACAlgorithm
 from careers_users import clock
 from careers_users.key_file import KID, Keys
 from careers_users.keyring import Key, KeyRing
-from careers_users.limits import ID_MAX, INTEGER_MAX
 from careers_users.settings import Settings
+from careers_users.validation.limits import ID_MAX, INTEGER_MAX
 
 # Verified tokens remembered per process: their signature need not be checked again.
 # Expiry and revocation are checked on every request all the same. A thousand take 2 MB.

@@ -8,10 +8,10 @@ from flask import Flask
 from marshmallow import Schema, fields
 from werkzeug.test import TestResponse
 
-from careers_users.fields import Time
 from careers_users.http import Operation, operation_of
-from careers_users.limits import BASE_PATH
 from careers_users.throttle import RateLimited
+from careers_users.validation.fields import Time
+from careers_users.validation.limits import BASE_PATH
 
 PASSWORD = "password123"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

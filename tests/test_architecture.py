@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from careers_users.http import operation_of
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "careers_users"

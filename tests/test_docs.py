@@ -9,10 +9,11 @@ import click
 import pytest
 from flask import Flask
 
-from careers_users import errors, health, limits, settings, usernames
+from careers_users import errors, health, settings
 from careers_users.commands import main
 from careers_users.errors import ServiceError
-from careers_users.limits import BASE_PATH
+from careers_users.validation import limits, usernames
+from careers_users.validation.limits import BASE_PATH
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from careers_users import create_app
-from careers_users.usernames import reserved_names
+from careers_users.validation.usernames import reserved_names
 from config import TestConfig
 from tests.conftest import KEY
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError, fields
 
 from careers_users import create_app
-from careers_users.fields import (
+from careers_users.validation.fields import (
     AvatarUrl,
     BatchSize,
     Bio,
@@ -25,7 +25,7 @@ from careers_users.fields import (
     UserId,
     Username,
 )
-from careers_users.usernames import reserved_names
+from careers_users.validation.usernames import reserved_names
 from config import TestConfig
 from tests.conftest import KEY
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from werkzeug.routing import Rule
 
 from careers_users.http import Operation, operation_of
-from careers_users.limits import BASE_PATH, ID_MAX
+from careers_users.validation.limits import BASE_PATH, ID_MAX
 from tests.api import PASSWORD, Account, Api
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "COPY"}

@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 from careers_users import create_app, openapi
 from careers_users.http import operation_of
 from careers_users.json_schema import example_of
-from careers_users.limits import BASE_PATH, USERNAME_MAX
+from careers_users.validation.limits import BASE_PATH, USERNAME_MAX
 from config import TestConfig
 from tests.api import Api, check_shape
 from tests.conftest import KEY

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
 
 from careers_users import create_app
-from careers_users.follow.cursor import Cursor, encode
+from careers_users.validation.cursor import Cursor, encode
 from config import TestConfig
 from tests.api import PASSWORD, Account, Api
 from tests.conftest import KEY

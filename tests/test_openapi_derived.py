@@ -14,10 +14,15 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from careers_users import openapi
 from careers_users.auth.identity import signed_in
 from careers_users.errors import Forbidden
-from careers_users.fields import AvatarUrl, BodySchema, Text
 from careers_users.http import body, query, refuses, reply
-from careers_users.limits import BASE_PATH, USERNAME_MAX, USERNAME_MIN, USERNAME_PATTERN
-from careers_users.usernames import is_username
+from careers_users.validation.fields import AvatarUrl, BodySchema, Text
+from careers_users.validation.limits import (
+    BASE_PATH,
+    USERNAME_MAX,
+    USERNAME_MIN,
+    USERNAME_PATTERN,
+)
+from careers_users.validation.usernames import is_username
 from tests.test_openapi import codes, make, operations
 
 

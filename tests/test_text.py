@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from careers_users import text
-from careers_users.text import SEPARATOR, fold, nfc
+from careers_users.validation import text
+from careers_users.validation.text import SEPARATOR, fold, nfc
 
 # The same examples each time: a run should not fail by chance.
 repeatably = hypothesis_settings(

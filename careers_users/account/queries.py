@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 from sqlalchemy import bindparam, select
 
-from careers_users import database, text
+from careers_users import database
 from careers_users.audit import queries as audit
-from careers_users.follow.cursor import Cursor
 from careers_users.models import Follow, RefreshToken, User, UserCounters
-from careers_users.usernames import is_username
+from careers_users.validation import text
+from careers_users.validation.cursor import Cursor
+from careers_users.validation.usernames import is_username
 
 # An export reads in bites of this many rows, so that it never holds many in memory.
 EXPORT_BATCH = 1000

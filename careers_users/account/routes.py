@@ -19,10 +19,10 @@ from careers_users.auth.passwords import HashingBusy
 from careers_users.auth.schemas import MessageSchema
 from careers_users.auth.service import WrongPassword
 from careers_users.errors import TokenRevoked
-from careers_users.follow.cursor import Cursor, encode
 from careers_users.http import body, query, refuses, reply
-from careers_users.limits import BASE_PATH
 from careers_users.throttle import RateLimited
+from careers_users.validation.cursor import Cursor, encode
+from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("account", __name__, url_prefix=BASE_PATH)
 

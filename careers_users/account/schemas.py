@@ -4,9 +4,9 @@ from flask_marshmallow.schema import Schema
 from marshmallow import fields
 from marshmallow.validate import Length
 
-from careers_users.fields import BatchSize, BodySchema, Text, Time
 from careers_users.follow.schemas import CursorField
-from careers_users.limits import ACTIVITY_BATCH_SIZE, LOGIN_FIELD_MAX
+from careers_users.validation.fields import BatchSize, BodySchema, Text, Time
+from careers_users.validation.limits import ACTIVITY_BATCH_SIZE, LOGIN_FIELD_MAX
 
 
 class CloseSchema(BodySchema):

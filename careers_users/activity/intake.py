@@ -19,7 +19,7 @@ from careers_users.errors import (
     ValidationFailed,
 )
 from careers_users.http import View, describe, strict_json
-from careers_users.limits import EVENTS_MAX
+from careers_users.validation.limits import EVENTS_MAX
 
 # CloudEvents 1.0, HTTP protocol binding, section 3.2 (structured) and 3.3 (batched).
 SINGLE = "application/cloudevents+json"

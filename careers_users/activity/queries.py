@@ -25,7 +25,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from careers_users import database
 from careers_users.extensions import db
 from careers_users.models import ActivityEvent, ActivityMark, User, UserCounters
-from careers_users.usernames import is_username
+from careers_users.validation.usernames import is_username
 
 _COUNTERS = (
     UserCounters.user_id,

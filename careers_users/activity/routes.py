@@ -8,7 +8,7 @@ from careers_users.activity import service
 from careers_users.activity.intake import NotCloudEvents, events, sister_service
 from careers_users.activity.schemas import ActivityEventSchema, OutcomesSchema, read
 from careers_users.http import refuses, reply
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("activity", __name__, url_prefix=BASE_PATH)
 

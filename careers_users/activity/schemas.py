@@ -10,10 +10,16 @@ from flask_marshmallow.schema import Schema
 from marshmallow import EXCLUDE, ValidationError, fields, post_load
 from marshmallow.validate import Length
 
-from careers_users import clock, text
-from careers_users.fields import BodySchema, Choice, Text, UserId
-from careers_users.limits import COUNT_MAX, EVENT_WORD_MAX, ID_MAX, USERNAME_MAX
-from careers_users.usernames import is_username
+from careers_users import clock
+from careers_users.validation import text
+from careers_users.validation.fields import BodySchema, Choice, Text, UserId
+from careers_users.validation.limits import (
+    COUNT_MAX,
+    EVENT_WORD_MAX,
+    ID_MAX,
+    USERNAME_MAX,
+)
+from careers_users.validation.usernames import is_username
 
 COUNTERS = ("posts_count", "likes_received", "comments_received")
 

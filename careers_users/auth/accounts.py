@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import CursorResult, RowMapping, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import security_log, text
+from careers_users import security_log
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import passwords
@@ -15,6 +15,7 @@ from careers_users.errors import ServiceError
 from careers_users.extensions import db
 from careers_users.models import User
 from careers_users.statements import Row
+from careers_users.validation import text
 
 # Who did it, in the security log and in the trail.
 _OPERATOR = "operator"

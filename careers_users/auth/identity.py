@@ -22,8 +22,8 @@ from careers_users.errors import (
 )
 from careers_users.extensions import jwt
 from careers_users.http import View, describe
-from careers_users.limits import ADDRESS_MAX, TOKEN_MAX, USER_AGENT_MAX
 from careers_users.statements import Row
+from careers_users.validation.limits import ADDRESS_MAX, TOKEN_MAX, USER_AGENT_MAX
 
 # RFC 6750, section 2.1, with three parts as a JWT has them (RFC 7515, section 3.1).
 _BEARER = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)

@@ -16,9 +16,9 @@ from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 from flask import Flask, current_app
 
-from careers_users import text
 from careers_users.errors import Unavailable
 from careers_users.settings import Settings
+from careers_users.validation import text
 
 # How long a request waits for its turn to hash before it is told to come back.
 HASH_QUEUE_SECONDS = 10.0

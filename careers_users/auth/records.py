@@ -16,9 +16,16 @@ from marshmallow import EXCLUDE, ValidationError, fields, pre_load
 
 from careers_users import clock
 from careers_users.auth.passwords import UNUSABLE, scheme
-from careers_users.fields import AvatarUrl, Bio, Email, PersonName, Text, Username
 from careers_users.statements import Row
 from careers_users.terminal import as_json
+from careers_users.validation.fields import (
+    AvatarUrl,
+    Bio,
+    Email,
+    PersonName,
+    Text,
+    Username,
+)
 
 FORMATS = ("csv", "jsonl")
 # Longer than any stored hash may be; it is the width of the column.

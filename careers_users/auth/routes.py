@@ -16,8 +16,8 @@ from careers_users.auth.schemas import (
     RegisterSchema,
 )
 from careers_users.http import body, refuses, reply
-from careers_users.limits import BASE_PATH
 from careers_users.throttle import RateLimited
+from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("auth", __name__, url_prefix=BASE_PATH)
 

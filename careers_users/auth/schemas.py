@@ -6,7 +6,7 @@ from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
-from careers_users.fields import (
+from careers_users.validation.fields import (
     AvatarUrl,
     Bio,
     BodySchema,
@@ -17,8 +17,8 @@ from careers_users.fields import (
     Time,
     Username,
 )
-from careers_users.limits import LOGIN_FIELD_MAX, TOKEN_MAX
-from careers_users.text import nfc
+from careers_users.validation.limits import LOGIN_FIELD_MAX, TOKEN_MAX
+from careers_users.validation.text import nfc
 
 
 def check_confirmation(data: dict[str, Any]) -> None:

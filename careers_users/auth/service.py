@@ -8,7 +8,7 @@ import jwt
 from sqlalchemy import RowMapping, bindparam, exists, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import clock, database, grams, security_log, text, throttle
+from careers_users import clock, database, grams, security_log, throttle
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import HashingBusy, passwords
@@ -23,11 +23,12 @@ from careers_users.errors import (
     ValidationFailed,
 )
 from careers_users.extensions import db
-from careers_users.limits import SESSIONS_MAX
 from careers_users.models import ReservedUsername, Total, User, UserCounters
 from careers_users.statements import Row, Transaction, UsualTransaction
 from careers_users.throttle import Bucket, Reservation
 from careers_users.troubles import if_possible
+from careers_users.validation import text
+from careers_users.validation.limits import SESSIONS_MAX
 
 # From here on a login makes sure that there is room for its session. Below, as many
 # logins of one user as the difference may be under way at once without exceeding it.

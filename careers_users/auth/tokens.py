@@ -23,9 +23,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from careers_users import clock
 from careers_users.device import Device
 from careers_users.extensions import db
-from careers_users.limits import ACCESS_LIFETIME, REFRESH_LIFETIME, SESSIONS_MAX
 from careers_users.models import RefreshToken, ReservedUsername, RevokedToken, User
 from careers_users.statements import New
+from careers_users.validation.limits import (
+    ACCESS_LIFETIME,
+    REFRESH_LIFETIME,
+    SESSIONS_MAX,
+)
 
 # Pruning deletes in bites, so that it never holds locks for long.
 PRUNE_BATCH = 1000

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from careers_users import text
 from careers_users.demo.names import (
     CITIES,
     FIRST_NAMES,
@@ -21,6 +20,7 @@ from careers_users.demo.names import (
     SENTENCES,
     TITLES,
 )
+from careers_users.validation import text
 
 USERS = 100_000
 EDGES = 1_000_000

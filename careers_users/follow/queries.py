@@ -20,13 +20,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from careers_users import database, text
-from careers_users.follow.cursor import Cursor, Direction
-from careers_users.limits import ID_MAX
+from careers_users import database
 from careers_users.models import Follow, User, UserCounters
 from careers_users.profile.queries import CARD
 from careers_users.statements import Row, room_for
-from careers_users.usernames import is_username
+from careers_users.validation import text
+from careers_users.validation.cursor import Cursor, Direction
+from careers_users.validation.limits import ID_MAX
+from careers_users.validation.usernames import is_username
 
 Side = Literal["followers", "following"]
 Shape = Literal["cards", "edges"]

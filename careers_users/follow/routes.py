@@ -14,7 +14,6 @@ from careers_users.auth.identity import (
 )
 from careers_users.auth.schemas import MessageSchema
 from careers_users.follow import queries, service
-from careers_users.follow.cursor import Cursor, encode
 from careers_users.follow.queries import Page
 from careers_users.follow.schemas import (
     CardsSchema,
@@ -26,9 +25,10 @@ from careers_users.follow.schemas import (
     RelationshipsSchema,
 )
 from careers_users.http import body, query, refuses, reply
-from careers_users.limits import BASE_PATH
 from careers_users.profile.service import UserNotFound
 from careers_users.throttle import RateLimited
+from careers_users.validation.cursor import Cursor, encode
+from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("follow", __name__, url_prefix=BASE_PATH)
 

@@ -7,7 +7,9 @@ from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
-from careers_users.fields import (
+from careers_users.profile.schemas import CardSchema
+from careers_users.validation.cursor import Cursor, decode
+from careers_users.validation.fields import (
     BatchSize,
     BodySchema,
     QueryNumber,
@@ -15,15 +17,13 @@ from careers_users.fields import (
     Time,
     UserId,
 )
-from careers_users.follow.cursor import Cursor, decode
-from careers_users.limits import (
+from careers_users.validation.limits import (
     CURSOR_MAX,
     FOLLOWS_BATCH_SIZE,
     ID_MAX,
     RELATIONSHIPS_MAX,
     USERNAME_MAX,
 )
-from careers_users.profile.schemas import CardSchema
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 

@@ -8,10 +8,10 @@ from careers_users.auth.identity import device, signed_in, viewer_id
 from careers_users.auth.passwords import HashingBusy
 from careers_users.auth.schemas import TokensSchema
 from careers_users.http import body, refuses, reply
-from careers_users.limits import BASE_PATH
 from careers_users.password import service
 from careers_users.password.schemas import ChangePasswordSchema
 from careers_users.throttle import RateLimited
+from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("password", __name__, url_prefix=BASE_PATH)
 

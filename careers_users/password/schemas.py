@@ -6,9 +6,9 @@ from marshmallow import ValidationError, validates_schema
 from marshmallow.validate import Length
 
 from careers_users.auth.schemas import check_confirmation
-from careers_users.fields import BodySchema, NewPassword, Text
-from careers_users.limits import LOGIN_FIELD_MAX
-from careers_users.text import nfc
+from careers_users.validation.fields import BodySchema, NewPassword, Text
+from careers_users.validation.limits import LOGIN_FIELD_MAX
+from careers_users.validation.text import nfc
 
 
 class ChangePasswordSchema(BodySchema):

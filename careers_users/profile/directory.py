@@ -24,10 +24,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from careers_users import database, grams, text
+from careers_users import database, grams
 from careers_users.models import Total, User
 from careers_users.profile.queries import CARD
 from careers_users.statements import Row, room_for
+from careers_users.validation import text
 
 # SQLite's trigram index, made by the migration; its rowid is the user's id.
 _INDEX = table("users_search", column("rowid"), column("users_search"))

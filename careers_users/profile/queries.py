@@ -2,11 +2,12 @@
 
 from sqlalchemy import Executable, bindparam, literal_column, select
 
-from careers_users import database, text
+from careers_users import database
 from careers_users.auth.queries import VIEWER
 from careers_users.models import Follow, User, UserCounters
 from careers_users.statements import Row
-from careers_users.usernames import is_username
+from careers_users.validation import text
+from careers_users.validation.usernames import is_username
 
 # With an offset, if only of nothing, PostgreSQL asks the index for each card. Without,
 # it may read all whom the viewer follows instead: 0.6 ms for 2,684, instead of 0.1.

@@ -17,7 +17,6 @@ from careers_users.auth.identity import (
 )
 from careers_users.auth.service import EmailTaken
 from careers_users.http import body, query, refuses, reply
-from careers_users.limits import BASE_PATH
 from careers_users.profile import queries, service
 from careers_users.profile.directory import batch
 from careers_users.profile.schemas import (
@@ -30,6 +29,7 @@ from careers_users.profile.schemas import (
     UpdateSchema,
 )
 from careers_users.profile.service import UserNotFound
+from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("profile", __name__, url_prefix=BASE_PATH)
 

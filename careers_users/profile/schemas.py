@@ -3,7 +3,7 @@
 from flask_marshmallow.schema import Schema
 from marshmallow import fields
 
-from careers_users.fields import (
+from careers_users.validation.fields import (
     AvatarUrl,
     BatchSize,
     Bio,
@@ -15,7 +15,7 @@ from careers_users.fields import (
     SearchTerm,
     Time,
 )
-from careers_users.limits import USERS_BATCH_SIZE
+from careers_users.validation.limits import USERS_BATCH_SIZE
 
 _COLUMNS = ("username", "created_at", "first_name", "last_name")
 ORDERINGS = (*_COLUMNS, *(f"-{column}" for column in _COLUMNS))

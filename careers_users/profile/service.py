@@ -5,13 +5,14 @@ from typing import Any
 from sqlalchemy import RowMapping, select, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import clock, grams, security_log, text
+from careers_users import clock, grams, security_log
 from careers_users.audit import service as audit
 from careers_users.auth.service import translate_conflict
 from careers_users.device import Device
 from careers_users.errors import ServiceError, TokenRevoked
 from careers_users.extensions import db
 from careers_users.models import User
+from careers_users.validation import text
 
 
 class UserNotFound(ServiceError):

@@ -9,7 +9,6 @@ from careers_users.auth.identity import device, signed_in, viewer_claims
 from careers_users.auth.schemas import MessageSchema
 from careers_users.errors import TokenInvalid
 from careers_users.http import body, refuses, reply
-from careers_users.limits import BASE_PATH
 from careers_users.sessions import queries, service
 from careers_users.sessions.schemas import (
     LoggedOutSchema,
@@ -19,6 +18,7 @@ from careers_users.sessions.schemas import (
     SessionsSchema,
 )
 from careers_users.throttle import Bucket, RateLimited
+from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("sessions", __name__, url_prefix=BASE_PATH)
 

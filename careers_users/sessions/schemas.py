@@ -5,8 +5,8 @@ from marshmallow import fields
 from marshmallow.validate import Length
 
 from careers_users.auth.schemas import AccessSchema, MessageSchema
-from careers_users.fields import BodySchema, Flag, Text, Time
-from careers_users.limits import TOKEN_MAX
+from careers_users.validation.fields import BodySchema, Flag, Text, Time
+from careers_users.validation.limits import TOKEN_MAX
 
 
 class RenewSchema(BodySchema):

@@ -26,8 +26,8 @@ from careers_users.errors import (
     ValidationFailed,
 )
 from careers_users.extensions import db
-from careers_users.limits import ACCESS_LIFETIME
 from careers_users.statements import Row
+from careers_users.validation.limits import ACCESS_LIFETIME
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 

@@ -6,14 +6,8 @@ from flask import Flask
 from sqlalchemy import text
 
 from careers_users.extensions import db
-from careers_users.limits import EVENTS_MAX
-from tests.activity.sender import (
-    SOURCE,
-    event,
-    numbers,
-    send,
-    statuses,
-)
+from careers_users.validation.limits import EVENTS_MAX
+from tests.activity.sender import SOURCE, event, numbers, send, statuses
 from tests.api import Account, Api
 
 

@@ -7,18 +7,10 @@ from pathlib import Path
 import pytest
 
 from careers_users import create_app
-from careers_users.limits import EVENTS_MAX
 from careers_users.settings import Settings, SettingsError
+from careers_users.validation.limits import EVENTS_MAX
 from config import TestConfig
-from tests.activity.sender import (
-    BATCH,
-    SINGLE,
-    TOKENS,
-    event,
-    numbers,
-    send,
-    statuses,
-)
+from tests.activity.sender import BATCH, SINGLE, TOKENS, event, numbers, send, statuses
 from tests.api import Account, Api
 from tests.conftest import KEY
 

@@ -7,13 +7,8 @@ from flask import Flask
 from sqlalchemy import text
 
 from careers_users.extensions import db
-from careers_users.limits import COUNT_MAX
-from tests.activity.sender import (
-    event,
-    numbers,
-    send,
-    statuses,
-)
+from careers_users.validation.limits import COUNT_MAX
+from tests.activity.sender import event, numbers, send, statuses
 from tests.api import Account, Api
 
 

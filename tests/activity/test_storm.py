@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from careers_users.activity.schemas import MOVES
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 from tests import served
 from tests.activity.sender import BATCH, TOKENS, event
 from tests.served import Client, Server, at_once

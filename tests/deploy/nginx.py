@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 from tests.deploy import programs
 from tests.served import PASSWORDS, PATIENCE, ROOT
 

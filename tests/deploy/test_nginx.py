@@ -12,7 +12,7 @@ from typing import Self
 
 import pytest
 
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 from tests import served
 from tests.deploy.nginx import NAME, Answer, Client, Load, Nginx, read_or_write
 from tests.served import KEY, PATIENCE, Server

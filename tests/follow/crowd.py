@@ -3,9 +3,10 @@
 from flask import Flask
 from sqlalchemy import insert, update
 
-from careers_users import clock, text
+from careers_users import clock
 from careers_users.extensions import db
 from careers_users.models import Follow, User, UserCounters
+from careers_users.validation import text
 
 
 def add_followers(app: Flask, user_id: int, number: int) -> None:

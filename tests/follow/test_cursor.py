@@ -16,8 +16,8 @@ from sqlalchemy import event
 
 from careers_users import create_app
 from careers_users.extensions import db
-from careers_users.follow.cursor import Cursor, Direction, decode, encode
-from careers_users.limits import CURSOR_MAX, ID_MAX
+from careers_users.validation.cursor import Cursor, Direction, decode, encode
+from careers_users.validation.limits import CURSOR_MAX, ID_MAX
 from config import TestConfig
 from tests.api import Account, Api
 from tests.follow.crowd import add_followers

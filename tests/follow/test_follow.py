@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from careers_users.limits import ID_MAX
+from careers_users.validation.limits import ID_MAX
 from tests.api import Api
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 from tests import served
 from tests.activity.sender import BATCH, TOKENS, event
 from tests.served import Client, Reply, Server, at_once

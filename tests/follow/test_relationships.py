@@ -1,6 +1,6 @@
 """GET relationships/"""
 
-from careers_users.limits import ID_MAX, RELATIONSHIPS_MAX
+from careers_users.validation.limits import ID_MAX, RELATIONSHIPS_MAX
 from tests.api import Api
 from tests.profile.test_statements import statements
 

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import make_url
 
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 from tests import served
 from tests.served import KEY, PATIENCE, SERVE, Server
 

@@ -9,13 +9,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import Text, bindparam, func, insert, select, update
 
-from careers_users import clock, grams, text
+from careers_users import clock, grams
 from careers_users.account import service as account
 from careers_users.database import fetch_one, is_sqlite
 from careers_users.extensions import db
 from careers_users.models import SearchChange, SearchGram, Total, User, UserCounters
 from careers_users.profile import directory
-from careers_users.text import fold, search_text
+from careers_users.validation import text
+from careers_users.validation.text import fold, search_text
 from tests import served
 from tests.api import Api
 from tests.auth.backstage import at_once

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import delete
 
 from careers_users.extensions import db
-from careers_users.limits import BASE_PATH
 from careers_users.models import User
+from careers_users.validation.limits import BASE_PATH
 from tests.api import Api
 
 

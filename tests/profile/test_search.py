@@ -9,7 +9,7 @@ from sqlalchemy import delete
 
 from careers_users.extensions import db
 from careers_users.models import User
-from careers_users.text import SEPARATOR, fold
+from careers_users.validation.text import SEPARATOR, fold
 from tests.api import Api
 
 # A search has three ways: SQLite's trigram index, PostgreSQL's, and none.

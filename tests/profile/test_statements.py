@@ -10,7 +10,7 @@ from sqlalchemy import event, insert, update
 from careers_users import clock
 from careers_users.extensions import db
 from careers_users.models import Total, User
-from careers_users.text import search_text
+from careers_users.validation.text import search_text
 from tests.api import Account, Api
 
 

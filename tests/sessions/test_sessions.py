@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert
 
-from careers_users.limits import SESSIONS_MAX
 from careers_users.models import RefreshToken
+from careers_users.validation.limits import SESSIONS_MAX
 from tests.api import PASSWORD, Account, Api
 from tests.auth.backstage import (
     NOON,

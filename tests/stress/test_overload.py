@@ -19,7 +19,7 @@ from statistics import median
 
 import pytest
 
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 from tests.served import PASSWORDS, Client, Server
 from tests.stress import generator
 from tests.stress.conftest import Serve

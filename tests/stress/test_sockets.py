@@ -9,7 +9,7 @@ from itertools import chain
 
 import pytest
 
-from careers_users.limits import BASE_PATH
+from careers_users.validation.limits import BASE_PATH
 from tests import served
 from tests.served import Server
 from tests.stress.conftest import Serve

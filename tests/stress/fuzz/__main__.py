@@ -13,17 +13,8 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["careers_users"]):
-    from careers_users import create_app, text
-    from careers_users.fields import (
-        AvatarUrl,
-        Bio,
-        Email,
-        NewPassword,
-        PersonName,
-        Username,
-    )
-    from careers_users.follow.cursor import Cursor, decode, encode
-    from careers_users.limits import ID_MAX
+    from careers_users import create_app
+
 
 import json
 import unicodedata
@@ -32,7 +23,17 @@ import flask_migrate
 from marshmallow import ValidationError
 from werkzeug.test import run_wsgi_app
 
-from careers_users.limits import BASE_PATH
+from careers_users.validation import text
+from careers_users.validation.cursor import Cursor, decode, encode
+from careers_users.validation.fields import (
+    AvatarUrl,
+    Bio,
+    Email,
+    NewPassword,
+    PersonName,
+    Username,
+)
+from careers_users.validation.limits import BASE_PATH, ID_MAX
 from config import TestConfig
 from tests.api import Account, Api
 from tests.auth.backstage import claims_of, sign

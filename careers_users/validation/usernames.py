@@ -4,7 +4,12 @@ import re
 
 from flask import Flask
 
-from careers_users.limits import BASE_PATH, USERNAME_MAX, USERNAME_MIN, USERNAME_PATTERN
+from careers_users.validation.limits import (
+    BASE_PATH,
+    USERNAME_MAX,
+    USERNAME_MIN,
+    USERNAME_PATTERN,
+)
 
 _USERNAME = re.compile(USERNAME_PATTERN)
 _RESERVED = "careers_users.reserved_names"

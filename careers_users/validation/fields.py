@@ -15,8 +15,8 @@ from flask_marshmallow.schema import Schema
 from marshmallow import RAISE, ValidationError, fields
 from marshmallow.validate import Length, OneOf
 
-from careers_users import blocklist, text
-from careers_users.limits import (
+from careers_users.validation import password_blocklist, text
+from careers_users.validation.limits import (
     AVATAR_MAX,
     BATCH_SIZE_MAX,
     BIO_MAX,
@@ -31,7 +31,7 @@ from careers_users.limits import (
     USERNAME_MIN,
     USERNAME_PATTERN,
 )
-from careers_users.usernames import is_username, reserved_names
+from careers_users.validation.usernames import is_username, reserved_names
 
 # What AvatarUrl accepts, but for numeric IPv6 hosts: JSON Schema can't say those well.
 AVATAR_PATTERN = (
@@ -116,7 +116,7 @@ class NewPassword(Text):
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = text.nfc(super()._deserialize(value, attr, data, **kwargs))
         Length(current_app.config["PASSWORD_MIN_LENGTH"], PASSWORD_MAX)(result)
-        if blocklist.has(result):
+        if password_blocklist.has(result):
             raise ValidationError("Too common: others would try it. Choose another.")
         return result
 

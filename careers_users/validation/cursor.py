@@ -10,7 +10,7 @@ from binascii import Error as Base64Error
 from dataclasses import dataclass
 from typing import Literal
 
-from careers_users.limits import ID_MAX
+from careers_users.validation.limits import ID_MAX
 
 _FORM = re.compile(r"(older|newer):(0|[1-9][0-9]{0,18})", re.ASCII)
 

@@ -1,0 +1,1 @@
+"""The rules of the contract for what clients send, as one kind of value each."""
