@@ -1,4 +1,4 @@
-"""The configurations an application can be made with; see careers_users/settings.py."""
+"""The configurations an application can be made with; see careers_users/settings/environment.py."""
 
 import os
 from dataclasses import dataclass, field

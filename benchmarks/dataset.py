@@ -15,8 +15,8 @@ from careers_users.demo import service
 from careers_users.demo.people import EDGES, SEED, USERS, Size
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
-from careers_users.setting_kinds import normalise_database_url
 from careers_users.settings import Settings
+from careers_users.settings.parsers import normalise_database_url
 
 
 def fill(url: str, size: Size) -> None:

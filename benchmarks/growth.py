@@ -20,8 +20,8 @@ from careers_users import create_app
 from careers_users.demo.people import CELEBRITY, Size
 from careers_users.demo.service import PASSWORD
 from careers_users.extensions import db
-from careers_users.setting_kinds import normalise_database_url
 from careers_users.settings import Settings
+from careers_users.settings.parsers import normalise_database_url
 from careers_users.validation.limits import BASE_PATH
 
 SAMPLES = 12

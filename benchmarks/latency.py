@@ -34,7 +34,7 @@ import psycopg
 from benchmarks.dataset import add_size_options, fill
 from careers_users.demo.people import CELEBRITY, RARE_WORD, Size
 from careers_users.demo.service import PASSWORD
-from careers_users.setting_kinds import normalise_database_url
+from careers_users.settings.parsers import normalise_database_url
 from careers_users.validation.limits import BASE_PATH
 from tests import postgres
 

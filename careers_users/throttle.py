@@ -36,8 +36,8 @@ from careers_users import clock, database, security_log, signing
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
 from careers_users.models import Throttle
-from careers_users.rates import Rate
 from careers_users.settings import Settings
+from careers_users.settings.rates import Rate
 from careers_users.statements import Transaction
 from careers_users.troubles import if_possible
 

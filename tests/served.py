@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
-from careers_users.setting_kinds import normalise_database_url
+from careers_users.settings.parsers import normalise_database_url
 from careers_users.validation.limits import BASE_PATH
 from careers_users.validation.text import grams
 from tests import pgbouncer

@@ -10,7 +10,7 @@ from flask import Flask
 
 from careers_users import create_app
 from careers_users.extensions import db
-from careers_users.rates import Rate
+from careers_users.settings.rates import Rate
 from config import TestConfig
 from tests.api import Account, Api
 from tests.auth.backstage import NOON, SECOND, sessions, set_clock

@@ -32,7 +32,7 @@ def settings_read() -> set[str]:
     return set(
         re.findall(
             r'(?:env\.\w+\(|_int\()\s*(?:env, )?\s*"([A-Z_0-9]+)"',
-            text_of("careers_users/settings.py"),
+            text_of("careers_users/settings/environment.py"),
         )
     )
 

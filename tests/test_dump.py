@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import inspect, text
 
-from careers_users import create_app, rates
+from careers_users import create_app
 from careers_users.extensions import db
+from careers_users.settings import rates
 from config import TestConfig
 from tests.api import PASSWORD, Account, Api
 from tests.auth.backstage import claims_of, sign

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from careers_users import secret_file
+from careers_users.settings import secret_file
 from tests import postgres, served
 from tests.conftest import KINDS
 from tests.served import KEY, ROOT, Client, Server, run

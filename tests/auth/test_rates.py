@@ -2,8 +2,8 @@
 
 import pytest
 
-from careers_users import rates
-from careers_users.rates import Rate
+from careers_users.settings import rates
+from careers_users.settings.rates import Rate
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from flask import Flask
 from careers_users import create_app
 from careers_users.auth.passwords import HashingBusy, Passwords
 from careers_users.extensions import db
-from careers_users.rates import Rate
+from careers_users.settings.rates import Rate
 from config import TestConfig
 from tests.api import PASSWORD, Account, Api, Reply
 from tests.auth.backstage import at_once, change_user, password_hash, sessions

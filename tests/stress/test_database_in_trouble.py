@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from careers_users.setting_kinds import normalise_database_url
+from careers_users.settings.parsers import normalise_database_url
 from tests import postgres, served
 from tests.served import PASSWORDS, Server
 from tests.stress.conftest import Serve

@@ -13,8 +13,8 @@ from marshmallow.validate import OneOf
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from careers_users import rates
-from careers_users.rates import Rate
+from careers_users.settings import rates
+from careers_users.settings.rates import Rate
 from careers_users.validation import password_blocklist
 from careers_users.validation.limits import MINIMUM_KEY_BYTES
 

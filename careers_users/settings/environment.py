@@ -14,8 +14,8 @@ from environs import EnvValidationError, FileAwareEnv
 from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy.engine import URL, make_url
 
-from careers_users import rates, secret_file, setting_kinds
-from careers_users.rates import Rate
+from careers_users.settings import parsers, rates, secret_file
+from careers_users.settings.rates import Rate
 from careers_users.validation import password_blocklist as validation_password_blocklist
 from careers_users.validation.limits import PASSWORD_MIN
 
@@ -154,7 +154,7 @@ class Settings:
         which names everything that is wrong at once.
         """
         env = _Environment(eager=False, strip_whitespace=True)
-        for name, parse in setting_kinds.PARSERS.items():
+        for name, parse in parsers.PARSERS.items():
             env.add_parser(name, parse)
         values = _read_service(env) | _read_accounts(env) | _read_rates(env)
         values |= _read_database(env) | _read_server(env) | _read_operation(env)

@@ -1,0 +1,8 @@
+"""The settings of the service, as the environment gives them."""
+
+from careers_users.settings.environment import Settings, SettingsError
+
+__all__ = [
+    "Settings",
+    "SettingsError",
+]
