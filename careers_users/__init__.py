@@ -13,12 +13,12 @@ from careers_users import (
     health,
     http,
     jwks,
+    keys,
     metrics,
     replica,
     request_context,
     request_log,
     schema_version,
-    signing,
     throttle,
 )
 from careers_users.account import routes as account_routes
@@ -50,7 +50,7 @@ def create_app(settings: Settings, *, served: bool = False) -> Flask:
     replica.init_app(app, settings)
     migrate.init_app(app, db, str(schema_version.migrations_directory()))
     jwt.init_app(app)
-    signing.init_app(app, settings)
+    keys.init_app(app, settings)
     ma.init_app(app)
     hasher = passwords.init_app(app, settings)
     throttle.init_app(app, settings)

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from careers_users import notices, troubles
 from careers_users.database import is_trouble
-from careers_users.keyring import KeyRingError
+from careers_users.keys import KeyRingError
 
 log = logging.getLogger(__name__)
 

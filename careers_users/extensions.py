@@ -7,7 +7,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-from careers_users.signing import TokenManager
+from careers_users.keys import TokenManager
 
 with warnings.catch_warnings():
     # It misses a third library, for schemas made out of models; ours are written out.

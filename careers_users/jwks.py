@@ -4,8 +4,8 @@ from flask import Blueprint, Response, jsonify
 from flask_marshmallow.schema import Schema
 from marshmallow import fields
 
-from careers_users import signing
 from careers_users.http import answers
+from careers_users.keys import current_keys
 
 # How long others may keep the answer. A new key signs later than that: `keys rotate`.
 MAX_AGE_SECONDS = 300
@@ -23,6 +23,6 @@ class JwksSchema(Schema):
 @answers(JwksSchema(), 200)
 def jwks() -> Response:
     """List the public keys (RFC 7517); none if tokens are signed with a secret."""
-    response = jsonify({"keys": signing.keys().ring().public_keys()})
+    response = jsonify({"keys": current_keys().ring().public_keys()})
     response.headers["Cache-Control"] = f"public, max-age={MAX_AGE_SECONDS}"
     return response

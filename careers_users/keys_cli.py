@@ -11,8 +11,16 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from careers_users import clock, key_file, keyring
-from careers_users.keyring import ALGORITHMS, Key, KeyRing, KeyRingError
+from careers_users import clock
+from careers_users.keys import (
+    ALGORITHMS,
+    Key,
+    KeyRing,
+    KeyRingError,
+    new_key,
+    read_ring,
+    write_ring,
+)
 
 # Twice as long as others may keep the list of public keys: see `jwks`.
 DELAY_MINUTES = 10
@@ -58,14 +66,14 @@ def generate(path: Path, algorithm: str) -> None:
     Nothing that is there is overwritten. Tokens signed with
     CAREERS_USERS_JWT_SECRET_KEY stay good for seven days, if that stays set.
     """
-    key = keyring.new_key(algorithm, _now())
+    key = new_key(algorithm, _now())
 
     def first() -> tuple[list[Key], bytes]:
         if path.exists():
             raise KeyRingError(f"{path} is there already; its keys can be rotated.")
         return [key], secrets.token_urlsafe(48).encode()
 
-    key_file.write(path, first)
+    write_ring(path, first)
     click.echo(f"Made {path} with the {algorithm} key {key.kid}.")
 
 
@@ -96,16 +104,16 @@ def rotate(path: Path, algorithm: str | None, delay: int, forget_others: bool) -
     dropped: list[Key] = []
 
     def more() -> tuple[list[Key], bytes]:
-        ring = key_file.read(path)
+        ring = read_ring(path)
         dropped.extend(
             key for key in ring.keys if forget_others or key.good_until <= now
         )
         kept = [key for key in ring.keys if key not in dropped]
-        kept.append(keyring.new_key(algorithm or ring.keys[-1].algorithm, use_from))
+        kept.append(new_key(algorithm or ring.keys[-1].algorithm, use_from))
         click.echo(f"Key {kept[-1].kid} signs from {_when(use_from)}.")
         return kept, ring.secret
 
-    key_file.write(path, more)
+    write_ring(path, more)
     if dropped:
         click.echo(f"Dropped {', '.join(str(key.kid) for key in dropped)}.")
 
@@ -114,7 +122,7 @@ def rotate(path: Path, algorithm: str | None, delay: int, forget_others: bool) -
 @_on_ring
 def list_keys(path: Path) -> None:
     """List the keys, by name, and what each is for now."""
-    ring = key_file.read(path)
+    ring = read_ring(path)
     for key in ring.keys:
         click.echo(f"{key.kid}  {key.algorithm:6}  {_state(ring, key)}")
 

@@ -7,9 +7,9 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from careers_users import checks, database, meters, schema_version, signing, troubles
+from careers_users import checks, database, keys, meters, schema_version, troubles
 from careers_users.extensions import db
-from careers_users.keyring import KeyRingError
+from careers_users.keys import KeyRingError
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def prepare(app: Flask, settings: Settings) -> None:
         )
     try:
         with app.app_context():
-            signing.keys().ring().signing_key()
+            keys.current_keys().ring().signing_key()
     except KeyRingError as error:
         raise NotReady(str(error)) from error
     prepare_database(app, settings)

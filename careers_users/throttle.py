@@ -32,9 +32,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, scoped_session
 
-from careers_users import clock, database, security_log, signing
+from careers_users import clock, database, security_log
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
+from careers_users.keys import secret_for
 from careers_users.models import Throttle
 from careers_users.settings import Settings
 from careers_users.settings.rates import Rate
@@ -210,7 +211,7 @@ def _rates() -> Mapping[str, Rate]:
 
 def _key(bucket: Bucket) -> str:
     text = repr((bucket.rate, *bucket.whom))
-    return hmac.digest(signing.secret_for("throttle"), text.encode(), "sha256").hex()
+    return hmac.digest(secret_for("throttle"), text.encode(), "sha256").hex()
 
 
 # --------------------------------------------------------------------------- statements

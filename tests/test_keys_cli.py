@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from careers_users import key_file
-from careers_users.keyring import KeyRingError
+from careers_users.keys import KeyRingError, read_ring
 from tests import served
 
 needs_modes = pytest.mark.skipif(os.name != "posix", reason="file modes of POSIX")
@@ -30,14 +29,14 @@ def keys(path: Path, *words: str) -> tuple[int, str]:
 
 def test_a_ring_is_made_listed_and_rotated(path: Path) -> None:
     code, said = keys(path, "generate")
-    first = key_file.read(path).keys[0]
+    first = read_ring(path).keys[0]
     assert (code, said) == (0, f"Made {path} with the EdDSA key {first.kid}.\n")
     assert not (path.parent / "instance/jwt_secret_key").exists(), "no other is needed"
     if os.name == "posix":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     assert keys(path, "rotate", "--algorithm", "RS256", "--delay", "5")[0] == 0
-    old, new = key_file.read(path).keys
+    old, new = read_ring(path).keys
     assert (old.kid, old.algorithm, new.algorithm) == (first.kid, "EdDSA", "RS256")
     assert 290 < new.use_from - old.use_from < 310 + served.PATIENCE
     code, said = keys(path, "list")
@@ -74,7 +73,7 @@ def test_rotations_at_once_lose_no_key(path: Path) -> None:
     done = codes.count(0)
     assert done >= 1
     assert set(codes) <= {0, 1}
-    assert len(key_file.read(path).keys) == 1 + done
+    assert len(read_ring(path).keys) == 1 + done
 
 
 def test_without_a_ring_the_commands_say_what_to_do(path: Path) -> None:
@@ -108,7 +107,7 @@ def test_a_ring_that_others_can_read_is_refused(path: Path, mode: int) -> None:
     keys(path, "generate")
     path.chmod(mode)
     with pytest.raises(KeyRingError, match="chmod 600"):
-        key_file.read(path)
+        read_ring(path)
 
 
 @pytest.mark.parametrize(
@@ -132,5 +131,5 @@ def test_a_ring_with_something_wrong_in_it_is_refused(
     assert old in text
     path.write_text(text.replace(old, new))
     with pytest.raises(KeyRingError, match="is no key ring") as caught:
-        key_file.read(path)
+        read_ring(path)
     assert "PRIVATE" not in str(caught.value)

@@ -10,15 +10,16 @@ from typing import Any
 import jwt
 import pytest
 
-from careers_users import create_app, key_file, keyring
+from careers_users import create_app, keys
 from careers_users.extensions import db
+from careers_users.keys import key_file
 from config import TestConfig
 from tests.api import Api
 
 OTHER_SECRET = "a key of somebody else, of the same length"
 JWKS = "/.well-known/jwks.json"
 MINUTE, WEEK = timedelta(minutes=1), timedelta(days=7)
-each_algorithm = pytest.mark.parametrize("algorithm", keyring.ALGORITHMS)
+each_algorithm = pytest.mark.parametrize("algorithm", keys.ALGORITHMS)
 
 
 def keys_command(path: Path, *words: str) -> str:

@@ -10,8 +10,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from careers_users import key_file, keyring
-from careers_users.keyring import Key
+from careers_users import keys
+from careers_users.keys import Key
 from config import TestConfig
 from tests.auth.backstage import NOON, claims_of, set_clock, sign
 from tests.auth.rings import (
@@ -77,8 +77,8 @@ class Forger:
 
     def headers(self) -> dict[str, str]:
         """Headers that bring their own key, or ask for something clever."""
-        good, theirs = self.key.kid, keyring.new_key("EdDSA", 0)
-        jwk = keyring.KeyRing((theirs,), b"").public_keys()[0]
+        good, theirs = self.key.kid, keys.new_key("EdDSA", 0)
+        jwk = keys.KeyRing((theirs,), b"").public_keys()[0]
 
         def brought(**header: Any) -> str:
             return jwt.encode(self.claims, theirs.private, "EdDSA", header)
@@ -109,7 +109,7 @@ def test_no_header_leads_to_another_key(
 ) -> None:
     keys_command(path, "generate", "--algorithm", "HS256")
     keys_command(path, "rotate", "--delay", "0", "--algorithm", algorithm)
-    other, key = key_file.read(path).keys
+    other, key = keys.read_ring(path).keys
     with ringed(settings, path) as api:
         good = api.register("alice").access
         assert header_of(good)["kid"] == key.kid
@@ -129,7 +129,7 @@ def test_a_public_key_is_no_secret_to_sign_with(
     keys_command(path, "generate", "--algorithm", algorithm)
     with ringed(settings, path) as api:
         good = api.register("alice").access
-        public = key_file.read(path).keys[0].public
+        public = keys.read_ring(path).keys[0].public
         published = api.get(JWKS).json["keys"][0]
         payload = json.dumps(claims_of(good)).encode()
         encodings = serialization.Encoding, serialization.PublicFormat
@@ -154,7 +154,7 @@ def test_a_token_that_is_not_valid_yet_is_refused(
     now = int(NOON.timestamp())
     with ringed(settings, path) as api:
         good = api.register("alice").access
-        key = key_file.read(path).keys[0]
+        key = keys.read_ring(path).keys[0]
 
         def valid_from(moment: Any) -> str:
             claims = {**claims_of(good), "nbf": moment}

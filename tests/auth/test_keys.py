@@ -10,7 +10,8 @@ import jwt
 import pytest
 from flask import Flask
 
-from careers_users import key_file, signing
+from careers_users import keys
+from careers_users.keys import key_file
 from config import TestConfig
 from tests import served
 from tests.api import Api
@@ -79,7 +80,7 @@ def test_a_former_keys_time_ends_also_for_who_has_stolen_it(
 ) -> None:
     set_clock(monkeypatch, NOON)
     keys_command(path, "generate")
-    stolen = key_file.read(path).keys[0]
+    stolen = keys.read_ring(path).keys[0]
     keys_command(path, "rotate", "--delay", "0")
     with ringed(settings, path) as api:
         alice = api.register("alice")
@@ -200,7 +201,7 @@ def test_the_public_keys_are_published_and_no_others(
     with ringed(settings, path) as api:
         reply = api.get(JWKS)
         assert reply.headers["Cache-Control"] == "public, max-age=300"
-        names = [key.kid for key in key_file.read(path).keys]
+        names = [key.kid for key in keys.read_ring(path).keys]
         shown = {key["kid"]: key for key in reply.json["keys"]}
         assert list(shown) == names[1:], "the next one too, before it signs"
         edwards, rsa = shown.values()
@@ -264,9 +265,9 @@ def test_keyed_hashes_outlive_a_rotation(
 ) -> None:
     keys_command(path, "generate")
     with ringed(settings, path) as api, api.app.app_context():
-        before = signing.secret_for("throttle")
-        assert before != signing.secret_for("another")
+        before = keys.secret_for("throttle")
+        assert before != keys.secret_for("another")
         keys_command(path, "rotate", "--forget-others")
-        assert signing.secret_for("throttle") == before
+        assert keys.secret_for("throttle") == before
     with app.app_context():
-        assert signing.secret_for("throttle") != before
+        assert keys.secret_for("throttle") != before

@@ -18,8 +18,8 @@ from flask_jwt_extended import JWTManager
 from jwt.algorithms import HMACAlgorithm
 
 from careers_users import clock
-from careers_users.key_file import KID, Keys
-from careers_users.keyring import Key, KeyRing
+from careers_users.keys.key_file import KID, Keys
+from careers_users.keys.key_ring import Key, KeyRing
 from careers_users.settings import Settings
 from careers_users.validation.limits import ID_MAX, INTEGER_MAX
 
@@ -87,7 +87,7 @@ class TokenManager(JWTManager):
         Raises KeyRingError if no key can be used.
         """
         assert expires_delta is None, "the expiry is among the claims"
-        config, key = current_app.config, keys().ring().signing_key()
+        config, key = current_app.config, current_keys().ring().signing_key()
         payload = {
             "fresh": fresh,
             "jti": str(uuid.uuid4()),
@@ -113,9 +113,11 @@ class TokenManager(JWTManager):
         config, now = current_app.config, clock.utcnow().timestamp()
         names = config["JWT_DECODE_ISSUER"], config["JWT_DECODE_AUDIENCE"]
         try:
-            claims, key = _verified(encoded_token, keys().ring(), *names)
+            claims, key = _verified(encoded_token, current_keys().ring(), *names)
         except UnknownKey:
-            claims, key = _verified(encoded_token, keys().ring_for_unknown(), *names)
+            claims, key = _verified(
+                encoded_token, current_keys().ring_for_unknown(), *names
+            )
         if claims["exp"] <= now and not allow_expired:
             error = jwt.ExpiredSignatureError("Signature has expired")
             # Flask-JWT-Extended's error handler reads these two.
@@ -131,7 +133,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.extensions[_EXTENSION] = Keys(settings.jwt_key_ring, settings.jwt_secret_key)
 
 
-def keys() -> Keys:
+def current_keys() -> Keys:
     """Return the keys of the current application."""
     found: Keys = current_app.extensions[_EXTENSION]
     return found
@@ -139,7 +141,7 @@ def keys() -> Keys:
 
 def secret_for(purpose: str) -> bytes:
     """Return a key for keyed hashes of one purpose, the same for all instances."""
-    secret = keys().ring().secret
+    secret = current_keys().ring().secret
     return hmac.digest(secret, f"careers_users {purpose}".encode(), "sha256")
 
 

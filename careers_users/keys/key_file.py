@@ -19,7 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from careers_users.keyring import Key, KeyRing, KeyRingError, ring_of
+from careers_users.keys.key_ring import Key, KeyRing, KeyRingError, ring_of
 from careers_users.validation.limits import MINIMUM_KEY_BYTES
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Keys:
         except OSError as error:
             raise _unreadable(self._path, error) from error
         self._looked_at = time.monotonic()
-        ring = read(self._path)
+        ring = read_ring(self._path)
         if unnamed is None:
             return ring
         # Tokens from before the ring; they end as those of any other former key.
@@ -97,7 +97,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def read(path: Path) -> KeyRing:
+def read_ring(path: Path) -> KeyRing:
     """Return the ring in the file at `path`.
 
     Raises KeyRingError if it can't be read, others may read it, or it is no key ring.
@@ -153,7 +153,7 @@ def _key_of(entry: dict[str, Any]) -> Key:
     return Key(kid, algorithm, loaded, loaded.public_key(), use_from)
 
 
-def write(path: Path, content: Callable[[], tuple[Iterable[Key], bytes]]) -> None:
+def write_ring(path: Path, content: Callable[[], tuple[Iterable[Key], bytes]]) -> None:
     """Replace the file at `path`, or make it: whole or not at all, and private (0600).
 
     `content` returns its keys and secret; it is called while nobody else can write.
