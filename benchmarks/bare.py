@@ -11,7 +11,7 @@ from flask import Flask
 
 from careers_users import server
 from careers_users.refusals import refuser
-from careers_users.served import Application
+from careers_users.server import Application
 from careers_users.settings import Settings
 
 

@@ -7,8 +7,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from waitress import proxy_headers  # type: ignore[import-untyped]
 
-from careers_users import notices
 from careers_users.refusals import refuser
+from careers_users.server import notices
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,6 @@ from flask_migrate.cli import db  # type: ignore[import-not-found]
 from careers_users import (
     checks,
     create_app,
-    draining,
     extensions,
     groups,
     logs,
@@ -28,7 +27,7 @@ from careers_users.checks import Finding
 from careers_users.client_address import behind_proxy
 from careers_users.http import operation_of
 from careers_users.refusals import refuser
-from careers_users.served import Application
+from careers_users.server import Application, draining
 from careers_users.settings import Settings, SettingsError
 from careers_users.startup import NotReady, prepare, prepare_database
 from careers_users.terminal import EXIT_CONFIG, EXIT_NO, EXIT_UNAVAILABLE

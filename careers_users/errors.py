@@ -14,9 +14,10 @@ from marshmallow import ValidationError
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from careers_users import notices, troubles
+from careers_users import troubles
 from careers_users.database import is_trouble
 from careers_users.keys import KeyRingError
+from careers_users.server import notices
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,11 @@ from marshmallow import fields
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users import checks, database, notices, schema_version, troubles
-from careers_users.draining import draining
+from careers_users import checks, database, schema_version, troubles
 from careers_users.errors import Unavailable
 from careers_users.http import answers
+from careers_users.server import notices
+from careers_users.server.draining import draining
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -8,16 +8,10 @@ from contextlib import contextmanager
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from careers_users import (
-    database,
-    meters,
-    overload,
-    replica,
-    request_context,
-    security_log,
-)
+from careers_users import database, meters, replica, request_context, security_log
 from careers_users.extensions import db
 from careers_users.meters import Meters, Watch
+from careers_users.server import overload
 from careers_users.settings import Settings
 from careers_users.statements import KEPT
 

@@ -21,7 +21,8 @@ from flask import Flask, current_app
 from sqlalchemy import BigInteger, Engine, create_engine, event, literal_column, select
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 
-from careers_users import database, notices, troubles
+from careers_users import database, troubles
+from careers_users.server import notices
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)

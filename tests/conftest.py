@@ -16,8 +16,9 @@ import psycopg
 import pytest
 from flask import Flask
 
-from careers_users import create_app, notices
+from careers_users import create_app
 from careers_users.extensions import db
+from careers_users.server import notices
 from config import TestConfig
 from tests import browser, pgbouncer, postgres
 from tests.api import Api

@@ -8,7 +8,7 @@ import pytest
 ASK = """
 import logging, resource, sys
 logging.basicConfig()
-from careers_users.descriptors import room_for
+from careers_users.server.file_limits import room_for
 wanted, soft, hard = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(room_for(wanted), *resource.getrlimit(resource.RLIMIT_NOFILE))

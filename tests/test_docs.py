@@ -146,7 +146,7 @@ def test_every_error_code_has_its_row_and_every_row_its_code() -> None:
     rows = re.findall(r"^\| \d+ \| (.+?) \|", errors_part, re.MULTILINE)
     shown = set(re.findall(r"`([a-z_]+)`", " ".join(rows)))
     server = set(
-        re.findall(r'"([a-z]+_[a-z_]+)"', text_of("careers_users/connections.py"))
+        re.findall(r'"([a-z]+_[a-z_]+)"', text_of("careers_users/server/channel.py"))
     )
     known = refusals() | {code for code, _ in errors.HTTP_ERRORS.values()} | server
     assert shown <= known | {"conflict"}

@@ -24,7 +24,7 @@ commands.main()
 # Is ready to take over just when it is told to stop.
 LATE = """
 import os, signal
-from careers_users import handover
+from careers_users.server import handover
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 given = handover.take()
 os.write(2, b"It takes its time\\n")

@@ -15,8 +15,8 @@ import pytest
 from flask import Flask
 
 from careers_users import create_app
-from careers_users.draining import draining
 from careers_users.health import NO_ANSWER, PROBE_SECONDS
+from careers_users.server.draining import draining
 from config import TestConfig
 from tests.conftest import KEY
 from tests.served import at_once

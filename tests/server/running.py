@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from careers_users import server as runner
-from careers_users.worker import SETTLE
+from careers_users.server import runner
+from careers_users.server.worker import SETTLE
 
-PACKAGE = Path(runner.__file__).parent
+PACKAGE = Path(runner.__file__).parent.parent
 PATIENCE = 20  # Seconds until a test gives up; nothing here should take a tenth of it.
 LIMIT = 4096  # Bytes, the body limit of the servers under test.
 HEADER_LIMIT = 8192
@@ -43,9 +43,9 @@ from flask import Flask, jsonify, request
 package = sys.modules["careers_users"] = ModuleType("careers_users")
 package.__path__ = [sys.argv[2]]
 
-from careers_users import client_address, refusals, server, worker
-from careers_users.draining import draining
-from careers_users.served import Application
+from careers_users import client_address, refusals, server
+from careers_users.server import Application, worker
+from careers_users.server.draining import draining
 
 options = json.loads(sys.argv[1])
 worker.SETTLE = options.pop("settle")

@@ -14,13 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from careers_users import server
-from careers_users.lanes import Lane, Lanes
-from careers_users.queueing import Queue
 from careers_users.refusals import refuser
-from careers_users.served import Application
-from careers_users.shares import Share, Shares
-from careers_users.worker import CROWD, NEWCOMERS, Worker
+from careers_users.server import Application, runner
+from careers_users.server.connection_counts import Share, Shares
+from careers_users.server.dispatcher import Queue
+from careers_users.server.lanes import Lane, Lanes
+from careers_users.server.worker import CROWD, NEWCOMERS, Worker
 from tests.server.running import (
     PATIENCE,
     Launch,
@@ -233,7 +232,7 @@ def worker_of(listener: socket.socket) -> Iterator[Worker]:
     """The worker of a process that serves nothing, in this one."""
     made = options(trusted_proxy_headers=frozenset(), connection_limit=1000)
     made.pop("settle")
-    adjustments = server._adjustments(SimpleNamespace(**made))
+    adjustments = runner._adjustments(SimpleNamespace(**made))
     share = Share(Shares(1), 0)
     nothing = Application(lambda _environ, _start: [], refuser(()))
     worker = Worker(nothing, adjustments, listener, share)

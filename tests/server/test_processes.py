@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from careers_users.shares import STUCK_SECONDS, Share, Shares
+from careers_users.server.connection_counts import STUCK_SECONDS, Share, Shares
 from tests.server.running import (
     PATIENCE,
     Launch,

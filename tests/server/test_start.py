@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from careers_users import server as runner
+from careers_users.server import ServerError, run
 from tests.server.running import LISTENING, Launch, Running, options
 
 
@@ -59,13 +59,13 @@ def never() -> NoReturn:
 def test_what_it_cannot_use_is_a_sentence(
     changes: dict[str, Any], sentence: str
 ) -> None:
-    with pytest.raises(runner.ServerError, match=re.escape(sentence)):
-        runner.run(SimpleNamespace(**options(**changes)), never)
+    with pytest.raises(ServerError, match=re.escape(sentence)):
+        run(SimpleNamespace(**options(**changes)), never)
 
 
 def test_several_processes_need_a_system_that_forks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr(os, "fork", raising=False)
-    with pytest.raises(runner.ServerError, match="several instances"):
-        runner.run(SimpleNamespace(**options(processes=2)), never)
+    with pytest.raises(ServerError, match="several instances"):
+        run(SimpleNamespace(**options(processes=2)), never)

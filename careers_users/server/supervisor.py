@@ -12,10 +12,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
-from careers_users import handover
-from careers_users.handover import Handover, Terminal
-from careers_users.shares import Share, Shares
-from careers_users.worker import LEAVE, ignore_newcomers
+from careers_users.server import handover
+from careers_users.server.connection_counts import Share, Shares
+from careers_users.server.handover import Handover, Terminal
+from careers_users.server.worker import LEAVE, ignore_newcomers
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,10 @@ from waitress.rfc7230 import CHUNK_EXT_RE  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge, build_http_date  # type: ignore[import-untyped]
 
-from careers_users import clock, overload
-from careers_users.draining import closing
-from careers_users.lanes import Lane
+from careers_users import clock
+from careers_users.server import overload
+from careers_users.server.draining import closing
+from careers_users.server.lanes import Lane
 
 log = logging.getLogger(__name__)
 

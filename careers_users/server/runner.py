@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 
-from careers_users import descriptors, handover, memory
-from careers_users.handover import Handover
-from careers_users.served import Application
-from careers_users.shares import Share, Shares
-from careers_users.supervisor import GO_SIGNALS, STOP_SIGNALS, Supervisor, follow
-from careers_users.worker import Worker
+from careers_users.server import file_limits, handover, memory
+from careers_users.server.application import Application
+from careers_users.server.connection_counts import Share, Shares
+from careers_users.server.handover import Handover
+from careers_users.server.supervisor import GO_SIGNALS, STOP_SIGNALS, Supervisor, follow
+from careers_users.server.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def _check_system(settings: ServerSettings) -> None:
 
 def _adjustments(settings: ServerSettings) -> Any:
     proxy = ("trusted_proxy", "trusted_proxy_count", "trusted_proxy_headers")
-    limit = descriptors.room_for(settings.connection_limit)
+    limit = file_limits.room_for(settings.connection_limit)
     try:
         adjustments = Adjustments(
             threads=settings.threads,

@@ -19,15 +19,16 @@ from typing import Any
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
-from careers_users import clock, descriptors, memory, notices, overload
-from careers_users.connections import Channel
-from careers_users.draining import at_end, closing, draining
-from careers_users.handover import Terminal
-from careers_users.lanes import Lanes
-from careers_users.loop import Loop
-from careers_users.queueing import Queue
-from careers_users.served import Application
-from careers_users.shares import Share
+from careers_users import clock
+from careers_users.server import file_limits, memory, notices, overload
+from careers_users.server.application import Application
+from careers_users.server.channel import Channel
+from careers_users.server.connection_counts import Share
+from careers_users.server.dispatcher import Queue
+from careers_users.server.draining import at_end, closing, draining
+from careers_users.server.event_loop import Loop
+from careers_users.server.handover import Terminal
+from careers_users.server.lanes import Lanes
 
 log = logging.getLogger(__name__)
 
@@ -242,7 +243,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
     def _close_listener(self) -> None:
         if self.alone:  # Other processes may listen at the same door.
             ignore_newcomers(self.socket)
-        known, most = -1, self.adj.connection_limit + descriptors.SPARE // 2
+        known, most = -1, self.adj.connection_limit + file_limits.SPARE // 2
         while known < len(self.active_channels) < most:
             known = len(self.active_channels)
             self.handle_accept()

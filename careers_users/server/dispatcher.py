@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import Protocol
 
-from careers_users.lanes import Lane
+from careers_users.server.lanes import Lane
 
 log = logging.getLogger(__name__)
 
