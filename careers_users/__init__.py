@@ -15,16 +15,15 @@ from careers_users import (
     jwks,
     keys,
     metrics,
-    replica,
     request_context,
     request_log,
-    schema_version,
     throttle,
 )
 from careers_users.account import routes as account_routes
 from careers_users.activity import routes as activity_routes
 from careers_users.auth import passwords
 from careers_users.auth import routes as auth_routes
+from careers_users.database import replica, schema_version
 from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import routes as follow_routes
 from careers_users.password import routes as password_routes

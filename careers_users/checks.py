@@ -17,7 +17,9 @@ from flask import Flask
 from sqlalchemy import BigInteger, Connection, Engine, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users import clock, database, schema_version, troubles
+from careers_users import clock, database
+from careers_users.database import engine as database_engine
+from careers_users.database import errors, schema_version
 from careers_users.models import RefreshToken, User
 from careers_users.settings import Settings
 
@@ -114,7 +116,7 @@ def _ask(name: str, question: Callable[[], Finding]) -> Finding:
     try:
         return question()
     except SQLAlchemyError as error:
-        return Finding(name, ERROR, troubles.sentence(error), "")
+        return Finding(name, ERROR, errors.sentence(error), "")
 
 
 def _data_dir(settings: Settings) -> Path:
@@ -338,7 +340,7 @@ def read_replica(app: Flask, settings: Settings) -> Finding:
     """Look whether reads that may lag can go to DATABASE_READ_URL, if it is set."""
     if settings.database_read_url is None:
         return Finding("replica", OK, "All is read from DATABASE_URL.")
-    probe = database.probing_engine(settings, REPLICA_SECONDS, settings.read_url)
+    probe = database_engine.probing_engine(settings, REPLICA_SECONDS, settings.read_url)
     with database.reader_of(app).connect() as connection:
         ours = connection.exec_driver_sql(_IDENTITY).one()
     try:
@@ -348,7 +350,7 @@ def read_replica(app: Flask, settings: Settings) -> Finding:
         return Finding(
             "replica",
             WARNING,
-            f"DATABASE_READ_URL can't be used ({troubles.reason(error)}).",
+            f"DATABASE_READ_URL can't be used ({errors.reason(error)}).",
             "Until it can, DATABASE_URL is read instead.",
         )
     if (theirs.cluster, theirs.name) != (ours.cluster, ours.name):

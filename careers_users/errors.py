@@ -14,8 +14,8 @@ from marshmallow import ValidationError
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from careers_users import troubles
-from careers_users.database import is_trouble
+from careers_users.database import errors
+from careers_users.database.engine import is_trouble
 from careers_users.keys import KeyRingError
 from careers_users.server import notices
 
@@ -163,11 +163,11 @@ def http_error(error: HTTPException) -> Response:
 
 def _database_error(error: SQLAlchemyError) -> Response:
     if is_trouble(error):
-        what = troubles.sentence(error)
+        what = errors.sentence(error)
         log.error("The database is in trouble: %s", what)
-        if troubles.kind(error) is troubles.FULL:
+        if errors.kind(error) is errors.FULL:
             # Reads go on, so this is all that /health/ready would notice of it.
-            notices.note("disk", f"{troubles.FULL.advice}.")
+            notices.note("disk", f"{errors.FULL.advice}.")
         return error_response(Unavailable())
     if isinstance(error, IntegrityError):
         # Services translate the conflicts they expect; this one was decided by a race

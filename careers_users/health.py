@@ -11,7 +11,9 @@ from marshmallow import fields
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users import checks, database, schema_version, troubles
+from careers_users import checks
+from careers_users.database import engine as database_engine
+from careers_users.database import errors, schema_version
 from careers_users.errors import Unavailable
 from careers_users.http import answers
 from careers_users.server import notices
@@ -67,8 +69,8 @@ class Probe:
         try:
             answer.set_result(self._look())
         except SQLAlchemyError as error:
-            log.error("The database is in trouble: %s", troubles.sentence(error))
-            answer.set_result((troubles.kind(error).name, []))
+            log.error("The database is in trouble: %s", errors.sentence(error))
+            answer.set_result((errors.kind(error).name, []))
         except Exception as error:
             # Whoever waits must hear of it, and the next question must be possible.
             answer.set_exception(error)
@@ -84,7 +86,9 @@ class Probe:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Prepare the question whether the database of `app` is ready."""
-    app.extensions[_PROBE] = Probe(database.probing_engine(settings, PROBE_SECONDS))
+    app.extensions[_PROBE] = Probe(
+        database_engine.probing_engine(settings, PROBE_SECONDS)
+    )
 
 
 class LiveSchema(Schema):

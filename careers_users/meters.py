@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from careers_users.kept import Kept
-from careers_users.replica import Replica
+from careers_users.database.kept import Kept
+from careers_users.database.replica import Replica
 from careers_users.request_context import Exchange
 
 try:

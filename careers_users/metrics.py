@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from careers_users import database, meters, replica, request_context, security_log
+from careers_users import database, meters, request_context, security_log
+from careers_users.database import replica
+from careers_users.database.statements import KEPT
 from careers_users.extensions import db
 from careers_users.meters import Meters, Watch
 from careers_users.server import overload
 from careers_users.settings import Settings
-from careers_users.statements import KEPT
 
 # How proxies say for whom they ask; and the mark of our own server, which takes these
 # headers away.

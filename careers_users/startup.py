@@ -7,7 +7,8 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from careers_users import checks, database, keys, meters, schema_version, troubles
+from careers_users import checks, database, keys, meters
+from careers_users.database import errors, schema_version
 from careers_users.extensions import db
 from careers_users.keys import KeyRingError
 from careers_users.settings import Settings
@@ -103,9 +104,9 @@ def _first_look(app: Flask, settings: Settings) -> str | None:
 
 def _may_come(error: OperationalError) -> bool:
     """Tell whether it may only be early; a wrong password, say, is not worth a wait."""
-    return troubles.kind(error).name in ("unreachable", "too many connections")
+    return errors.kind(error).name in ("unreachable", "too many connections")
 
 
 def _complaint(settings: Settings, error: SQLAlchemyError) -> str:
     url = settings.url.render_as_string(hide_password=True)
-    return f"The database {url} can't be used. {troubles.sentence(error)}"
+    return f"The database {url} can't be used. {errors.sentence(error)}"

@@ -12,7 +12,7 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from careers_users import troubles
+from careers_users.database import errors
 from careers_users.errors import ServiceError
 
 # What exit codes mean; 65 and above are those of sysexits.h. docs/cli.md lists them.
@@ -83,7 +83,7 @@ def _in_sentences(interrupted: str) -> Iterator[None]:
             "again."
         ) from error
     except SQLAlchemyError as error:
-        raise Stop(troubles.sentence(error), EXIT_UNAVAILABLE) from error
+        raise Stop(errors.sentence(error), EXIT_UNAVAILABLE) from error
     except KeyboardInterrupt as error:
         raise Stop(interrupted, EXIT_INTERRUPTED) from error
 

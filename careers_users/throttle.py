@@ -33,14 +33,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, scoped_session
 
 from careers_users import clock, database, security_log
+from careers_users.database.errors import if_possible
+from careers_users.database.statements import Transaction
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
 from careers_users.keys import secret_for
 from careers_users.models import Throttle
 from careers_users.settings import Settings
 from careers_users.settings.rates import Rate
-from careers_users.statements import Transaction
-from careers_users.troubles import if_possible
 
 # One subscriber has at least this much of IPv6 (RFC 6177), so it counts as one address.
 IPV6_PREFIX = 64

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from careers_users import schema_version
+from careers_users.database import schema_version
 from tests.served import PATIENCE, ROOT, environment
 
 STEP = re.compile(

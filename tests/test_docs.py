@@ -172,7 +172,9 @@ def test_every_event_of_the_trail_has_its_row_and_every_row_its_event() -> None:
 
 def test_every_trouble_that_health_names_is_documented() -> None:
     shown = text_of("docs/monitoring.md").partition("## Logs")[0]
-    names = re.findall(r'Trouble\(\s*"(.+?)"', text_of("careers_users/troubles.py"))
+    names = re.findall(
+        r'Trouble\(\s*"(.+?)"', text_of("careers_users/database/errors.py")
+    )
     assert len(names) > 10
     for name in [*names, health.NO_ANSWER]:
         assert re.search(rf"`{name}`", re.sub(r"\s+", " ", shown)), name

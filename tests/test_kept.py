@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, QueuePool, create_engine, event
 
-from careers_users import kept
-from careers_users.kept import Kept
+from careers_users.database import kept
+from careers_users.database.kept import Kept
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from flask import Flask
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
-from careers_users import create_app, schema_version
+from careers_users import create_app
+from careers_users.database import schema_version
 from careers_users.extensions import db
 from config import TestConfig
 from tests import postgres

@@ -19,7 +19,8 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-from careers_users import create_app, schema_version
+from careers_users import create_app
+from careers_users.database import schema_version
 from careers_users.extensions import db
 from config import TestConfig
 from tests import postgres

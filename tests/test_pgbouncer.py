@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from careers_users import checks, create_app, database
+from careers_users.database import engine as database_engine
 from careers_users.extensions import db
 from config import TestConfig
 from tests import postgres, served
@@ -81,7 +82,7 @@ def test_transactions_have_their_limits(url: str, through_pgbouncer: bool) -> No
 
 
 def test_the_probe_leaves_nothing_behind(url: str) -> None:
-    engine = database.probing_engine(configured(url, through_pgbouncer=True), 2)
+    engine = database_engine.probing_engine(configured(url, through_pgbouncer=True), 2)
     with engine.connect() as connection:
         show = "SHOW statement_timeout"
         assert connection.exec_driver_sql(show).scalar_one() == "2s"

@@ -19,9 +19,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from careers_users import database
+from careers_users.database import engine
+from careers_users.database.libpq import PREPARED_MAX
 from careers_users.extensions import db
 from careers_users.models import Total
-from careers_users.prepared import PREPARED_MAX
 from careers_users.throttle import RateLimited
 from tests import pgbouncer
 from tests.listening import listened_to
@@ -187,7 +188,7 @@ def test_a_transaction_whose_connection_dies_is_trouble(
     with app.app_context():
         with pytest.raises(DBAPIError) as caught:
             add_and_die()
-        assert database.is_trouble(caught.value)
+        assert engine.is_trouble(caught.value)
         assert caught.value.connection_invalidated
         assert database.fetch_all(ALL) == []
         row = database.fetch_one(mine)

@@ -20,9 +20,10 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
-from careers_users import clock, grams, security_log
+from careers_users import clock, security_log
 from careers_users.audit import service as audit
 from careers_users.auth.service import confirm_password
+from careers_users.database import ngram_counts
 from careers_users.device import Device
 from careers_users.errors import TokenRevoked
 from careers_users.extensions import db
@@ -61,7 +62,7 @@ def delete_account(user_id: int, *, by: str) -> bool:
     event outlives the account, and says neither name nor address.
     """
     # What others have changed, in transactions of its own: nobody waits long for any.
-    grams.fold_all()
+    ngram_counts.fold_all()
     with db.session.begin():
         username_key = _lock(user_id)
         if username_key is None:
@@ -71,7 +72,7 @@ def delete_account(user_id: int, *, by: str) -> bool:
         _reserve(username_key)
         audit.record("account_deleted", user_id, Device("", ""), by=by)
         # What a user has written is in the changes too, until they are folded.
-        grams.fold(db.session)
+        ngram_counts.fold(db.session)
         # Last, since all registrations wait for this one row until the commit.
         _execute(
             update(Total).where(Total.name == "users").values(value=Total.value - 1)

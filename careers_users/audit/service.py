@@ -16,10 +16,10 @@ from sqlalchemy import CursorResult, Insert, bindparam, delete, insert, select
 
 from careers_users import clock, http, security_log
 from careers_users.database import is_sqlite
+from careers_users.database.statements import New, Transaction, UsualTransaction
 from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.models import SecurityEvent, User
-from careers_users.statements import New, Transaction, UsualTransaction
 
 # What can come in floods is written once in this time for each account and event; the
 # next row says how many there were in between, unless that had to be forgotten.

@@ -8,9 +8,11 @@ from typing import Any
 from flask import Response, current_app, g, request
 from sqlalchemy import Select
 
-from careers_users import replica, request_context
+from careers_users import request_context
 from careers_users.auth import queries, service, tokens
 from careers_users.auth.tokens import Claims
+from careers_users.database import replica
+from careers_users.database.statements import Row
 from careers_users.device import Device
 from careers_users.errors import (
     NotAuthenticated,
@@ -22,7 +24,6 @@ from careers_users.errors import (
 )
 from careers_users.extensions import jwt
 from careers_users.http import View, describe
-from careers_users.statements import Row
 from careers_users.validation.limits import ADDRESS_MAX, TOKEN_MAX, USER_AGENT_MAX
 
 # RFC 6750, section 2.1, with three parts as a JWT has them (RFC 7515, section 3.1).

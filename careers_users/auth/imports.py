@@ -15,10 +15,11 @@ from typing import IO, Any
 from marshmallow import ValidationError
 from sqlalchemy import update
 
-from careers_users import bulk, grams, security_log
+from careers_users import security_log
 from careers_users.auth import queries
 from careers_users.auth.passwords import UNUSABLE
 from careers_users.auth.records import RecordSchema, columns
+from careers_users.database import bulk, ngram_counts
 from careers_users.extensions import db
 from careers_users.models import Total, User, UserCounters
 from careers_users.validation import text
@@ -176,7 +177,7 @@ def write(plan: Plan, report: bulk.Report) -> None:
             _write(batch)
             report(len(batch))
     finally:
-        grams.fold_all()
+        ngram_counts.fold_all()
 
 
 def _write(rows: list[Row]) -> None:

@@ -16,10 +16,11 @@ from sqlalchemy import (
     select,
 )
 
-from careers_users import clock, database, replica
+from careers_users import clock, database
 from careers_users.auth.tokens import Claims
+from careers_users.database import replica
+from careers_users.database.statements import Row
 from careers_users.models import RefreshToken, RevokedToken, User, UserCounters
-from careers_users.statements import Row
 from careers_users.validation import text
 
 _IDS = [bindparam(n, type_=RevokedToken.id.type) for n in ("session_id", "token_id")]

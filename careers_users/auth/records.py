@@ -16,7 +16,7 @@ from marshmallow import EXCLUDE, ValidationError, fields, pre_load
 
 from careers_users import clock
 from careers_users.auth.passwords import UNUSABLE, scheme
-from careers_users.statements import Row
+from careers_users.database.statements import Row
 from careers_users.terminal import as_json
 from careers_users.validation.fields import (
     AvatarUrl,

@@ -8,12 +8,15 @@ import jwt
 from sqlalchemy import RowMapping, bindparam, exists, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import clock, database, grams, security_log, throttle
+from careers_users import clock, database, security_log, throttle
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import HashingBusy, passwords
 from careers_users.auth.tokens import Claims, Tokens
-from careers_users.database import is_violated
+from careers_users.database import ngram_counts
+from careers_users.database.engine import is_violated
+from careers_users.database.errors import if_possible
+from careers_users.database.statements import Row, Transaction, UsualTransaction
 from careers_users.device import Device
 from careers_users.errors import (
     Forbidden,
@@ -24,9 +27,7 @@ from careers_users.errors import (
 )
 from careers_users.extensions import db
 from careers_users.models import ReservedUsername, Total, User, UserCounters
-from careers_users.statements import Row, Transaction, UsualTransaction
 from careers_users.throttle import Bucket, Reservation
-from careers_users.troubles import if_possible
 from careers_users.validation import text
 from careers_users.validation.limits import SESSIONS_MAX
 
@@ -102,7 +103,7 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
     except IntegrityError as error:
         raise taken(error, account["username"]) from error
     security_log.record("registered", user["id"])
-    grams.tidy()
+    ngram_counts.tidy()
     return user, opened
 
 
@@ -387,5 +388,5 @@ def prune_tokens() -> int:
             deleted = tokens.prune_batch() + audit.prune_batch()
             deleted += throttle.prune_batch(db.session)
         total += deleted
-    grams.fold_all()
+    ngram_counts.fold_all()
     return total

@@ -11,7 +11,7 @@ from careers_users import terminal
 from careers_users.auth import accounts, queries
 from careers_users.auth.passwords import scheme
 from careers_users.auth.schemas import NewPasswordSchema, RegisterSchema
-from careers_users.statements import Row
+from careers_users.database.statements import Row
 
 _REGISTER = RegisterSchema()
 _NEW_PASSWORD = NewPasswordSchema()

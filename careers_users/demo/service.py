@@ -5,8 +5,9 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import func, select, update
 
-from careers_users import bulk, grams, security_log
+from careers_users import security_log
 from careers_users.auth.passwords import passwords
+from careers_users.database import bulk, ngram_counts
 from careers_users.demo import people
 from careers_users.demo.people import Size
 from careers_users.errors import ServiceError
@@ -59,7 +60,7 @@ def fill(size: Size, progress: Progress, *, add: bool = False) -> None:
             with progress(label, number) as report:
                 bulk.write(connection, model, rows, report)
         db.session.execute(_TOTAL.values(value=Total.value + size.users))
-    grams.fold_all()
+    ngram_counts.fold_all()
     bulk.finish(db.engine)
     security_log.record("demo_users_added", None, users=size.users)
 

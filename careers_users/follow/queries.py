@@ -21,9 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from careers_users import database
+from careers_users.database.statements import Row, room_for
 from careers_users.models import Follow, User, UserCounters
 from careers_users.profile.queries import CARD
-from careers_users.statements import Row, room_for
 from careers_users.validation import text
 from careers_users.validation.cursor import Cursor, Direction
 from careers_users.validation.limits import ID_MAX

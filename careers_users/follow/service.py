@@ -5,28 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import (
-    Table,
-    bindparam,
-    case,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Table, bindparam, case, delete, func, insert, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
-from careers_users import clock, database, grams, security_log, throttle
-from careers_users.database import is_violated
+from careers_users import clock, database, security_log, throttle
+from careers_users.database import ngram_counts
+from careers_users.database.engine import is_violated
+from careers_users.database.statements import Row
 from careers_users.errors import ServiceError
 from careers_users.extensions import db
 from careers_users.follow import queries
 from careers_users.models import Follow, Total, User, UserCounters
 from careers_users.profile.service import UserNotFound
-from careers_users.statements import Row
 from careers_users.throttle import Bucket, RateLimited
 
 
@@ -258,7 +250,10 @@ def recount(*, repair: bool) -> list[Drift]:
             *_recount(UserCounters.followers_count, Follow.following_id, repair),
             *_recount(UserCounters.following_count, Follow.follower_id, repair),
             *_recount_users(repair),
-            *(Drift(*drift) for drift in grams.recount(db.session, repair=repair)),
+            *(
+                Drift(*drift)
+                for drift in ngram_counts.recount(db.session, repair=repair)
+            ),
         ]
 
 

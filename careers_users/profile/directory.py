@@ -24,10 +24,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from careers_users import database, grams
+from careers_users import database
+from careers_users.database import ngram_counts
+from careers_users.database.statements import Row, room_for
 from careers_users.models import Total, User
 from careers_users.profile.queries import CARD
-from careers_users.statements import Row, room_for
 from careers_users.validation import text
 
 # SQLite's trigram index, made by the migration; its rowid is the user's id.
@@ -118,7 +119,9 @@ def _total(way: _Way, tests: tuple[_Test, ...], *, is_sqlite: bool) -> Select[An
     if not tests:
         return select(Total.value.label("total")).where(Total.name == "users")
     if way == "counted" and tests == ("text",):
-        return grams.total(lambda searched: _has_alone(searched, is_sqlite=is_sqlite))
+        return ngram_counts.total(
+            lambda searched: _has_alone(searched, is_sqlite=is_sqlite)
+        )
     if tests == ("index",):
         # The index alone knows how many; the users themselves need not be read.
         return select(func.count().label("total")).select_from(_INDEX).where(_MATCHES)
@@ -227,7 +230,7 @@ def _from_a_start(*, is_down: bool) -> Select[Any]:
 
     How many names come before each beginning of a name is known.
     """
-    starts = grams.beginnings(is_down=is_down).subquery("starts")
+    starts = ngram_counts.beginnings(is_down=is_down).subquery("starts")
     start = _once(
         select(starts)
         .where(starts.c.before <= _SKIPPED)

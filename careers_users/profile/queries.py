@@ -4,8 +4,8 @@ from sqlalchemy import Executable, bindparam, literal_column, select
 
 from careers_users import database
 from careers_users.auth.queries import VIEWER
+from careers_users.database.statements import Row
 from careers_users.models import Follow, User, UserCounters
-from careers_users.statements import Row
 from careers_users.validation import text
 from careers_users.validation.usernames import is_username
 

@@ -5,9 +5,10 @@ from typing import Any
 from sqlalchemy import RowMapping, select, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import clock, grams, security_log
+from careers_users import clock, security_log
 from careers_users.audit import service as audit
 from careers_users.auth.service import translate_conflict
+from careers_users.database import ngram_counts
 from careers_users.device import Device
 from careers_users.errors import ServiceError, TokenRevoked
 from careers_users.extensions import db
@@ -38,7 +39,7 @@ def update_profile(user_id: int, changes: dict[str, Any], device: Device) -> Row
         raise translate_conflict(error) from error
     if is_moved:
         security_log.record("email_changed", user_id)
-    grams.tidy()
+    ngram_counts.tidy()
     return profile
 
 

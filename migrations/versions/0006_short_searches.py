@@ -116,7 +116,7 @@ def _counted(table: str) -> list[tuple[str, int]]:
 
 
 def _grams(searched: str) -> set[str]:
-    """Return what `careers_users.text.grams` did when this was written."""
+    """Return what `careers_users.validation.text.grams` did when this was written."""
     found = {SEPARATOR + searched[:2]}
     for part in searched.split(SEPARATOR):
         found.update(part)

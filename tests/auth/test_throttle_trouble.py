@@ -13,9 +13,9 @@ from careers_users.account import service as account
 from careers_users.audit import service as audit
 from careers_users.auth import tokens
 from careers_users.auth.passwords import HashingBusy, Passwords
+from careers_users.database.errors import if_possible
 from careers_users.models import Throttle
 from careers_users.settings.rates import Rate
-from careers_users.troubles import if_possible
 from tests.api import Api
 from tests.auth.backstage import rows
 from tests.auth.conftest import Make

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from careers_users import schema_version
+from careers_users.database import schema_version
 from tests import served
 from tests.deploy.nginx import Load, Nginx, read_or_write
 from tests.served import KEY, ROOT, Server

@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Text, bindparam, func, insert, select, update
 
-from careers_users import clock, grams
+from careers_users import clock
 from careers_users.account import service as account
-from careers_users.database import fetch_one, is_sqlite
+from careers_users.database import fetch_one, is_sqlite, ngram_counts
 from careers_users.extensions import db
 from careers_users.models import SearchChange, SearchGram, Total, User, UserCounters
 from careers_users.profile import directory
@@ -100,7 +100,7 @@ def change_some(app: Flask, dice: random.Random) -> None:
     """Let some people have other words, some go, and some of that be folded."""
     with app.app_context():
         with db.session.begin():
-            grams.fold_batch(db.session, 70)
+            ngram_counts.fold_batch(db.session, 70)
             for id_ in range(3, 60, 4):
                 user = db.session.get_one(User, id_)
                 user.bio = dice.choice(SYLLABLES)
@@ -178,7 +178,7 @@ def test_every_batch_far_down_the_list_is_the_right_one(
 def test_changes_are_folded_by_those_who_make_them_and_by_the_daily_command(
     api: Api, app: Flask, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grams, "FOLD_ONE_IN", 10**9)
+    monkeypatch.setattr(ngram_counts, "FOLD_ONE_IN", 10**9)
     alice = api.register("alice", bio="xy")
     api.patch("me/", {"bio": "yz"}, token=alice.access)
     api.patch("me/", {"email": "alice@example.org"}, token=alice.access)
@@ -189,7 +189,7 @@ def test_changes_are_folded_by_those_who_make_them_and_by_the_daily_command(
     changes, counted = numbers(app)
     assert (changes, counted) == (0, len(text.grams("alice\x1f\x1f\x1fyz")))
 
-    monkeypatch.setattr(grams, "FOLD_ONE_IN", 1)
+    monkeypatch.setattr(ngram_counts, "FOLD_ONE_IN", 1)
     api.register("bob")
     assert numbers(app)[0] == 0
     api.patch("me/", {"bio": "qq"}, token=alice.access)
@@ -201,7 +201,7 @@ def test_changes_are_folded_by_those_who_make_them_and_by_the_daily_command(
 def test_a_fold_that_the_database_refuses_is_no_failure(
     api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grams, "FOLD_ONE_IN", 1)
+    monkeypatch.setattr(ngram_counts, "FOLD_ONE_IN", 1)
     with app.app_context(), db.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE search_grams RENAME TO gone")
 
@@ -223,7 +223,7 @@ def test_a_recount_finds_what_is_wrong_and_repairs_it(
 ) -> None:
     api.register("alice", bio="xy")
     with app.app_context():
-        grams.fold_all()
+        ngram_counts.fold_all()
         api.register("bob", bio="xyz")
         with db.session.begin():
             for gram, value in (("xy", 9), ("\x1fal", 2)):
@@ -289,7 +289,7 @@ def test_totals_are_exact_at_every_moment_of_a_race(
     def fold_them() -> None:
         for _ in range(rounds):
             with app.app_context():
-                grams.fold_all()
+                ngram_counts.fold_all()
 
     def look() -> list[tuple[str, int, int]]:
         with app.app_context():
@@ -309,7 +309,7 @@ def totals(term: str) -> tuple[str, int, int]:
     def contains(searched: Any) -> Any:
         return position(searched, bindparam("alone", type_=Text())) > 0
 
-    counted = grams.total(contains).subquery("counted")
+    counted = ngram_counts.total(contains).subquery("counted")
     plain = select(func.count()).where(contains(User.search_text))
     both = select(counted.c.total, plain.scalar_subquery().label("plain"))
     found = fetch_one(both, {"alone": term}) or {}

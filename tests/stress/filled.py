@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
 from careers_users import create_app
-from careers_users.bulk import Report
+from careers_users.database.bulk import Report
 from careers_users.demo import people, service
 from careers_users.extensions import db
 from config import TestConfig

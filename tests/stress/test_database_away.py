@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from careers_users.kept import IDLE_SECONDS
+from careers_users.database.kept import IDLE_SECONDS
 from tests import postgres, served
 from tests.stress.conftest import Serve
 from tests.stress.faults import (

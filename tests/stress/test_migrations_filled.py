@@ -16,7 +16,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
-from careers_users import schema_version
+from careers_users.database import schema_version
 from tests import postgres, served
 from tests.api import PASSWORD
 from tests.conftest import KINDS, driver_url

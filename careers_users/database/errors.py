@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from careers_users.database import is_trouble
+from careers_users.database.engine import is_trouble
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from careers_users.database.statements import THROUGH_PGBOUNCER
 from careers_users.extensions import Base
-from careers_users.statements import THROUGH_PGBOUNCER
 
 Row = Mapping[str, Any]
 Report = Callable[[int], object]

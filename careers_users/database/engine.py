@@ -9,13 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import (
-    URL,
-    Engine,
-    Executable,
-    create_engine,
-    event,
-)
+from sqlalchemy import URL, Engine, Executable, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import (
     DBAPIError,
@@ -27,11 +21,9 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
 
-from careers_users import statements
-from careers_users.extensions import db
-from careers_users.kept import IDLE_SECONDS, Kept, is_open
-from careers_users.settings import Settings
-from careers_users.statements import (
+from careers_users.database import statements
+from careers_users.database.kept import IDLE_SECONDS, Kept, is_open
+from careers_users.database.statements import (
     KEPT,
     THROUGH_PGBOUNCER,
     Transaction,
@@ -39,6 +31,8 @@ from careers_users.statements import (
     is_fixed,
     read,
 )
+from careers_users.extensions import db
+from careers_users.settings import Settings
 
 # SQLSTATE classes that mean trouble with the database, not with the statement:
 # connection, transaction state (read-only), rollback, resources, intervention, system.

@@ -21,7 +21,8 @@ from flask import Flask, current_app
 from sqlalchemy import BigInteger, Engine, create_engine, event, literal_column, select
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 
-from careers_users import database, troubles
+from careers_users.database import engine as database_engine
+from careers_users.database import errors
 from careers_users.server import notices
 from careers_users.settings import Settings
 
@@ -103,7 +104,7 @@ class Replica:
         # By then the server itself would have ended a read.
         self._hopeless = settings.db_statement_timeout + PATIENCE_SECONDS
         self.engine = _engine(settings, self._connected, self._checked_out)
-        self._probe = database.probing_engine(
+        self._probe = database_engine.probing_engine(
             settings, PATIENCE_SECONDS, settings.read_url
         )
         self._marks: tuple[tuple[float, int], ...] = ()
@@ -133,7 +134,7 @@ class Replica:
         if not self._is_usable():
             return view()
         try:
-            with database.reading_from(self.engine):
+            with database_engine.reading_from(self.engine):
                 return view()
         except Behind:
             self._rested = time.monotonic()
@@ -148,9 +149,9 @@ class Replica:
         if code == _TOO_SLOW:
             return False
         if code in _IN_THE_WAY:
-            log.info("A read was in the way of the replica: %s", troubles.reason(error))
+            log.info("A read was in the way of the replica: %s", errors.reason(error))
         else:
-            self._leave(troubles.reason(error))
+            self._leave(errors.reason(error))
         return True
 
     # --------------------------------------------------------------- how far it is
@@ -175,10 +176,10 @@ class Replica:
     def _mark(self, now: float) -> None:
         """Make a mark and remember it; of those out of date only the newest is kept."""
         try:
-            row = database.fetch_one(_GROWN)
+            row = database_engine.fetch_one(_GROWN)
         except SQLAlchemyError as error:
             # The replica may be asked for as long as it is known to be recent enough.
-            log.warning("The primary is in trouble: %s", troubles.sentence(error))
+            log.warning("The primary is in trouble: %s", errors.sentence(error))
             return
         if row is None or row["position"] is None:
             return
@@ -275,7 +276,7 @@ class Replica:
             with self._probe.connect() as connection:
                 connection.exec_driver_sql("SELECT 1")
         except SQLAlchemyError as error:
-            self._leave(troubles.reason(error))
+            self._leave(errors.reason(error))
             for record in [*self._busy]:
                 _hang_up(record)
         else:
@@ -298,10 +299,10 @@ def _closing(_connection: object, record: Any) -> None:
 
 
 def _engine(settings: Settings, connected: Any, checked_out: Any) -> Engine:
-    options = database.engine_options(settings)
-    options["connect_args"] |= database.patience(PATIENCE_SECONDS)
+    options = database_engine.engine_options(settings)
+    options["connect_args"] |= database_engine.patience(PATIENCE_SECONDS)
     engine = create_engine(settings.read_url, **options)
-    database.settle(engine, settings)
+    database_engine.settle(engine, settings)
     event.listen(engine, "connect", connected)
     event.listen(engine, "checkout", checked_out)
     event.listen(engine, "close", _closing)

@@ -25,8 +25,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from careers_users import prepared
-from careers_users.kept import Kept
+from careers_users.database import libpq
+from careers_users.database.kept import Kept
 
 Row = Mapping[str, Any]
 # Execution options of engines: connections that are kept for reads; and that PgBouncer
@@ -156,7 +156,7 @@ class Link:
         except self._errors as error:
             raise _translated(error, "", self._dialect, is_lost=False) from error
         self._driver: Any = self._connection.driver_connection
-        self._deferred: list[prepared.Step] = []
+        self._deferred: list[libpq.Step] = []
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None
@@ -171,9 +171,9 @@ class Link:
                 found = self._catch_up((compiled.encoded_sql, bound))
             elif self._is_prepared:
                 info = self._connection.info
-                found = prepared.run(self._driver, info, compiled.encoded_sql, bound)
+                found = libpq.run(self._driver, info, compiled.encoded_sql, bound)
             else:
-                found = prepared.run_once(self._driver, compiled.encoded_sql, bound)
+                found = libpq.run_once(self._driver, compiled.encoded_sql, bound)
         except self._errors as error:
             raise self._failure(error, compiled.sql) from error
         return compiled.rows(found)
@@ -206,9 +206,9 @@ class Link:
         except self._errors as error:
             raise self._failure(error, "COMMIT, and what was deferred") from error
 
-    def _catch_up(self, step: prepared.Step) -> list[tuple[Any, ...]]:
+    def _catch_up(self, step: libpq.Step) -> list[tuple[Any, ...]]:
         steps, self._deferred = [*self._deferred, step], []
-        return prepared.run_together(self._driver, self._connection.info, steps)
+        return libpq.run_together(self._driver, self._connection.info, steps)
 
     def command(self, sql: str) -> None:
         """Run a command without values, such as BEGIN."""
@@ -216,7 +216,7 @@ class Link:
             if isinstance(self._driver, sqlite3.Connection):
                 self._driver.execute(sql)
             else:
-                prepared.command(self._driver, sql.encode())
+                libpq.command(self._driver, sql.encode())
         except self._errors as error:
             raise self._failure(error, sql) from error
 
