@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 
 from careers_users import server
-from careers_users.refusals import refuser
+from careers_users.http.refusals import refuser
 from careers_users.server import Application
 from careers_users.settings import Settings
 

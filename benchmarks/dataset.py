@@ -13,8 +13,8 @@ import flask_migrate
 from careers_users import create_app, terminal
 from careers_users.demo import service
 from careers_users.demo.people import EDGES, SEED, USERS, Size
-from careers_users.errors import ServiceError
 from careers_users.extensions import db
+from careers_users.http.errors import ServiceError
 from careers_users.settings import Settings
 from careers_users.settings.parsers import normalise_database_url
 

@@ -60,7 +60,7 @@ def unwatched(inner, _at_begin, at_reply, _at_end):
     return application
 
 
-patch("careers_users.request_context._watched", unwatched).start()
+patch("careers_users.http.context._watched", unwatched).start()
 for name in ("request_log", "metrics"):
     patch(f"careers_users.{name}.init_app").start()
 for app in (create_app(settings, served=True), watched):

@@ -5,17 +5,12 @@ from datetime import timedelta
 from flask import Flask
 
 from careers_users import (
-    cors,
     database,
-    docs,
-    errors,
     groups,
     health,
-    http,
     jwks,
     keys,
     metrics,
-    request_context,
     request_log,
     throttle,
 )
@@ -26,6 +21,8 @@ from careers_users.auth import routes as auth_routes
 from careers_users.database import replica, schema_version
 from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import routes as follow_routes
+from careers_users.http import context, cors, decorators, errors
+from careers_users.http.openapi import page
 from careers_users.password import routes as password_routes
 from careers_users.profile import routes as profile_routes
 from careers_users.sessions import routes as sessions_routes
@@ -41,8 +38,8 @@ def create_app(settings: Settings, *, served: bool = False) -> Flask:
     Nothing is connected or checked yet: `startup.prepare()` does that before serving.
     `served` is one that our own server serves, with the threads of the settings.
     """
-    app = http.Service("careers_users", static_folder=None)
-    request_context.init_app(app)
+    app = decorators.Service("careers_users", static_folder=None)
+    context.init_app(app)
     request_log.init_app(app)
     _configure(app, settings)
     database.init_app(app, settings, keeps=served)
@@ -55,7 +52,7 @@ def create_app(settings: Settings, *, served: bool = False) -> Flask:
     throttle.init_app(app, settings)
     password_blocklist.init_app(app, settings.password_blocklist)
     metrics.init_app(app, settings, hasher.watch)
-    http.init_app(app)
+    decorators.init_app(app)
     cors.init_app(app, settings.cors_origins)
     errors.init_app(app)
     health.init_app(app, settings)
@@ -77,7 +74,7 @@ def _register(app: Flask, settings: Settings) -> None:
     ):
         app.register_blueprint(blueprint)
     if settings.docs:
-        app.register_blueprint(docs.bp)
+        app.register_blueprint(page.bp)
     for command in groups.COMMANDS:
         app.cli.add_command(command)
 

@@ -24,9 +24,9 @@ from careers_users import (
 )
 from careers_users.auth.passwords import HashingBusy
 from careers_users.checks import Finding
-from careers_users.client_address import behind_proxy
-from careers_users.http import operation_of
-from careers_users.refusals import refuser
+from careers_users.http.client_address import behind_proxy
+from careers_users.http.decorators import operation_of
+from careers_users.http.refusals import refuser
 from careers_users.server import Application, draining
 from careers_users.settings import Settings, SettingsError
 from careers_users.startup import NotReady, prepare, prepare_database

@@ -2,13 +2,14 @@
 
 from flask.cli import AppGroup
 
-from careers_users import docs, keys_cli
+from careers_users import keys_cli
 from careers_users.account import cli as account_cli
 from careers_users.activity import cli as activity_cli
 from careers_users.auth import cli as auth_cli
 from careers_users.auth import transfer_cli, users_cli
 from careers_users.demo import cli as demo_cli
 from careers_users.follow import cli as follow_cli
+from careers_users.http.openapi import page
 
 auth = AppGroup("auth", help="Look after sessions and tokens.")
 users = AppGroup("users", help="Look after the users and their data.")
@@ -37,5 +38,5 @@ COMMANDS = (
     activity_cli.activity,
     keys_cli.keys,
     demo_cli.demo,
-    docs.openapi_command,
+    page.openapi_command,
 )

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, jsonify
 from flask_marshmallow.schema import Schema
 from marshmallow import fields
 
-from careers_users.http import answers
+from careers_users.http.decorators import answers
 from careers_users.keys import current_keys
 
 # How long others may keep the answer. A new key signs later than that: `keys rotate`.

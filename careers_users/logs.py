@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from careers_users import clock, request_context
+from careers_users import clock
+from careers_users.http import context
 
 Fields = Mapping[str, Any]
 _ours = logging.getLogger("careers_users")
@@ -86,7 +87,7 @@ class JsonFormatter(_Formatter):
             "logger": name,
             "message": message,
             **fields,
-            **request_context.tags(),
+            **context.tags(),
         }
         try:
             text = orjson.dumps(content, default=str).decode()
@@ -103,7 +104,7 @@ class TextFormatter(_Formatter):
     ) -> str:
         """Return a line of text, with a traceback below if there is one."""
         words = [f"{_time(seconds, ' ', '')} {level} {name}: {message}"]
-        shown = {**fields, **request_context.tags()}
+        shown = {**fields, **context.tags()}
         trouble = shown.pop("exception", "")
         words += [f"{name}={value}" for name, value in shown.items()]
         lines = [" ".join(words), *(f"    {line}" for line in trouble.splitlines())]

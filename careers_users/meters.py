@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event
 
 from careers_users.database.kept import Kept
 from careers_users.database.replica import Replica
-from careers_users.request_context import Exchange
+from careers_users.http.context import Exchange
 
 try:
     import prometheus_client as prometheus

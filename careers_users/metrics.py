@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from careers_users import database, meters, request_context, security_log
+from careers_users import database, meters, security_log
 from careers_users.database import replica
 from careers_users.database.statements import KEPT
 from careers_users.extensions import db
+from careers_users.http import context
 from careers_users.meters import Meters, Watch
 from careers_users.server import overload
 from careers_users.settings import Settings
@@ -34,7 +35,7 @@ def init_app(app: Flask, settings: Settings, watch_hashing: Watch) -> None:
     if not (settings.metrics and meters.AVAILABLE):
         return
     mine = app.extensions[_METERS] = Meters()
-    request_context.observe(app, began=mine.began, ended=mine.ended)
+    context.observe(app, began=mine.began, ended=mine.ended)
     security_log.listen(app, mine.security_event)
     overload.watch(mine.overloaded)
     mine.watch_hashing(watch_hashing)

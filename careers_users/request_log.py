@@ -4,15 +4,16 @@ import logging
 
 from flask import Flask
 
-from careers_users import logs, request_context
-from careers_users.request_context import Exchange
+from careers_users import logs
+from careers_users.http import context
+from careers_users.http.context import Exchange
 
 log = logging.getLogger("careers_users.requests")
 
 
 def init_app(app: Flask) -> None:
     """Log every reply of `app`."""
-    request_context.observe(app, ended=_log)
+    context.observe(app, ended=_log)
 
 
 def _log(exchange: Exchange) -> None:

@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from careers_users.database import errors
-from careers_users.errors import ServiceError
+from careers_users.http.errors import ServiceError
 
 # What exit codes mean; 65 and above are those of sysexits.h. docs/cli.md lists them.
 EXIT_NO = 1

@@ -8,7 +8,7 @@ from flask import Flask
 from marshmallow import Schema, fields
 from werkzeug.test import TestResponse
 
-from careers_users.http import Operation, operation_of
+from careers_users.http.decorators import Operation, operation_of
 from careers_users.throttle import RateLimited
 from careers_users.validation.fields import Time
 from careers_users.validation.limits import BASE_PATH

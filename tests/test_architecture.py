@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from careers_users.http import operation_of
+from careers_users.http.decorators import operation_of
 from careers_users.validation.limits import BASE_PATH
 
 ROOT = Path(__file__).parent.parent

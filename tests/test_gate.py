@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.routing import Rule
 
-from careers_users.http import Operation, operation_of
+from careers_users.http.decorators import Operation, operation_of
 from careers_users.validation.limits import BASE_PATH, ID_MAX
 from tests.api import PASSWORD, Account, Api
 

@@ -10,9 +10,10 @@ from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.routing import Rule
 
-from careers_users import create_app, openapi
-from careers_users.http import operation_of
-from careers_users.json_schema import example_of
+from careers_users import create_app
+from careers_users.http.decorators import operation_of
+from careers_users.http.openapi import document as openapi_document
+from careers_users.http.openapi.schemas import example_of
 from careers_users.validation.limits import BASE_PATH, USERNAME_MAX
 from config import TestConfig
 from tests.api import Api, check_shape
@@ -36,7 +37,7 @@ def make(**options: Any) -> Flask:
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """The document of the service as it is by default."""
-    return openapi.document(make())
+    return openapi_document.document(make())
 
 
 def routes(app: Flask) -> dict[tuple[str, str], Rule]:
@@ -102,7 +103,7 @@ def test_every_route_is_in_the_document_and_nothing_else(
 
 
 def test_the_committed_copy_is_the_document() -> None:
-    assert COMMITTED.read_text("utf-8") == openapi.text(make()), (
+    assert COMMITTED.read_text("utf-8") == openapi_document.text(make()), (
         "stale: careers-users openapi --output docs/openapi.json"
     )
 
@@ -248,6 +249,8 @@ def test_it_is_served_and_kept_until_it_changes(api: Api) -> None:
 
 def test_it_is_made_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     first = api.get("/openapi.json").data
-    monkeypatch.setattr(openapi, "document", lambda _: pytest.fail("made again"))
+    monkeypatch.setattr(
+        openapi_document, "document", lambda _: pytest.fail("made again")
+    )
 
     assert api.get("/openapi.json").data == first

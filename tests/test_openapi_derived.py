@@ -11,10 +11,10 @@ from marshmallow import fields
 from marshmallow.validate import Length, OneOf, Range
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from careers_users import openapi
 from careers_users.auth.identity import signed_in
-from careers_users.errors import Forbidden
-from careers_users.http import body, query, refuses, reply
+from careers_users.http.decorators import body, query, refuses, reply
+from careers_users.http.errors import Forbidden
+from careers_users.http.openapi import document as openapi_document
 from careers_users.validation.fields import AvatarUrl, BodySchema, Text
 from careers_users.validation.limits import (
     BASE_PATH,
@@ -70,7 +70,7 @@ def document() -> dict[str, Any]:
     path = f"{BASE_PATH}/walls/"
     app.add_url_rule(f"{path}<int:number>/", view_func=paint, methods=["PUT"])
     app.add_url_rule(path, view_func=walls)
-    document = openapi.document(app)
+    document = openapi_document.document(app)
     errors = OpenAPIV31SpecValidator(document).iter_errors()
     assert [str(error) for error in errors] == []
     return document
@@ -110,7 +110,7 @@ def test_a_new_kind_of_value_describes_itself(document: dict[str, Any]) -> None:
 
 
 def test_without_public_reads_all_calls_ask_for_a_token() -> None:
-    document = openapi.document(make(public_reads=False))
+    document = openapi_document.document(make(public_reads=False))
 
     assert [
         key

@@ -10,7 +10,8 @@ from flask import current_app, request
 from flask_marshmallow.schema import Schema
 
 from careers_users import security_log
-from careers_users.errors import (
+from careers_users.http.decorators import View, describe, strict_json
+from careers_users.http.errors import (
     MalformedJson,
     NotAuthenticated,
     ServiceError,
@@ -18,7 +19,6 @@ from careers_users.errors import (
     Unavailable,
     ValidationFailed,
 )
-from careers_users.http import View, describe, strict_json
 from careers_users.validation.limits import EVENTS_MAX
 
 # CloudEvents 1.0, HTTP protocol binding, section 3.2 (structured) and 3.3 (batched).

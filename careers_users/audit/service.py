@@ -14,11 +14,12 @@ import orjson
 from flask import current_app
 from sqlalchemy import CursorResult, Insert, bindparam, delete, insert, select
 
-from careers_users import clock, http, security_log
+from careers_users import clock, security_log
 from careers_users.database import is_sqlite
 from careers_users.database.statements import New, Transaction, UsualTransaction
 from careers_users.device import Device
 from careers_users.extensions import db
+from careers_users.http import decorators
 from careers_users.models import SecurityEvent, User
 
 # What can come in floods is written once in this time for each account and event; the
@@ -136,7 +137,7 @@ def record_repeated(event: str, user_id: int, device: Device) -> None:
     unwritten = repeats.admit(user_id, event, clock.utcnow())
     if unwritten is not None:
         details = {"unrecorded_before": unwritten} if unwritten else {}
-        http.afterwards(_alone(event, user_id, device, details))
+        decorators.afterwards(_alone(event, user_id, device, details))
 
 
 def _alone(

@@ -12,8 +12,8 @@ from careers_users.auth.passwords import passwords
 from careers_users.auth.service import add_user, count_new_user, taken
 from careers_users.database.statements import Row
 from careers_users.device import Device
-from careers_users.errors import ServiceError
 from careers_users.extensions import db
+from careers_users.http.errors import ServiceError
 from careers_users.models import User
 from careers_users.validation import text
 

@@ -8,13 +8,15 @@ from typing import Any
 from flask import Response, current_app, g, request
 from sqlalchemy import Select
 
-from careers_users import request_context
 from careers_users.auth import queries, service, tokens
 from careers_users.auth.tokens import Claims
 from careers_users.database import replica
 from careers_users.database.statements import Row
 from careers_users.device import Device
-from careers_users.errors import (
+from careers_users.extensions import jwt
+from careers_users.http import context
+from careers_users.http.decorators import View, describe
+from careers_users.http.errors import (
     NotAuthenticated,
     ServiceError,
     TokenExpired,
@@ -22,8 +24,6 @@ from careers_users.errors import (
     TokenRevoked,
     error_response,
 )
-from careers_users.extensions import jwt
-from careers_users.http import View, describe
 from careers_users.validation.limits import ADDRESS_MAX, TOKEN_MAX, USER_AGENT_MAX
 
 # RFC 6750, section 2.1, with three parts as a JWT has them (RFC 7515, section 3.1).
@@ -158,7 +158,7 @@ def _authenticate(statement: Select[*tuple[Any, ...]] = queries.VIEWER) -> None:
     if row is None:
         raise TokenRevoked
     g.claims, g.viewer = claims, row
-    request_context.name_viewer(row["id"])
+    context.name_viewer(row["id"])
     # Unless the statement says otherwise, a replica may lack what the viewer has done.
     g.is_settling = row.pop("is_settling", True)
     if row.pop("is_unconfirmed", False):

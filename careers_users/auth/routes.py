@@ -15,7 +15,7 @@ from careers_users.auth.schemas import (
     RegisterReplySchema,
     RegisterSchema,
 )
-from careers_users.http import body, refuses, reply
+from careers_users.http.decorators import body, refuses, reply
 from careers_users.throttle import RateLimited
 from careers_users.validation.limits import BASE_PATH
 

@@ -18,14 +18,14 @@ from careers_users.database.engine import is_violated
 from careers_users.database.errors import if_possible
 from careers_users.database.statements import Row, Transaction, UsualTransaction
 from careers_users.device import Device
-from careers_users.errors import (
+from careers_users.extensions import db
+from careers_users.http.errors import (
     Forbidden,
     ServiceError,
     TokenRevoked,
     Unauthorized,
     ValidationFailed,
 )
-from careers_users.extensions import db
 from careers_users.models import ReservedUsername, Total, User, UserCounters
 from careers_users.throttle import Bucket, Reservation
 from careers_users.validation import text

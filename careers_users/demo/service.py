@@ -10,8 +10,8 @@ from careers_users.auth.passwords import passwords
 from careers_users.database import bulk, ngram_counts
 from careers_users.demo import people
 from careers_users.demo.people import Size
-from careers_users.errors import ServiceError
 from careers_users.extensions import db
+from careers_users.http.errors import ServiceError
 from careers_users.models import Follow, Total, User, UserCounters
 
 # The document's example; everybody can know it.

@@ -24,7 +24,7 @@ from careers_users.follow.schemas import (
     RelationshipsQuerySchema,
     RelationshipsSchema,
 )
-from careers_users.http import body, query, refuses, reply
+from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.profile.service import UserNotFound
 from careers_users.throttle import RateLimited
 from careers_users.validation.cursor import Cursor, encode

@@ -14,9 +14,9 @@ from careers_users import clock, database, security_log, throttle
 from careers_users.database import ngram_counts
 from careers_users.database.engine import is_violated
 from careers_users.database.statements import Row
-from careers_users.errors import ServiceError
 from careers_users.extensions import db
 from careers_users.follow import queries
+from careers_users.http.errors import ServiceError
 from careers_users.models import Follow, Total, User, UserCounters
 from careers_users.profile.service import UserNotFound
 from careers_users.throttle import Bucket, RateLimited

@@ -7,7 +7,7 @@ from flask import Blueprint
 from careers_users.auth.identity import device, signed_in, viewer_id
 from careers_users.auth.passwords import HashingBusy
 from careers_users.auth.schemas import TokensSchema
-from careers_users.http import body, refuses, reply
+from careers_users.http.decorators import body, refuses, reply
 from careers_users.password import service
 from careers_users.password.schemas import ChangePasswordSchema
 from careers_users.throttle import RateLimited

@@ -11,8 +11,8 @@ from careers_users.auth.service import uncounted_in_trouble, verify
 from careers_users.auth.tokens import Tokens
 from careers_users.database.statements import UsualTransaction
 from careers_users.device import Device
-from careers_users.errors import TokenRevoked, ValidationFailed
 from careers_users.extensions import db
+from careers_users.http.errors import TokenRevoked, ValidationFailed
 from careers_users.models import User
 from careers_users.throttle import Bucket
 

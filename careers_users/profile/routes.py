@@ -16,7 +16,7 @@ from careers_users.auth.identity import (
     viewer_id,
 )
 from careers_users.auth.service import EmailTaken
-from careers_users.http import body, query, refuses, reply
+from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.profile import queries, service
 from careers_users.profile.directory import batch
 from careers_users.profile.schemas import (

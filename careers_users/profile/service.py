@@ -10,8 +10,8 @@ from careers_users.audit import service as audit
 from careers_users.auth.service import translate_conflict
 from careers_users.database import ngram_counts
 from careers_users.device import Device
-from careers_users.errors import ServiceError, TokenRevoked
 from careers_users.extensions import db
+from careers_users.http.errors import ServiceError, TokenRevoked
 from careers_users.models import User
 from careers_users.validation import text
 

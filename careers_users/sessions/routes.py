@@ -7,8 +7,8 @@ from flask import Blueprint
 from careers_users import throttle
 from careers_users.auth.identity import device, signed_in, viewer_claims
 from careers_users.auth.schemas import MessageSchema
-from careers_users.errors import TokenInvalid
-from careers_users.http import body, refuses, reply
+from careers_users.http.decorators import body, refuses, reply
+from careers_users.http.errors import TokenInvalid
 from careers_users.sessions import queries, service
 from careers_users.sessions.schemas import (
     LoggedOutSchema,

@@ -20,13 +20,13 @@ from careers_users.auth.service import read_refresh
 from careers_users.auth.tokens import LAST_USED_PRECISION, Claims
 from careers_users.database.statements import Row
 from careers_users.device import Device
-from careers_users.errors import (
+from careers_users.extensions import db
+from careers_users.http.errors import (
     ServiceError,
     TokenInvalid,
     TokenRevoked,
     ValidationFailed,
 )
-from careers_users.extensions import db
 from careers_users.validation.limits import ACCESS_LIFETIME
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)

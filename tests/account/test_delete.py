@@ -10,8 +10,8 @@ from sqlalchemy import inspect, select, text
 from careers_users.auth import tokens
 from careers_users.auth.service import log_out
 from careers_users.device import Device
-from careers_users.errors import TokenRevoked
 from careers_users.extensions import db
+from careers_users.http.errors import TokenRevoked
 from careers_users.models import SecurityEvent
 from careers_users.sessions.service import end_all
 from tests import served

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from careers_users import create_app
 from careers_users.extensions import db
-from careers_users.http import operation_of
+from careers_users.http.decorators import operation_of
 from careers_users.keys.signing import REQUIRED_CLAIMS
 from careers_users.models import User
 from config import TestConfig

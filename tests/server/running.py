@@ -43,7 +43,8 @@ from flask import Flask, jsonify, request
 package = sys.modules["careers_users"] = ModuleType("careers_users")
 package.__path__ = [sys.argv[2]]
 
-from careers_users import client_address, refusals, server
+from careers_users import server
+from careers_users.http import client_address, refusals
 from careers_users.server import Application, worker
 from careers_users.server.draining import draining
 

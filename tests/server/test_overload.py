@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from careers_users.refusals import refuser
+from careers_users.http.refusals import refuser
 from careers_users.server import Application, runner
 from careers_users.server.connection_counts import Share, Shares
 from careers_users.server.dispatcher import Queue

@@ -12,11 +12,11 @@ import orjson
 from flask import Blueprint, Response, current_app, request
 from flask.cli import with_appcontext
 
-from careers_users import openapi
+from careers_users.http.openapi import document
 
 bp = Blueprint("docs", __name__)
 
-_OURS = Path(__file__).parent / "page"
+_OURS = Path(__file__).parent / "static"
 _EXTENSION = "careers_users.openapi"
 # The files of the page, and nothing else that lies beside them.
 _FILES = ("page.js", "page.css")
@@ -64,7 +64,7 @@ def description() -> Response:
     """Answer the OpenAPI document; made once, and kept with the application."""
     extensions = current_app.extensions
     if _EXTENSION not in extensions:
-        extensions[_EXTENSION] = orjson.dumps(openapi.document(current_app))
+        extensions[_EXTENSION] = orjson.dumps(document.document(current_app))
     return _kept(Response(extensions[_EXTENSION], mimetype="application/json"))
 
 
@@ -106,7 +106,7 @@ for _name in _SWAGGER_FILES:
 @with_appcontext
 def openapi_command(output: Path | None) -> None:
     """Print the OpenAPI description of the API, as /openapi.json answers it."""
-    text = openapi.text(current_app)
+    text = document.text(current_app)
     if output is None:
         click.echo(text, nl=False)
     else:

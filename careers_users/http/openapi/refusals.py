@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from apispec import APISpec
 
-from careers_users.errors import ServiceError
+from careers_users.http.errors import ServiceError
 
 _JSON = "application/json"
 _TEXT = {"type": "string"}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from functools import cache
 from http import HTTPStatus
 
-from careers_users import cors, request_context
+from careers_users.http import context, cors
 
 request_log = logging.getLogger("careers_users.requests")
 
@@ -41,7 +41,7 @@ def refuser(cors_origins: Collection[str]) -> Refuse:
     def refuse(
         status: int, origin: str | None, request_id: str | None, address: str | None
     ) -> tuple[dict[str, str], bytes]:
-        request_id = request_context.checked_id(request_id)
+        request_id = context.checked_id(request_id)
         body = _body(status)
         if address is not None:
             details = {
@@ -60,7 +60,7 @@ def refuser(cors_origins: Collection[str]) -> Refuse:
             "Cache-Control": "no-store",
             "Content-Security-Policy": "default-src 'none'",
             "Vary": "Origin",
-            request_context.REQUEST_ID_HEADER: request_id,
+            context.REQUEST_ID_HEADER: request_id,
             **cors.headers_for(origin, cors_origins),
         }
         if status == HTTPStatus.SERVICE_UNAVAILABLE:

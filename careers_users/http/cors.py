@@ -9,8 +9,8 @@ from wsgiref.types import WSGIEnvironment
 
 from flask import Flask
 
-from careers_users import request_context
-from careers_users.request_context import Headers
+from careers_users.http import context
+from careers_users.http.context import Headers
 
 ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-ID"
 # Beside those that every page may read (Fetch, "CORS-safelisted response-header name").
@@ -29,7 +29,7 @@ def init_app(app: Flask, origins: Collection[str]) -> None:
             allowance |= _preflight(environ, dict(headers).get("Allow"))
         headers += allowance.items()
 
-    request_context.observe(app, replying=answer)
+    context.observe(app, replying=answer)
 
 
 def headers_for(origin: str | None, origins: Collection[str]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from flask import Flask
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
-from careers_users.errors import (
+from careers_users.http.decorators import Operation, View, operation_of
+from careers_users.http.errors import (
     HTTP_ERRORS,
     MalformedJson,
     NotAuthenticated,
@@ -26,14 +27,13 @@ from careers_users.errors import (
     TokenRevoked,
     ValidationFailed,
 )
-from careers_users.http import Operation, View, operation_of
-from careers_users.json_schema import SchemaPlugin, example_of, first_line
-from careers_users.openapi_errors import (
+from careers_users.http.openapi.refusals import (
     ERROR,
     Refusal,
     error_response,
     refusals_anywhere,
 )
+from careers_users.http.openapi.schemas import SchemaPlugin, example_of, first_line
 from careers_users.validation.limits import BASE_PATH
 
 # Of the API, not of the program: it counts up when clients have to know.

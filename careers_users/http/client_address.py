@@ -7,7 +7,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from waitress import proxy_headers  # type: ignore[import-untyped]
 
-from careers_users.refusals import refuser
+from careers_users.http.refusals import refuser
 from careers_users.server import notices
 from careers_users.settings import Settings
 

@@ -28,14 +28,14 @@ from flask_marshmallow.schema import Schema
 from werkzeug.exceptions import MethodNotAllowed, NotFound, UnsupportedMediaType
 from werkzeug.routing import BaseConverter, MapAdapter, ValidationError
 
-from careers_users import request_context
-from careers_users.errors import (
+from careers_users.http import context
+from careers_users.http.context import Headers
+from careers_users.http.errors import (
     MalformedJson,
     ServiceError,
     ValidationFailed,
     http_error,
 )
-from careers_users.request_context import Headers
 from careers_users.validation.limits import BASE_PATH, USERNAME_MAX, USERNAME_PATTERN
 from careers_users.validation.usernames import path_segments
 
@@ -318,7 +318,7 @@ def init_app(app: Flask) -> None:
     app.url_map.merge_slashes = False
     app.url_map.converters["username"] = UsernameConverter
     app.register_error_handler(MethodNotAllowed, _wrong_method)
-    request_context.observe(app, replying=_add_headers)
+    context.observe(app, replying=_add_headers)
 
 
 def afterwards(work: Callable[[], None]) -> None:

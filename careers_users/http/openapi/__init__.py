@@ -1,0 +1,1 @@
+"""The API explained to its callers: the OpenAPI document, and a page to try it."""
