@@ -40,7 +40,8 @@ from unittest.mock import patch
 
 from waitress import create_server
 
-from careers_users import create_app, logs
+from careers_users import create_app
+from careers_users.observability import logs
 from careers_users.settings import Settings
 
 settings = Settings.from_env()
@@ -62,7 +63,7 @@ def unwatched(inner, _at_begin, at_reply, _at_end):
 
 patch("careers_users.http.context._watched", unwatched).start()
 for name in ("request_log", "metrics"):
-    patch(f"careers_users.{name}.init_app").start()
+    patch(f"careers_users.observability.{name}.init_app").start()
 for app in (create_app(settings, served=True), watched):
     server = create_server(app, map={}, host="127.0.0.1", port=0, threads=4)
     Thread(target=server.run).start()

@@ -4,16 +4,7 @@ from datetime import timedelta
 
 from flask import Flask
 
-from careers_users import (
-    database,
-    groups,
-    health,
-    jwks,
-    keys,
-    metrics,
-    request_log,
-    throttle,
-)
+from careers_users import database, groups, jwks, keys, throttle
 from careers_users.account import routes as account_routes
 from careers_users.activity import routes as activity_routes
 from careers_users.auth import passwords
@@ -23,6 +14,7 @@ from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import routes as follow_routes
 from careers_users.http import context, cors, decorators, errors
 from careers_users.http.openapi import page
+from careers_users.observability import health, metrics, request_log
 from careers_users.password import routes as password_routes
 from careers_users.profile import routes as profile_routes
 from careers_users.sessions import routes as sessions_routes

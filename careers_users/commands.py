@@ -12,21 +12,13 @@ from flask import Flask
 from flask.cli import FlaskGroup
 from flask_migrate.cli import db  # type: ignore[import-not-found]
 
-from careers_users import (
-    checks,
-    create_app,
-    extensions,
-    groups,
-    logs,
-    metrics,
-    server,
-    terminal,
-)
+from careers_users import create_app, extensions, groups, server, terminal
 from careers_users.auth.passwords import HashingBusy
-from careers_users.checks import Finding
 from careers_users.http.client_address import behind_proxy
 from careers_users.http.decorators import operation_of
 from careers_users.http.refusals import refuser
+from careers_users.observability import checks, logs, metrics
+from careers_users.observability.checks import Finding
 from careers_users.server import Application, draining
 from careers_users.settings import Settings, SettingsError
 from careers_users.startup import NotReady, prepare, prepare_database

@@ -7,10 +7,11 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from careers_users import checks, database, keys, meters
+from careers_users import database, keys
 from careers_users.database import errors, schema_version
 from careers_users.extensions import db
 from careers_users.keys import KeyRingError
+from careers_users.observability import checks, meters
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -32,13 +32,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, scoped_session
 
-from careers_users import clock, database, security_log
+from careers_users import clock, database
 from careers_users.database.errors import if_possible
 from careers_users.database.statements import Transaction
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.keys import secret_for
 from careers_users.models import Throttle
+from careers_users.observability import security_log
 from careers_users.settings import Settings
 from careers_users.settings.rates import Rate
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from careers_users import create_app, meters
+from careers_users import create_app
+from careers_users.observability import meters
 from config import TestConfig
 from tests.conftest import KEY
 

@@ -9,10 +9,11 @@ import click
 import pytest
 from flask import Flask
 
-from careers_users import health, settings
+from careers_users import settings
 from careers_users.commands import main
 from careers_users.http import errors
 from careers_users.http.errors import ServiceError
+from careers_users.observability import health
 from careers_users.validation import limits, usernames
 from careers_users.validation.limits import BASE_PATH
 

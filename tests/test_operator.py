@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from careers_users import checks
+from careers_users.observability import checks
 from config import TestConfig
 from tests import postgres
 from tests.conftest import KINDS, migrate

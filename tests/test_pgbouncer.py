@@ -12,9 +12,10 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from careers_users import checks, create_app, database
+from careers_users import create_app, database
 from careers_users.database import engine as database_engine
 from careers_users.extensions import db
+from careers_users.observability import checks
 from config import TestConfig
 from tests import postgres, served
 from tests.conftest import KEY, KINDS, driver_url

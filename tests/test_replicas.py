@@ -17,9 +17,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import column, func, select, table
 
-from careers_users import checks, create_app, database
+from careers_users import create_app, database
 from careers_users.database import replica
 from careers_users.extensions import db
+from careers_users.observability import checks
 from careers_users.settings import Settings, SettingsError
 from config import TestConfig
 from tests import postgres, served

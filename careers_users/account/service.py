@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
-from careers_users import clock, security_log
+from careers_users import clock
 from careers_users.audit import service as audit
 from careers_users.auth.service import confirm_password
 from careers_users.database import ngram_counts
@@ -36,6 +36,7 @@ from careers_users.models import (
     User,
     UserCounters,
 )
+from careers_users.observability import security_log
 
 
 def close(user_id: int, password: str, device: Device) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from flask import current_app, request
 from flask_marshmallow.schema import Schema
 
-from careers_users import security_log
 from careers_users.http.decorators import View, describe, strict_json
 from careers_users.http.errors import (
     MalformedJson,
@@ -19,6 +18,7 @@ from careers_users.http.errors import (
     Unavailable,
     ValidationFailed,
 )
+from careers_users.observability import security_log
 from careers_users.validation.limits import EVENTS_MAX
 
 # CloudEvents 1.0, HTTP protocol binding, section 3.2 (structured) and 3.3 (batched).

@@ -14,13 +14,14 @@ import orjson
 from flask import current_app
 from sqlalchemy import CursorResult, Insert, bindparam, delete, insert, select
 
-from careers_users import clock, security_log
+from careers_users import clock
 from careers_users.database import is_sqlite
 from careers_users.database.statements import New, Transaction, UsualTransaction
 from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http import decorators
 from careers_users.models import SecurityEvent, User
+from careers_users.observability import security_log
 
 # What can come in floods is written once in this time for each account and event; the
 # next row says how many there were in between, unless that had to be forgotten.

@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy import CursorResult, RowMapping, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import security_log
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import passwords
@@ -15,6 +14,7 @@ from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.models import User
+from careers_users.observability import security_log
 from careers_users.validation import text
 
 # Who did it, in the security log and in the trail.

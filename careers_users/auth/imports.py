@@ -15,13 +15,13 @@ from typing import IO, Any
 from marshmallow import ValidationError
 from sqlalchemy import update
 
-from careers_users import security_log
 from careers_users.auth import queries
 from careers_users.auth.passwords import UNUSABLE
 from careers_users.auth.records import RecordSchema, columns
 from careers_users.database import bulk, ngram_counts
 from careers_users.extensions import db
 from careers_users.models import Total, User, UserCounters
+from careers_users.observability import security_log
 from careers_users.validation import text
 
 # Rows of one transaction: registrations wait for it at its end.

@@ -8,7 +8,7 @@ import jwt
 from sqlalchemy import RowMapping, bindparam, exists, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import clock, database, security_log, throttle
+from careers_users import clock, database, throttle
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import HashingBusy, passwords
@@ -27,6 +27,7 @@ from careers_users.http.errors import (
     ValidationFailed,
 )
 from careers_users.models import ReservedUsername, Total, User, UserCounters
+from careers_users.observability import security_log
 from careers_users.throttle import Bucket, Reservation
 from careers_users.validation import text
 from careers_users.validation.limits import SESSIONS_MAX

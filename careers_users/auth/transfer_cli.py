@@ -10,10 +10,11 @@ from typing import IO
 
 import click
 
-from careers_users import security_log, terminal
+from careers_users import terminal
 from careers_users.auth import imports, queries, records
 from careers_users.auth.imports import Plan
 from careers_users.auth.records import RecordsError
+from careers_users.observability import security_log
 
 # Mistakes shown; who has more of them has one that repeats itself.
 SHOWN_MAX = 200

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import func, select, update
 
-from careers_users import security_log
 from careers_users.auth.passwords import passwords
 from careers_users.database import bulk, ngram_counts
 from careers_users.demo import people
@@ -13,6 +12,7 @@ from careers_users.demo.people import Size
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.models import Follow, Total, User, UserCounters
+from careers_users.observability import security_log
 
 # The document's example; everybody can know it.
 PASSWORD = "password123"

@@ -10,7 +10,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
-from careers_users import clock, database, security_log, throttle
+from careers_users import clock, database, throttle
 from careers_users.database import ngram_counts
 from careers_users.database.engine import is_violated
 from careers_users.database.statements import Row
@@ -18,6 +18,7 @@ from careers_users.extensions import db
 from careers_users.follow import queries
 from careers_users.http.errors import ServiceError
 from careers_users.models import Follow, Total, User, UserCounters
+from careers_users.observability import security_log
 from careers_users.profile.service import UserNotFound
 from careers_users.throttle import Bucket, RateLimited
 

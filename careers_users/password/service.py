@@ -2,7 +2,7 @@
 
 from sqlalchemy import update
 
-from careers_users import security_log, throttle
+from careers_users import throttle
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.passwords import passwords
@@ -14,6 +14,7 @@ from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked, ValidationFailed
 from careers_users.models import User
+from careers_users.observability import security_log
 from careers_users.throttle import Bucket
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import RowMapping, select, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import clock, security_log
+from careers_users import clock
 from careers_users.audit import service as audit
 from careers_users.auth.service import translate_conflict
 from careers_users.database import ngram_counts
@@ -13,6 +13,7 @@ from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError, TokenRevoked
 from careers_users.models import User
+from careers_users.observability import security_log
 from careers_users.validation import text
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from flask import current_app
 
-from careers_users import clock, security_log
+from careers_users import clock
 from careers_users.audit import service as audit
 from careers_users.auth import queries, tokens
 from careers_users.auth.service import read_refresh
@@ -27,6 +27,7 @@ from careers_users.http.errors import (
     TokenRevoked,
     ValidationFailed,
 )
+from careers_users.observability import security_log
 from careers_users.validation.limits import ACCESS_LIFETIME
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)

@@ -11,8 +11,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, update
 
-from careers_users import checks, clock
+from careers_users import clock
 from careers_users.models import RefreshToken
+from careers_users.observability import checks
 from config import TestConfig
 from tests.api import Api
 from tests.auth.backstage import change

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from careers_users import logs
+from careers_users.observability import logs
 
 
 class Lines:

@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 
 from careers_users import create_app
-from careers_users.health import NO_ANSWER, PROBE_SECONDS
+from careers_users.observability.health import NO_ANSWER, PROBE_SECONDS
 from careers_users.server.draining import draining
 from config import TestConfig
 from tests.conftest import KEY

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from careers_users import logs
-from careers_users.logs import JsonFormatter, TextFormatter
+from careers_users.observability import logs
+from careers_users.observability.logs import JsonFormatter, TextFormatter
 from tests import served
 from tests.api import Api
 from tests.operation.lines import Lines

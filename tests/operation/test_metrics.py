@@ -17,10 +17,11 @@ import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
-from careers_users import create_app, meters
+from careers_users import create_app
 from careers_users.auth.passwords import passwords
 from careers_users.extensions import db
-from careers_users.meters import FLOWS
+from careers_users.observability import meters
+from careers_users.observability.meters import FLOWS
 from careers_users.startup import NotReady, prepare
 from config import TestConfig
 from tests.api import PASSWORD, Api

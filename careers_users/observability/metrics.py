@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from careers_users import database, meters, security_log
+from careers_users import database
 from careers_users.database import replica
 from careers_users.database.statements import KEPT
 from careers_users.extensions import db
 from careers_users.http import context
-from careers_users.meters import Meters, Watch
+from careers_users.observability import meters, security_log
+from careers_users.observability.meters import Meters, Watch
 from careers_users.server import overload
 from careers_users.settings import Settings
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from flask import Flask, current_app, has_app_context, has_request_context, request
 
-from careers_users import logs
+from careers_users.observability import logs
 
 log = logging.getLogger("careers_users.security")
 

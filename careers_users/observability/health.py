@@ -11,11 +11,11 @@ from marshmallow import fields
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users import checks
 from careers_users.database import engine as database_engine
 from careers_users.database import errors, schema_version
 from careers_users.http.decorators import answers
 from careers_users.http.errors import Unavailable
+from careers_users.observability import checks
 from careers_users.server import notices
 from careers_users.server.draining import draining
 from careers_users.settings import Settings

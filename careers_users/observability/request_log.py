@@ -4,9 +4,9 @@ import logging
 
 from flask import Flask
 
-from careers_users import logs
 from careers_users.http import context
 from careers_users.http.context import Exchange
+from careers_users.observability import logs
 
 log = logging.getLogger("careers_users.requests")
 
