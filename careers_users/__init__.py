@@ -4,11 +4,12 @@ from datetime import timedelta
 
 from flask import Flask
 
-from careers_users import database, groups, jwks, keys, throttle
+from careers_users import database, groups, keys
 from careers_users.account import routes as account_routes
 from careers_users.activity import routes as activity_routes
-from careers_users.auth import passwords
+from careers_users.auth import jwks, password_hashing, throttle
 from careers_users.auth import routes as auth_routes
+from careers_users.auth import session_routes as sessions_routes
 from careers_users.database import replica, schema_version
 from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import routes as follow_routes
@@ -17,7 +18,6 @@ from careers_users.http.openapi import page
 from careers_users.observability import health, metrics, request_log
 from careers_users.password import routes as password_routes
 from careers_users.profile import routes as profile_routes
-from careers_users.sessions import routes as sessions_routes
 from careers_users.settings import Settings
 from careers_users.validation import password_blocklist
 
@@ -40,7 +40,7 @@ def create_app(settings: Settings, *, served: bool = False) -> Flask:
     jwt.init_app(app)
     keys.init_app(app, settings)
     ma.init_app(app)
-    hasher = passwords.init_app(app, settings)
+    hasher = password_hashing.init_app(app, settings)
     throttle.init_app(app, settings)
     password_blocklist.init_app(app, settings.password_blocklist)
     metrics.init_app(app, settings, hasher.watch)

@@ -13,7 +13,7 @@ from flask.cli import FlaskGroup
 from flask_migrate.cli import db  # type: ignore[import-not-found]
 
 from careers_users import create_app, extensions, groups, server, terminal
-from careers_users.auth.passwords import HashingBusy
+from careers_users.auth.password_hashing import HashingBusy
 from careers_users.http.client_address import behind_proxy
 from careers_users.http.decorators import operation_of
 from careers_users.http.refusals import refuser

@@ -8,8 +8,8 @@ from flask import Flask
 from marshmallow import Schema, fields
 from werkzeug.test import TestResponse
 
+from careers_users.auth.throttle import RateLimited
 from careers_users.http.decorators import Operation, operation_of
-from careers_users.throttle import RateLimited
 from careers_users.validation.fields import Time
 from careers_users.validation.limits import BASE_PATH
 

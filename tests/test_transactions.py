@@ -19,11 +19,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from careers_users import database
+from careers_users.auth.throttle import RateLimited
 from careers_users.database import engine
 from careers_users.database.libpq import PREPARED_MAX
 from careers_users.extensions import db
 from careers_users.models import Total
-from careers_users.throttle import RateLimited
 from tests import pgbouncer
 from tests.listening import listened_to
 

@@ -15,12 +15,12 @@ from careers_users.account.schemas import (
     ExportSchema,
 )
 from careers_users.auth.identity import device, signed_in, viewer_id
-from careers_users.auth.passwords import HashingBusy
+from careers_users.auth.login import WrongPassword
+from careers_users.auth.password_hashing import HashingBusy
 from careers_users.auth.schemas import MessageSchema
-from careers_users.auth.service import WrongPassword
+from careers_users.auth.throttle import RateLimited
 from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.http.errors import TokenRevoked
-from careers_users.throttle import RateLimited
 from careers_users.validation.cursor import Cursor, encode
 from careers_users.validation.limits import BASE_PATH
 

@@ -21,10 +21,10 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from careers_users import clock
-from careers_users.audit import service as audit
-from careers_users.auth.service import confirm_password
+from careers_users.auth import audit
+from careers_users.auth.device import Device
+from careers_users.auth.login import confirm_password
 from careers_users.database import ngram_counts
-from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked
 from careers_users.models import (

@@ -5,12 +5,11 @@ from typing import Any
 from sqlalchemy import CursorResult, RowMapping, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users.audit import service as audit
-from careers_users.auth import queries, tokens
-from careers_users.auth.passwords import passwords
-from careers_users.auth.service import add_user, count_new_user, taken
+from careers_users.auth import audit, queries, tokens
+from careers_users.auth.device import Device
+from careers_users.auth.login import add_user, count_new_user, taken
+from careers_users.auth.password_hashing import passwords
 from careers_users.database.statements import Row
-from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.models import User

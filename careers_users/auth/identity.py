@@ -8,11 +8,11 @@ from typing import Any
 from flask import Response, current_app, g, request
 from sqlalchemy import Select
 
-from careers_users.auth import queries, service, tokens
+from careers_users.auth import login, queries, tokens
+from careers_users.auth.device import Device
 from careers_users.auth.tokens import Claims
 from careers_users.database import replica
 from careers_users.database.statements import Row
-from careers_users.device import Device
 from careers_users.extensions import jwt
 from careers_users.http import context
 from careers_users.http.decorators import View, describe
@@ -162,7 +162,7 @@ def _authenticate(statement: Select[*tuple[Any, ...]] = queries.VIEWER) -> None:
     # Unless the statement says otherwise, a replica may lack what the viewer has done.
     g.is_settling = row.pop("is_settling", True)
     if row.pop("is_unconfirmed", False):
-        service.confirm_rotation(claims)
+        login.confirm_rotation(claims)
 
 
 @jwt.token_in_blocklist_loader

@@ -16,7 +16,7 @@ from marshmallow import ValidationError
 from sqlalchemy import update
 
 from careers_users.auth import queries
-from careers_users.auth.passwords import UNUSABLE
+from careers_users.auth.password_hashing import UNUSABLE
 from careers_users.auth.records import RecordSchema, columns
 from careers_users.database import bulk, ngram_counts
 from careers_users.extensions import db

@@ -15,7 +15,7 @@ from flask_marshmallow.schema import Schema
 from marshmallow import EXCLUDE, ValidationError, fields, pre_load
 
 from careers_users import clock
-from careers_users.auth.passwords import UNUSABLE, scheme
+from careers_users.auth.password_hashing import UNUSABLE, scheme
 from careers_users.database.statements import Row
 from careers_users.terminal import as_json
 from careers_users.validation.fields import (

@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Blueprint
 
-from careers_users.auth import service
+from careers_users.auth import login as login_service
 from careers_users.auth.identity import device, signed_in, viewer_claims
-from careers_users.auth.passwords import HashingBusy
+from careers_users.auth.password_hashing import HashingBusy
 from careers_users.auth.schemas import (
     LoginReplySchema,
     LoginSchema,
@@ -15,8 +15,8 @@ from careers_users.auth.schemas import (
     RegisterReplySchema,
     RegisterSchema,
 )
+from careers_users.auth.throttle import RateLimited
 from careers_users.http.decorators import body, refuses, reply
-from careers_users.throttle import RateLimited
 from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("auth", __name__, url_prefix=BASE_PATH)
@@ -24,11 +24,13 @@ bp = Blueprint("auth", __name__, url_prefix=BASE_PATH)
 
 @bp.post("/register/")
 @body(RegisterSchema())
-@refuses(service.UsernameTaken, service.EmailTaken, HashingBusy, RateLimited)
+@refuses(
+    login_service.UsernameTaken, login_service.EmailTaken, HashingBusy, RateLimited
+)
 @reply(RegisterReplySchema(), 201)
 def register(payload: dict[str, Any]) -> dict[str, Any]:
     """Create an account and sign it in."""
-    user, tokens = service.register(payload, device())
+    user, tokens = login_service.register(payload, device())
     return {
         "user": {
             "id": user["id"],
@@ -47,11 +49,13 @@ def register(payload: dict[str, Any]) -> dict[str, Any]:
 
 @bp.post("/login/")
 @body(LoginSchema())
-@refuses(service.InvalidCredentials, HashingBusy, RateLimited)
+@refuses(login_service.InvalidCredentials, HashingBusy, RateLimited)
 @reply(LoginReplySchema())
 def login(payload: dict[str, Any]) -> dict[str, Any]:
     """Sign in with username or e-mail address and password."""
-    account, tokens = service.log_in(payload["username"], payload["password"], device())
+    account, tokens = login_service.log_in(
+        payload["username"], payload["password"], device()
+    )
     return {
         "user": {
             "id": account["id"],
@@ -68,9 +72,9 @@ def login(payload: dict[str, Any]) -> dict[str, Any]:
 @bp.post("/logout/")
 @signed_in
 @body(RefreshSchema())
-@refuses(service.ForeignSession)
+@refuses(login_service.ForeignSession)
 @reply(MessageSchema())
 def logout(payload: dict[str, Any]) -> dict[str, Any]:
     """End the session; all its tokens are refused from now on."""
-    service.log_out(viewer_claims(), payload["refresh"], device())
+    login_service.log_out(viewer_claims(), payload["refresh"], device())
     return {"message": "Successfully logged out"}

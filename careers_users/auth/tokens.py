@@ -21,8 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from careers_users import clock
+from careers_users.auth.device import Device
 from careers_users.database.statements import New
-from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.models import RefreshToken, ReservedUsername, RevokedToken, User
 from careers_users.validation.limits import (

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 
 from careers_users import terminal
 from careers_users.auth import accounts, queries
-from careers_users.auth.passwords import scheme
+from careers_users.auth.password_hashing import scheme
 from careers_users.auth.schemas import NewPasswordSchema, RegisterSchema
 from careers_users.database.statements import Row
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import func, select, update
 
-from careers_users.auth.passwords import passwords
+from careers_users.auth.password_hashing import passwords
 from careers_users.database import bulk, ngram_counts
 from careers_users.demo import people
 from careers_users.demo.people import Size

@@ -13,6 +13,7 @@ from careers_users.auth.identity import (
     viewer_id,
 )
 from careers_users.auth.schemas import MessageSchema
+from careers_users.auth.throttle import RateLimited
 from careers_users.follow import queries, service
 from careers_users.follow.queries import Page
 from careers_users.follow.schemas import (
@@ -26,7 +27,6 @@ from careers_users.follow.schemas import (
 )
 from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.profile.service import UserNotFound
-from careers_users.throttle import RateLimited
 from careers_users.validation.cursor import Cursor, encode
 from careers_users.validation.limits import BASE_PATH
 

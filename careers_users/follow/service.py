@@ -10,7 +10,9 @@ from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
-from careers_users import clock, database, throttle
+from careers_users import clock, database
+from careers_users.auth import throttle
+from careers_users.auth.throttle import Bucket, RateLimited
 from careers_users.database import ngram_counts
 from careers_users.database.engine import is_violated
 from careers_users.database.statements import Row
@@ -20,7 +22,6 @@ from careers_users.http.errors import ServiceError
 from careers_users.models import Follow, Total, User, UserCounters
 from careers_users.observability import security_log
 from careers_users.profile.service import UserNotFound
-from careers_users.throttle import Bucket, RateLimited
 
 
 class CannotFollowSelf(ServiceError):

@@ -15,7 +15,7 @@ from careers_users.auth.identity import (
     viewer,
     viewer_id,
 )
-from careers_users.auth.service import EmailTaken
+from careers_users.auth.login import EmailTaken
 from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.profile import queries, service
 from careers_users.profile.directory import batch

@@ -6,10 +6,10 @@ from sqlalchemy import RowMapping, select, update
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock
-from careers_users.audit import service as audit
-from careers_users.auth.service import translate_conflict
+from careers_users.auth import audit
+from careers_users.auth.device import Device
+from careers_users.auth.login import translate_conflict
 from careers_users.database import ngram_counts
-from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError, TokenRevoked
 from careers_users.models import User

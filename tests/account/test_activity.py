@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from careers_users.audit import service as audit
+from careers_users.auth import audit
 from careers_users.extensions import db
 from tests.api import PASSWORD, Account, Api
 from tests.auth.backstage import NOON, change, change_user, set_clock

@@ -8,12 +8,12 @@ from flask import Flask
 from sqlalchemy import inspect, select, text
 
 from careers_users.auth import tokens
-from careers_users.auth.service import log_out
-from careers_users.device import Device
+from careers_users.auth.device import Device
+from careers_users.auth.login import log_out
+from careers_users.auth.sessions import end_all
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked
 from careers_users.models import SecurityEvent
-from careers_users.sessions.service import end_all
 from tests import served
 from tests.api import PASSWORD, Account, Api, Reply
 from tests.auth.backstage import NOON, SECOND, at_once, change, rows, set_clock

@@ -228,7 +228,7 @@ def test_more_hashing_at_once_than_allowed_is_503_overloaded(
 
     monkeypatch.setattr(PasswordHasher, "verify", slow)
     # Who waits, waits for as long as many people take to sign in.
-    monkeypatch.setattr("careers_users.auth.passwords.HASH_QUEUE_SECONDS", 0)
+    monkeypatch.setattr("careers_users.auth.password_hashing.HASH_QUEUE_SECONDS", 0)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(log_in, api, "alice")
         try:

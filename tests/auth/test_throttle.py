@@ -8,11 +8,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
-from careers_users.auth.passwords import Passwords
+from careers_users.auth.password_hashing import Passwords
+from careers_users.auth.throttle import place
 from careers_users.extensions import db
 from careers_users.models import Throttle
 from careers_users.settings.rates import Rate
-from careers_users.throttle import place
 from tests.api import Api, Reply
 from tests.auth.backstage import NOON, SECOND, forge, rows, set_clock
 from tests.profile.test_statements import statements

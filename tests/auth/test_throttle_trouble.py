@@ -8,11 +8,9 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from careers_users import throttle
 from careers_users.account import service as account
-from careers_users.audit import service as audit
-from careers_users.auth import tokens
-from careers_users.auth.passwords import HashingBusy, Passwords
+from careers_users.auth import audit, throttle, tokens
+from careers_users.auth.password_hashing import HashingBusy, Passwords
 from careers_users.database.errors import if_possible
 from careers_users.models import Throttle
 from careers_users.settings.rates import Rate

@@ -18,7 +18,7 @@ from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
 from careers_users import create_app
-from careers_users.auth.passwords import passwords
+from careers_users.auth.password_hashing import passwords
 from careers_users.extensions import db
 from careers_users.observability import meters
 from careers_users.observability.meters import FLOWS

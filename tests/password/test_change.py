@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from careers_users import create_app
-from careers_users.auth.passwords import HashingBusy, Passwords
+from careers_users.auth.password_hashing import HashingBusy, Passwords
 from careers_users.extensions import db
 from careers_users.settings.rates import Rate
 from config import TestConfig

@@ -15,9 +15,9 @@ from flask import current_app
 from sqlalchemy import CursorResult, Insert, bindparam, delete, insert, select
 
 from careers_users import clock
+from careers_users.auth.device import Device
 from careers_users.database import is_sqlite
 from careers_users.database.statements import New, Transaction, UsualTransaction
-from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http import decorators
 from careers_users.models import SecurityEvent, User

@@ -8,16 +8,16 @@ import jwt
 from sqlalchemy import RowMapping, bindparam, exists, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users import clock, database, throttle
-from careers_users.audit import service as audit
-from careers_users.auth import queries, tokens
-from careers_users.auth.passwords import HashingBusy, passwords
+from careers_users import clock, database
+from careers_users.auth import audit, queries, throttle, tokens
+from careers_users.auth.device import Device
+from careers_users.auth.password_hashing import HashingBusy, passwords
+from careers_users.auth.throttle import Bucket, Reservation
 from careers_users.auth.tokens import Claims, Tokens
 from careers_users.database import ngram_counts
 from careers_users.database.engine import is_violated
 from careers_users.database.errors import if_possible
 from careers_users.database.statements import Row, Transaction, UsualTransaction
-from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http.errors import (
     Forbidden,
@@ -28,7 +28,6 @@ from careers_users.http.errors import (
 )
 from careers_users.models import ReservedUsername, Total, User, UserCounters
 from careers_users.observability import security_log
-from careers_users.throttle import Bucket, Reservation
 from careers_users.validation import text
 from careers_users.validation.limits import SESSIONS_MAX
 

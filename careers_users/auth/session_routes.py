@@ -1,15 +1,17 @@
-"""The calls about sessions."""
+"""The calls about sessions_service."""
 
 from typing import Any
 
 from flask import Blueprint
 
-from careers_users import throttle
+from careers_users.auth import sessions as sessions_service
+from careers_users.auth import throttle
 from careers_users.auth.identity import device, signed_in, viewer_claims
 from careers_users.auth.schemas import MessageSchema
+from careers_users.auth.throttle import Bucket, RateLimited
 from careers_users.http.decorators import body, refuses, reply
 from careers_users.http.errors import TokenInvalid
-from careers_users.sessions import queries, service
+from careers_users.sessions import queries
 from careers_users.sessions.schemas import (
     LoggedOutSchema,
     LogoutAllSchema,
@@ -17,7 +19,6 @@ from careers_users.sessions.schemas import (
     RenewSchema,
     SessionsSchema,
 )
-from careers_users.throttle import Bucket, RateLimited
 from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("sessions", __name__, url_prefix=BASE_PATH)
@@ -32,7 +33,9 @@ def refresh(payload: dict[str, Any]) -> dict[str, Any]:
     source = device()
     caller = Bucket("refresh", (throttle.place(source.address),))
     with throttle.counting(TokenInvalid, caller):
-        renewed = service.refresh(payload["refresh"], payload["rotate"], source)
+        renewed = sessions_service.refresh(
+            payload["refresh"], payload["rotate"], source
+        )
     if renewed.refresh is None:
         return {"access": renewed.access}
     return {"access": renewed.access, "refresh": renewed.refresh}
@@ -45,7 +48,7 @@ def refresh(payload: dict[str, Any]) -> dict[str, Any]:
 def logout_all(payload: dict[str, Any]) -> dict[str, Any]:
     """End all your sessions, or all but this one."""
     keep = payload["keep_current"]
-    count = service.end_all(viewer_claims(), device(), keep_current=keep)
+    count = sessions_service.end_all(viewer_claims(), device(), keep_current=keep)
     return {"message": "Successfully logged out everywhere", "count": count}
 
 
@@ -60,9 +63,9 @@ def sessions() -> dict[str, Any]:
 
 @bp.delete("/me/sessions/<session_id>/")
 @signed_in
-@refuses(service.SessionNotFound)
+@refuses(sessions_service.SessionNotFound)
 @reply(MessageSchema())
 def end_session(session_id: str) -> dict[str, Any]:
     """End one of your sessions; all its tokens are refused from now on."""
-    service.end(viewer_claims(), session_id, device())
+    sessions_service.end(viewer_claims(), session_id, device())
     return {"message": "Session ended"}

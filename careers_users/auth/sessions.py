@@ -14,12 +14,11 @@ from datetime import datetime, timedelta
 from flask import current_app
 
 from careers_users import clock
-from careers_users.audit import service as audit
-from careers_users.auth import queries, tokens
-from careers_users.auth.service import read_refresh
+from careers_users.auth import audit, queries, tokens
+from careers_users.auth.device import Device
+from careers_users.auth.login import read_refresh
 from careers_users.auth.tokens import LAST_USED_PRECISION, Claims
 from careers_users.database.statements import Row
-from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http.errors import (
     ServiceError,

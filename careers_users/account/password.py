@@ -2,20 +2,18 @@
 
 from sqlalchemy import update
 
-from careers_users import throttle
-from careers_users.audit import service as audit
-from careers_users.auth import queries, tokens
-from careers_users.auth.passwords import passwords
+from careers_users.auth import audit, queries, throttle, tokens
+from careers_users.auth.device import Device
+from careers_users.auth.login import uncounted_in_trouble, verify
+from careers_users.auth.password_hashing import passwords
 from careers_users.auth.schemas import refuse_known
-from careers_users.auth.service import uncounted_in_trouble, verify
+from careers_users.auth.throttle import Bucket
 from careers_users.auth.tokens import Tokens
 from careers_users.database.statements import UsualTransaction
-from careers_users.device import Device
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked, ValidationFailed
 from careers_users.models import User
 from careers_users.observability import security_log
-from careers_users.throttle import Bucket
 
 
 class WrongPassword(ValidationFailed):
