@@ -16,7 +16,6 @@ from careers_users.follow import routes as follow_routes
 from careers_users.http import context, cors, decorators, errors
 from careers_users.http.openapi import page
 from careers_users.observability import health, metrics, request_log
-from careers_users.password import routes as password_routes
 from careers_users.profile import routes as profile_routes
 from careers_users.settings import Settings
 from careers_users.validation import password_blocklist
@@ -57,7 +56,6 @@ def _register(app: Flask, settings: Settings) -> None:
         health.bp,
         jwks.bp,
         auth_routes.bp,
-        password_routes.bp,
         sessions_routes.bp,
         profile_routes.bp,
         follow_routes.bp,

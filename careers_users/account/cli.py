@@ -4,7 +4,6 @@ import click
 
 from careers_users import terminal
 from careers_users.account import queries, service
-from careers_users.audit import queries as audit
 from careers_users.auth import accounts
 
 
@@ -28,7 +27,7 @@ def audit_user(user: str, limit: int) -> None:
         user_id = int(user)
     if user_id is None:
         raise accounts.NoSuchAccount
-    events = audit.newest(user_id, limit)
+    events = queries.newest_events(user_id, limit)
     for event in events:
         details = " ".join(
             f"{name}={value}" for name, value in event["details"].items()

@@ -1,17 +1,36 @@
 """What is read of a whole account: its trail page by page, everything for an export."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, select
+import orjson
+from sqlalchemy import BigInteger, bindparam, select
 
 from careers_users import database
-from careers_users.audit import queries as audit
-from careers_users.models import Follow, RefreshToken, User, UserCounters
+from careers_users.models import Follow, RefreshToken, SecurityEvent, User, UserCounters
 from careers_users.validation import text
 from careers_users.validation.cursor import Cursor
 from careers_users.validation.usernames import is_username
+
+_EVENTS = (
+    select(
+        SecurityEvent.id,
+        SecurityEvent.event,
+        SecurityEvent.created_at,
+        SecurityEvent.address,
+        SecurityEvent.user_agent.label("device"),
+        SecurityEvent.details,
+    )
+    .where(SecurityEvent.user_id == bindparam("user_id"))
+    .limit(bindparam("size", type_=BigInteger()))
+)
+_NEWEST = _EVENTS.order_by(SecurityEvent.id.desc())
+_OLDER = _NEWEST.where(SecurityEvent.id < bindparam("event_id"))
+_NEWER = _EVENTS.where(SecurityEvent.id > bindparam("event_id")).order_by(
+    SecurityEvent.id
+)
+
 
 # An export reads in bites of this many rows, so that it never holds many in memory.
 EXPORT_BATCH = 1000
@@ -34,11 +53,11 @@ def activity(user_id: int, query: Mapping[str, Any]) -> Page:
     size = query["batch_size"]
     # One row more than the batch tells whether there is a batch after it.
     if cursor is None:
-        found = audit.newest(user_id, size + 1)
+        found = newest_events(user_id, size + 1)
     elif cursor.direction == "older":
-        found = audit.older(user_id, size + 1, cursor.edge_id)
+        found = older_events(user_id, size + 1, cursor.edge_id)
     else:
-        found = audit.newer(user_id, size + 1, cursor.edge_id)
+        found = newer_events(user_id, size + 1, cursor.edge_id)
     rows, has_more = list(found[:size]), len(found) > size
     if cursor is not None and cursor.direction == "newer":
         rows.reverse()
@@ -130,7 +149,7 @@ def edges(user_id: int, side: Side) -> Iterator[dict[str, Any]]:
 def events(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the whole trail of a user, the oldest event first."""
     last = 0
-    while rows := audit.newer(user_id, EXPORT_BATCH, last):
+    while rows := newer_events(user_id, EXPORT_BATCH, last):
         yield from rows
         last = rows[-1]["id"]
 
@@ -155,3 +174,25 @@ def user_id(name: str) -> int | None:
     statement = _ID_BY_EMAIL if "@" in name else _ID_BY_USERNAME
     row = database.fetch_one(statement, {"key": text.fold(name)})
     return None if row is None else row["id"]
+
+
+def newest_events(user_id: int, size: int) -> Sequence[dict[str, Any]]:
+    """Return a user's last `size` events, newest first."""
+    return _fetch(_NEWEST, user_id, size)
+
+
+def older_events(user_id: int, size: int, event_id: int) -> Sequence[dict[str, Any]]:
+    """Return the `size` events before the one of that number, newest first."""
+    return _fetch(_OLDER, user_id, size, event_id=event_id)
+
+
+def newer_events(user_id: int, size: int, event_id: int) -> Sequence[dict[str, Any]]:
+    """Return the `size` events after the one of that number, oldest first."""
+    return _fetch(_NEWER, user_id, size, event_id=event_id)
+
+
+def _fetch(
+    statement: Any, user_id: int, size: int, **place: int
+) -> Sequence[dict[str, Any]]:
+    rows = database.fetch_all(statement, {"user_id": user_id, "size": size, **place})
+    return [{**row, "details": orjson.loads(row["details"])} for row in rows]

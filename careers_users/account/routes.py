@@ -7,17 +7,18 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, json, request, stream_with_context
 
 from careers_users import clock
-from careers_users.account import queries, service
+from careers_users.account import password, queries, service
 from careers_users.account.schemas import (
     ActivityQuerySchema,
     ActivitySchema,
+    ChangePasswordSchema,
     CloseSchema,
     ExportSchema,
 )
 from careers_users.auth.identity import device, signed_in, viewer_id
 from careers_users.auth.login import WrongPassword
 from careers_users.auth.password_hashing import HashingBusy
-from careers_users.auth.schemas import MessageSchema
+from careers_users.auth.schemas import MessageSchema, TokensSchema
 from careers_users.auth.throttle import RateLimited
 from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.http.errors import TokenRevoked
@@ -103,3 +104,16 @@ def _separated(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
             batch, separator = [], ","
     if batch:
         yield separator + ",".join(batch)
+
+
+@bp.post("/me/password/")
+@signed_in
+@body(ChangePasswordSchema())
+@refuses(password.WrongPassword, HashingBusy, RateLimited)
+@reply(TokensSchema())
+def change_password(payload: dict[str, Any]) -> dict[str, Any]:
+    """Change your password; every session ends, and a new one begins."""
+    tokens = password.change(
+        viewer_id(), payload["old_password"], payload["password"], device()
+    )
+    return {"access": tokens.access, "refresh": tokens.refresh}

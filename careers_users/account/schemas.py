@@ -1,12 +1,22 @@
 """What the calls about a whole account take and answer."""
 
+from typing import Any
+
 from flask_marshmallow.schema import Schema
-from marshmallow import fields
+from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
+from careers_users.auth.schemas import check_confirmation
 from careers_users.follow.schemas import CursorField
-from careers_users.validation.fields import BatchSize, BodySchema, Text, Time
+from careers_users.validation.fields import (
+    BatchSize,
+    BodySchema,
+    NewPassword,
+    Text,
+    Time,
+)
 from careers_users.validation.limits import ACTIVITY_BATCH_SIZE, LOGIN_FIELD_MAX
+from careers_users.validation.text import nfc
 
 
 class CloseSchema(BodySchema):
@@ -92,3 +102,18 @@ class ExportSchema(Schema):
     followers = fields.List(fields.Nested(ExportedEdgeSchema))
     following = fields.List(fields.Nested(ExportedEdgeSchema))
     activity = fields.List(fields.Nested(EventSchema))
+
+
+class ChangePasswordSchema(BodySchema):
+    """Body of `POST me/password/`."""
+
+    old_password = Text(required=True, validate=Length(1, LOGIN_FIELD_MAX))
+    password = NewPassword(required=True)
+    password_confirm = Text(required=True)
+
+    @validates_schema
+    def check_password(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a new password mistyped the second time, or equal to the old one."""
+        check_confirmation(data)
+        if data["password"] == nfc(data["old_password"]):
+            raise ValidationError("Must differ from the old one.", "password")

@@ -23,6 +23,22 @@ from careers_users.database.statements import Row
 from careers_users.models import RefreshToken, RevokedToken, User, UserCounters
 from careers_users.validation import text
 
+_LIVE = (
+    select(
+        RefreshToken.id,
+        RefreshToken.user_agent.label("device"),
+        RefreshToken.address,
+        RefreshToken.created_at,
+        RefreshToken.last_used_at,
+        RefreshToken.expires_at,
+    )
+    .where(RefreshToken.user_id == bindparam("user_id"))
+    .where(RefreshToken.revoked_at.is_(None))
+    .where(RefreshToken.expires_at > bindparam("now"))
+    .order_by(RefreshToken.last_used_at.desc(), RefreshToken.id)
+)
+
+
 _IDS = [bindparam(n, type_=RevokedToken.id.type) for n in ("session_id", "token_id")]
 _IS_REVOKED = exists().where(RevokedToken.id.in_(_IDS))
 
@@ -295,3 +311,12 @@ def keys_among(usernames: Sequence[str], emails: Sequence[str]) -> Sequence[Row]
             User.username_key.in_(usernames) | User.email_key.in_(emails)
         )
     )
+
+
+def live(viewer: Claims) -> Sequence[dict[str, Any]]:
+    """Return the viewer's live sessions, the last used first, the `current` marked."""
+    parameters = {"user_id": viewer.user_id, "now": clock.utcnow()}
+    return [
+        {**row, "current": row["id"] == viewer.session_id}
+        for row in database.fetch_all(_LIVE, parameters)
+    ]

@@ -4,21 +4,21 @@ from typing import Any
 
 from flask import Blueprint
 
+from careers_users.auth import queries as auth_queries
 from careers_users.auth import sessions as sessions_service
 from careers_users.auth import throttle
 from careers_users.auth.identity import device, signed_in, viewer_claims
-from careers_users.auth.schemas import MessageSchema
-from careers_users.auth.throttle import Bucket, RateLimited
-from careers_users.http.decorators import body, refuses, reply
-from careers_users.http.errors import TokenInvalid
-from careers_users.sessions import queries
-from careers_users.sessions.schemas import (
+from careers_users.auth.schemas import (
     LoggedOutSchema,
     LogoutAllSchema,
+    MessageSchema,
     RenewedSchema,
     RenewSchema,
     SessionsSchema,
 )
+from careers_users.auth.throttle import Bucket, RateLimited
+from careers_users.http.decorators import body, refuses, reply
+from careers_users.http.errors import TokenInvalid
 from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("sessions", __name__, url_prefix=BASE_PATH)
@@ -57,7 +57,7 @@ def logout_all(payload: dict[str, Any]) -> dict[str, Any]:
 @reply(SessionsSchema())
 def sessions() -> dict[str, Any]:
     """List your live sessions, the last used first."""
-    live = queries.live(viewer_claims())
+    live = auth_queries.live(viewer_claims())
     return {"count": len(live), "results": live}
 
 

@@ -132,7 +132,7 @@ def _tags(app: Flask) -> list[dict[str, str]]:
         blueprint = app.blueprints.get(name)
         module = blueprint.import_name if blueprint else ""
         package = module.rpartition(".")[0]
-        source = sys.modules.get(package if "." in package else module)
+        source = sys.modules.get(package if module.endswith(".routes") else module)
         tags.append({"name": name, "description": first_line(source)})
     return tags
 

@@ -1,1 +1,0 @@
-"""The audit trail: what happened to an account, kept for its owner."""

@@ -1,1 +1,0 @@
-"""Sessions: refreshed and rotated, listed and ended by their owner."""
