@@ -4,10 +4,9 @@ from sqlalchemy import update
 
 from careers_users.auth import audit, queries, throttle, tokens
 from careers_users.auth.device import Device
-from careers_users.auth.login import uncounted_in_trouble, verify
-from careers_users.auth.password_hashing import passwords
+from careers_users.auth.password_hashing import passwords, verify
 from careers_users.auth.schemas import refuse_known
-from careers_users.auth.throttle import Bucket
+from careers_users.auth.throttle import Bucket, uncounted_in_trouble
 from careers_users.auth.tokens import Tokens
 from careers_users.database.statements import UsualTransaction
 from careers_users.extensions import db

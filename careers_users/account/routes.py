@@ -15,7 +15,8 @@ from careers_users.account.schemas import (
     CloseSchema,
     ExportSchema,
 )
-from careers_users.auth.identity import device, signed_in, viewer_id
+from careers_users.auth.device import device
+from careers_users.auth.identity import signed_in, viewer_id
 from careers_users.auth.login import WrongPassword
 from careers_users.auth.password_hashing import HashingBusy
 from careers_users.auth.schemas import MessageSchema, TokensSchema

@@ -3,7 +3,7 @@
 import click
 
 from careers_users import terminal
-from careers_users.auth import accounts, login
+from careers_users.auth import accounts, pruning
 
 
 @terminal.command("prune-tokens")
@@ -14,7 +14,7 @@ def prune_tokens() -> None:
     daily all the same, so that the tables stay small. What has changed in the texts
     that searches look in is added up, too.
     """
-    click.echo(f"Deleted {login.prune_tokens()} expired rows.")
+    click.echo(f"Deleted {pruning.prune_tokens()} expired rows.")
 
 
 @terminal.command("revoke")

@@ -1,6 +1,13 @@
 """From where a request comes, as far as it tells."""
 
+import re
 from dataclasses import dataclass
+
+from flask import request
+
+from careers_users.validation.limits import ADDRESS_MAX, USER_AGENT_MAX
+
+_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
 @dataclass(frozen=True)
@@ -9,3 +16,12 @@ class Device:
 
     user_agent: str
     address: str
+
+
+def device() -> Device:
+    """Return from where the request comes."""
+    user_agent = _NOT_PRINTABLE.sub("?", request.user_agent.string)
+    return Device(
+        user_agent=user_agent[:USER_AGENT_MAX],
+        address=(request.remote_addr or "")[:ADDRESS_MAX],
+    )

@@ -8,8 +8,7 @@ from typing import Any
 from flask import Response, current_app, g, request
 from sqlalchemy import Select
 
-from careers_users.auth import login, queries, tokens
-from careers_users.auth.device import Device
+from careers_users.auth import queries, sessions, tokens
 from careers_users.auth.tokens import Claims
 from careers_users.database import replica
 from careers_users.database.statements import Row
@@ -24,12 +23,11 @@ from careers_users.http.errors import (
     TokenRevoked,
     error_response,
 )
-from careers_users.validation.limits import ADDRESS_MAX, TOKEN_MAX, USER_AGENT_MAX
+from careers_users.validation.limits import TOKEN_MAX
 
 # RFC 6750, section 2.1, with three parts as a JWT has them (RFC 7515, section 3.1).
 _BEARER = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
 
-_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 # The number of nobody: no user has it, so nobody is followed by the anonymous viewer.
 ANONYMOUS = 0
@@ -131,15 +129,6 @@ def viewer_claims() -> Claims:
     return claims
 
 
-def device() -> Device:
-    """Return from where the request comes."""
-    user_agent = _NOT_PRINTABLE.sub("?", request.user_agent.string)
-    return Device(
-        user_agent=user_agent[:USER_AGENT_MAX],
-        address=(request.remote_addr or "")[:ADDRESS_MAX],
-    )
-
-
 def _authenticate(statement: Select[*tuple[Any, ...]] = queries.VIEWER) -> None:
     header = request.headers.get("Authorization")
     if header is None:
@@ -162,7 +151,7 @@ def _authenticate(statement: Select[*tuple[Any, ...]] = queries.VIEWER) -> None:
     # Unless the statement says otherwise, a replica may lack what the viewer has done.
     g.is_settling = row.pop("is_settling", True)
     if row.pop("is_unconfirmed", False):
-        login.confirm_rotation(claims)
+        sessions.confirm_rotation(claims)
 
 
 @jwt.token_in_blocklist_loader

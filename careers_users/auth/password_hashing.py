@@ -16,6 +16,7 @@ from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 from flask import Flask, current_app
 
+from careers_users.database.statements import Row
 from careers_users.http.errors import Unavailable
 from careers_users.settings import Settings
 from careers_users.validation import text
@@ -153,3 +154,9 @@ def passwords() -> Passwords:
     """Return the current application's hasher."""
     hasher: Passwords = current_app.extensions[_EXTENSION]
     return hasher
+
+
+def verify(account: Row | None, password: str) -> bool:
+    """Verify a password, also for nobody."""
+    stored = None if account is None else account["password_hash"]
+    return passwords().verify(stored, password)

@@ -4,8 +4,10 @@ from typing import Any
 
 from flask import Blueprint
 
-from careers_users.auth import login as login_service
-from careers_users.auth.identity import device, signed_in, viewer_claims
+from careers_users.auth import registration, sessions
+from careers_users.auth.device import device
+from careers_users.auth.identity import signed_in, viewer_claims
+from careers_users.auth.login import InvalidCredentials, log_in
 from careers_users.auth.password_hashing import HashingBusy
 from careers_users.auth.schemas import (
     LoginReplySchema,
@@ -24,13 +26,11 @@ bp = Blueprint("auth", __name__, url_prefix=BASE_PATH)
 
 @bp.post("/register/")
 @body(RegisterSchema())
-@refuses(
-    login_service.UsernameTaken, login_service.EmailTaken, HashingBusy, RateLimited
-)
+@refuses(registration.UsernameTaken, registration.EmailTaken, HashingBusy, RateLimited)
 @reply(RegisterReplySchema(), 201)
 def register(payload: dict[str, Any]) -> dict[str, Any]:
     """Create an account and sign it in."""
-    user, tokens = login_service.register(payload, device())
+    user, tokens = registration.register(payload, device())
     return {
         "user": {
             "id": user["id"],
@@ -49,13 +49,11 @@ def register(payload: dict[str, Any]) -> dict[str, Any]:
 
 @bp.post("/login/")
 @body(LoginSchema())
-@refuses(login_service.InvalidCredentials, HashingBusy, RateLimited)
+@refuses(InvalidCredentials, HashingBusy, RateLimited)
 @reply(LoginReplySchema())
 def login(payload: dict[str, Any]) -> dict[str, Any]:
     """Sign in with username or e-mail address and password."""
-    account, tokens = login_service.log_in(
-        payload["username"], payload["password"], device()
-    )
+    account, tokens = log_in(payload["username"], payload["password"], device())
     return {
         "user": {
             "id": account["id"],
@@ -72,9 +70,9 @@ def login(payload: dict[str, Any]) -> dict[str, Any]:
 @bp.post("/logout/")
 @signed_in
 @body(RefreshSchema())
-@refuses(login_service.ForeignSession)
+@refuses(sessions.ForeignSession)
 @reply(MessageSchema())
 def logout(payload: dict[str, Any]) -> dict[str, Any]:
     """End the session; all its tokens are refused from now on."""
-    login_service.log_out(viewer_claims(), payload["refresh"], device())
+    sessions.log_out(viewer_claims(), payload["refresh"], device())
     return {"message": "Successfully logged out"}

@@ -1,13 +1,14 @@
-"""The calls about sessions_service."""
+"""The calls about session_service."""
 
 from typing import Any
 
 from flask import Blueprint
 
 from careers_users.auth import queries as auth_queries
-from careers_users.auth import sessions as sessions_service
+from careers_users.auth import sessions as session_service
 from careers_users.auth import throttle
-from careers_users.auth.identity import device, signed_in, viewer_claims
+from careers_users.auth.device import device
+from careers_users.auth.identity import signed_in, viewer_claims
 from careers_users.auth.schemas import (
     LoggedOutSchema,
     LogoutAllSchema,
@@ -33,9 +34,7 @@ def refresh(payload: dict[str, Any]) -> dict[str, Any]:
     source = device()
     caller = Bucket("refresh", (throttle.place(source.address),))
     with throttle.counting(TokenInvalid, caller):
-        renewed = sessions_service.refresh(
-            payload["refresh"], payload["rotate"], source
-        )
+        renewed = session_service.refresh(payload["refresh"], payload["rotate"], source)
     if renewed.refresh is None:
         return {"access": renewed.access}
     return {"access": renewed.access, "refresh": renewed.refresh}
@@ -48,7 +47,7 @@ def refresh(payload: dict[str, Any]) -> dict[str, Any]:
 def logout_all(payload: dict[str, Any]) -> dict[str, Any]:
     """End all your sessions, or all but this one."""
     keep = payload["keep_current"]
-    count = sessions_service.end_all(viewer_claims(), device(), keep_current=keep)
+    count = session_service.end_all(viewer_claims(), device(), keep_current=keep)
     return {"message": "Successfully logged out everywhere", "count": count}
 
 
@@ -63,9 +62,9 @@ def sessions() -> dict[str, Any]:
 
 @bp.delete("/me/sessions/<session_id>/")
 @signed_in
-@refuses(sessions_service.SessionNotFound)
+@refuses(session_service.SessionNotFound)
 @reply(MessageSchema())
 def end_session(session_id: str) -> dict[str, Any]:
     """End one of your sessions; all its tokens are refused from now on."""
-    sessions_service.end(viewer_claims(), session_id, device())
+    session_service.end(viewer_claims(), session_id, device())
     return {"message": "Session ended"}

@@ -11,16 +11,18 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import jwt
 from flask import current_app
 
 from careers_users import clock
-from careers_users.auth import audit, queries, tokens
+from careers_users.auth import audit, pruning, queries, tokens
 from careers_users.auth.device import Device
-from careers_users.auth.login import read_refresh
 from careers_users.auth.tokens import LAST_USED_PRECISION, Claims
+from careers_users.database.errors import if_possible
 from careers_users.database.statements import Row
 from careers_users.extensions import db
 from careers_users.http.errors import (
+    Forbidden,
     ServiceError,
     TokenInvalid,
     TokenRevoked,
@@ -185,3 +187,62 @@ def end_all(viewer: Claims, device: Device, *, keep_current: bool) -> int:
         audit.record("logged_out_everywhere", viewer.user_id, device, count=count)
     security_log.record("logged_out_everywhere", viewer.user_id, count=count)
     return count
+
+
+class ForeignSession(Forbidden):
+    """The refresh token to be revoked is another user's."""
+
+    error = "This refresh token is not yours"
+
+
+def confirm_rotation(claims: Claims) -> None:
+    """Write that a rotation's tokens have arrived: its predecessor is not needed now.
+
+    A database that can't take it is no reason to refuse the call: the next one will
+    tell it again.
+    """
+    with (
+        if_possible("A rotation could not be confirmed"),
+        db.session.begin(),
+    ):
+        tokens.confirm(claims.session_id, claims.generation, clock.utcnow())
+
+
+def read_refresh(token: str, *, allow_expired: bool = False) -> Claims | None:
+    """Return what a refresh token says; None if it is none of ours, or too old."""
+    try:
+        claims = tokens.read(token, allow_expired=allow_expired)
+    except jwt.InvalidTokenError:
+        return None
+    return claims if claims.type == "refresh" else None
+
+
+def log_out(viewer: Claims, refresh_token: str, device: Device) -> None:
+    """End the session of a refresh token and the viewer's own, at once.
+
+    A session that is over already is no error (RFC 7009, section 2.2). Raises
+    ValidationFailed for what is not a refresh token, ForeignSession for another
+    user's, or TokenRevoked if the account has gone; then nothing is revoked.
+    """
+    claims = read_refresh(refresh_token, allow_expired=True)
+    if claims is None:
+        raise ValidationFailed({"refresh": ["Not a refresh token."]})
+    if claims.user_id != viewer.user_id:
+        raise ForeignSession
+    with db.session.begin():
+        if not audit.hold_user(viewer.user_id):
+            raise TokenRevoked
+        # In one order, so that two log-outs of the same sessions can't block each
+        # other.
+        for session_id in sorted({claims.session_id, viewer.session_id}):
+            tokens.end_session(session_id, "logout")
+        tokens.revoke(viewer.token_id, expires_at=viewer.expires_at)
+        audit.record("logged_out", viewer.user_id, device)
+    security_log.record("logged_out", viewer.user_id)
+    if pruning.is_time_to_prune():
+        with (
+            if_possible("What is over could not be pruned"),
+            db.session.begin(),
+        ):
+            pruning.prune_batch()
+            audit.prune_batch()

@@ -30,6 +30,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session
 
 from careers_users import clock, database
@@ -282,3 +283,22 @@ _PRUNE = delete(Throttle).where(
         .with_for_update(skip_locked=True)
     )
 )
+
+
+@contextmanager
+def uncounted_in_trouble(tries: Reservation) -> Iterator[None]:
+    """Give tries back if it is the service that fails, not what was tried."""
+    try:
+        yield
+    except Exception as error:
+        is_refusal = isinstance(error, ServiceError) and error.status < 500
+        if not is_refusal and not isinstance(error, IntegrityError):
+            with if_possible("Tries could not be given back"):
+                give_back(tries)
+        raise
+
+
+def give_back(tries: Reservation) -> None:
+    """Give tries back in a transaction of its own."""
+    with database.transaction() as transaction:
+        tries.give_back(transaction)

@@ -1,6 +1,5 @@
 """Sessions and their tokens: issued at login, revoked at logout, pruned in the end."""
 
-import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +11,6 @@ from sqlalchemy import (
     Update,
     bindparam,
     case,
-    delete,
     insert,
     literal,
     select,
@@ -24,15 +22,13 @@ from careers_users import clock
 from careers_users.auth.device import Device
 from careers_users.database.statements import New
 from careers_users.extensions import db
-from careers_users.models import RefreshToken, ReservedUsername, RevokedToken, User
+from careers_users.models import RefreshToken, RevokedToken, User
 from careers_users.validation.limits import (
     ACCESS_LIFETIME,
     REFRESH_LIFETIME,
     SESSIONS_MAX,
 )
 
-# Pruning deletes in bites, so that it never holds locks for long.
-PRUNE_BATCH = 1000
 # A session's last use is written at most this often: it need not be exact, and a
 # refresh should not have to write.
 LAST_USED_PRECISION = timedelta(minutes=1)
@@ -288,52 +284,3 @@ def revoke(*ids: str, expires_at: datetime) -> None:
 
 
 # ------------------------------------------------------------------------------ pruning
-
-_PRUNE_REVOKED = delete(RevokedToken).where(
-    RevokedToken.id.in_(
-        select(RevokedToken.id)
-        .where(RevokedToken.expires_at < bindparam("now"))
-        .limit(PRUNE_BATCH)
-        .with_for_update(skip_locked=True)
-    )
-)
-_PRUNE_SESSIONS = delete(RefreshToken).where(
-    RefreshToken.id.in_(
-        select(RefreshToken.id)
-        .where(RefreshToken.expires_at < bindparam("now"))
-        .limit(PRUNE_BATCH)
-        .with_for_update(skip_locked=True)
-    )
-)
-
-
-_PRUNE_NAMES = delete(ReservedUsername).where(
-    ReservedUsername.username_key.in_(
-        select(ReservedUsername.username_key)
-        .where(ReservedUsername.expires_at < bindparam("now"))
-        .limit(PRUNE_BATCH)
-        .with_for_update(skip_locked=True)
-    )
-)
-
-
-def prune_batch() -> int:
-    """Delete up to a batch of each kind of expired row; return how many in all.
-
-    The caller commits.
-    """
-    deleted = 0
-    for statement in (_PRUNE_REVOKED, _PRUNE_SESSIONS, _PRUNE_NAMES):
-        result = db.session.execute(
-            statement,
-            {"now": clock.utcnow()},
-            execution_options={"synchronize_session": False},
-        )
-        assert isinstance(result, CursorResult)
-        deleted += result.rowcount
-    return deleted
-
-
-def is_time_to_prune() -> bool:
-    """Tell, one time in twenty, that a logout should also prune a little."""
-    return secrets.randbelow(20) == 0

@@ -5,9 +5,9 @@ from typing import Any
 
 from flask import Blueprint
 
+from careers_users.auth.device import device
 from careers_users.auth.identity import (
     anyone,
-    device,
     may_lag,
     name_in_path,
     signed_in,
@@ -15,7 +15,7 @@ from careers_users.auth.identity import (
     viewer,
     viewer_id,
 )
-from careers_users.auth.login import EmailTaken
+from careers_users.auth.registration import EmailTaken
 from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.profile import queries, service
 from careers_users.profile.directory import batch

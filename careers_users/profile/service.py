@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from careers_users import clock
 from careers_users.auth import audit
 from careers_users.auth.device import Device
-from careers_users.auth.login import translate_conflict
+from careers_users.auth.registration import translate_conflict
 from careers_users.database import ngram_counts
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError, TokenRevoked

@@ -9,8 +9,7 @@ from sqlalchemy import inspect, select, text
 
 from careers_users.auth import tokens
 from careers_users.auth.device import Device
-from careers_users.auth.login import log_out
-from careers_users.auth.sessions import end_all
+from careers_users.auth.sessions import end_all, log_out
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked
 from careers_users.models import SecurityEvent

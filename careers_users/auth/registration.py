@@ -1,0 +1,158 @@
+"""Registration: a new account and its first session."""
+
+from typing import Any
+
+from sqlalchemy import RowMapping, bindparam, exists, insert, update
+from sqlalchemy.exc import IntegrityError
+
+from careers_users import clock
+from careers_users.auth import audit, queries, throttle, tokens
+from careers_users.auth.device import Device
+from careers_users.auth.password_hashing import passwords
+from careers_users.auth.throttle import Bucket, uncounted_in_trouble
+from careers_users.auth.tokens import Tokens
+from careers_users.database import ngram_counts
+from careers_users.database.engine import is_violated
+from careers_users.extensions import db
+from careers_users.http.errors import ServiceError
+from careers_users.models import ReservedUsername, Total, User, UserCounters
+from careers_users.observability import security_log
+from careers_users.validation import text
+
+
+class UsernameTaken(ServiceError):
+    """Somebody has this username, in whatever case."""
+
+    status = 409
+    code = "username_taken"
+    error = "This username is already taken"
+
+    def __init__(self) -> None:
+        super().__init__({"username": ["Already taken."]})
+
+
+class EmailTaken(ServiceError):
+    """Somebody has this e-mail address, in whatever case."""
+
+    status = 409
+    code = "email_taken"
+    error = "This email address is already registered"
+
+    def __init__(self) -> None:
+        super().__init__({"email": ["Already registered."]})
+
+
+def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Tokens]:
+    """Add an account and open its first session; return the user's row and the tokens.
+
+    `account` is what RegisterSchema loads. Raises UsernameTaken or EmailTaken, as the
+    database decides, and RateLimited: of those too, or names could be tried out.
+    """
+    tries = throttle.reserve(Bucket("register", (throttle.place(device.address),)))
+    try:
+        with uncounted_in_trouble(tries):
+            password_hash = passwords().hash(account["password"])
+            with db.session.begin():
+                user = add_user(account, password_hash)
+                id_, version = user["id"], user["token_version"]
+                row, opened = tokens.new_session(id_, version, device)
+                audit.record("registered", id_, device, beside=row)
+                count_new_user()
+    except IntegrityError as error:
+        raise taken(error, account["username"]) from error
+    security_log.record("registered", user["id"])
+    ngram_counts.tidy()
+    return user, opened
+
+
+_NEW_ACCOUNT = (
+    User.id,
+    User.username,
+    User.email,
+    User.first_name,
+    User.last_name,
+    User.bio,
+    User.avatar,
+    User.created_at,
+    User.token_version,
+)
+
+
+def add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
+    """Add the rows of a new account and return the user's.
+
+    The caller counts it and commits.
+    """
+    now = clock.utcnow()
+    names = [account[name] for name in ("username", "first_name", "last_name", "bio")]
+    statement = (
+        insert(User)
+        .values(
+            username=account["username"],
+            username_key=text.fold(account["username"]),
+            email=account["email"],
+            email_key=text.fold(account["email"]),
+            password_hash=password_hash,
+            first_name=account["first_name"],
+            first_name_key=text.fold(account["first_name"]),
+            last_name=account["last_name"],
+            last_name_key=text.fold(account["last_name"]),
+            bio=account["bio"],
+            avatar=account["avatar"],
+            search_text=text.search_text(*names),
+            created_at=now,
+            updated_at=now,
+            changed_at=clock.database_now(),
+        )
+        .returning(*_NEW_ACCOUNT)
+    )
+    user = db.session.execute(statement).mappings().one()
+    # Whether the name is reserved is asked by the statement after the one that took it:
+    # who waited for the deletion of its account sees what that has written.
+    key = text.fold(user["username"])
+    parameters = {"new_id": user["id"], "key": key, "now": now}
+    if db.session.execute(_ADD_COUNTERS, parameters).scalar_one():
+        raise UsernameTaken
+    return user
+
+
+def count_new_user() -> None:
+    """Count one user more, as the last statement before the commit.
+
+    All registrations wait for this one row until then.
+    """
+    db.session.execute(
+        update(Total).where(Total.name == "users").values(value=Total.value + 1)
+    )
+
+
+_ADD_COUNTERS = (
+    insert(UserCounters)
+    .values(user_id=bindparam("new_id"))
+    .returning(
+        exists()
+        .where(ReservedUsername.username_key == bindparam("key"))
+        .where(ReservedUsername.expires_at > bindparam("now"))
+    )
+)
+
+
+def taken(error: IntegrityError, username: str) -> Exception:
+    """Return the refusal for a new account of that name.
+
+    If name and address are both taken, each database notices another first; clients
+    get the same.
+    """
+    refusal = translate_conflict(error)
+    if isinstance(refusal, EmailTaken) and queries.account(username):
+        return UsernameTaken()
+    return refusal
+
+
+def translate_conflict(error: IntegrityError) -> Exception:
+    """Return the refusal for a username or e-mail address that is taken."""
+    if is_violated(error, "uq_users_username_key"):
+        return UsernameTaken()
+    if is_violated(error, "uq_users_email_key"):
+        return EmailTaken()
+    return error
