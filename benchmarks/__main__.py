@@ -23,7 +23,7 @@ from benchmarks import document, footprint, growth, machine, rounds
 from benchmarks.contestants import everybody, prepare_peers
 from benchmarks.dataset import add_size_options, fill
 from benchmarks.tidying import settle, tidy
-from careers_users.demo.people import Size
+from careers_users.cli.demo.people import Size
 from tests import postgres
 
 RESULTS = Path(__file__).with_name("results") / "comparison.json"

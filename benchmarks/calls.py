@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks.contestants import Contestant
 from benchmarks.wrk import Request
-from careers_users.demo.people import CELEBRITY, RARE_WORD, Size
-from careers_users.demo.service import PASSWORD
+from careers_users.cli.demo.fill import PASSWORD
+from careers_users.cli.demo.people import CELEBRITY, RARE_WORD, Size
 from careers_users.validation.limits import BASE_PATH
 
 BATCH = 20

@@ -10,9 +10,10 @@ import argparse
 
 import flask_migrate
 
-from careers_users import create_app, terminal
-from careers_users.demo import service
-from careers_users.demo.people import EDGES, SEED, USERS, Size
+from careers_users import create_app
+from careers_users.cli import console
+from careers_users.cli.demo import fill as demo_fill
+from careers_users.cli.demo.people import EDGES, SEED, USERS, Size
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.settings import Settings
@@ -29,10 +30,10 @@ def fill(url: str, size: Size) -> None:
     with app.app_context():
         flask_migrate.upgrade()
         try:
-            if service.count() == (size.users, size.edges):
+            if demo_fill.count() == (size.users, size.edges):
                 print(f"The dataset of {size.users:,} users is there.")
             else:
-                service.fill(size, terminal.progress)
+                demo_fill.fill(size, console.progress)
         except ServiceError as error:
             raise ValueError(error.details) from error
         finally:

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, event
 
 from benchmarks.calls import BATCH
 from careers_users import create_app
-from careers_users.demo.people import CELEBRITY, Size
-from careers_users.demo.service import PASSWORD
+from careers_users.cli.demo.fill import PASSWORD
+from careers_users.cli.demo.people import CELEBRITY, Size
 from careers_users.extensions import db
 from careers_users.settings import Settings
 from careers_users.settings.parsers import normalise_database_url

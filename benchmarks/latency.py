@@ -32,8 +32,8 @@ from typing import Any
 import psycopg
 
 from benchmarks.dataset import add_size_options, fill
-from careers_users.demo.people import CELEBRITY, RARE_WORD, Size
-from careers_users.demo.service import PASSWORD
+from careers_users.cli.demo.fill import PASSWORD
+from careers_users.cli.demo.people import CELEBRITY, RARE_WORD, Size
 from careers_users.settings.parsers import normalise_database_url
 from careers_users.validation.limits import BASE_PATH
 from tests import postgres

@@ -22,7 +22,7 @@ from benchmarks.contestants import Contestant, bare, ours, serve_bare
 from benchmarks.dataset import fill
 from benchmarks.serving import served
 from benchmarks.tidying import settle
-from careers_users.demo.people import Size
+from careers_users.cli.demo.people import Size
 from tests import postgres
 
 RESULTS = Path(__file__).with_name("results") / "quick.json"

@@ -14,8 +14,8 @@ from argon2 import PasswordHasher
 from benchmarks import calls, wrk
 from benchmarks.calls import Call, People
 from benchmarks.contestants import Contestant, argon2_beside
-from careers_users.demo.people import Size
-from careers_users.demo.service import PASSWORD
+from careers_users.cli.demo.fill import PASSWORD
+from careers_users.cli.demo.people import Size
 from careers_users.settings import Settings
 
 _Rounds = dict[str, list[dict[str, Any]]]

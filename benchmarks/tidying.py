@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import create_engine, inspect, text
 
-from careers_users.demo.people import Size
+from careers_users.cli.demo.people import Size
 
 # Edges of the dataset are numbered from 1 on; what comes after them was made since.
 _NEW_EDGES = (

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 from flask import Flask
 
-from careers_users import database, groups, keys
+from careers_users import database, keys
 from careers_users.account import routes as account_routes
 from careers_users.activity import routes as activity_routes
 from careers_users.auth import jwks, password_hashing, throttle
 from careers_users.auth import routes as auth_routes
 from careers_users.auth import session_routes as sessions_routes
+from careers_users.cli import groups
 from careers_users.database import replica, schema_version
 from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import routes as follow_routes

@@ -12,8 +12,11 @@ from flask import Flask
 from flask.cli import FlaskGroup
 from flask_migrate.cli import db  # type: ignore[import-not-found]
 
-from careers_users import create_app, extensions, groups, server, terminal
+from careers_users import create_app, extensions, server
 from careers_users.auth.password_hashing import HashingBusy
+from careers_users.cli import console, groups
+from careers_users.cli.console import EXIT_CONFIG, EXIT_NO, EXIT_UNAVAILABLE
+from careers_users.cli.startup import NotReady, prepare, prepare_database
 from careers_users.http.client_address import behind_proxy
 from careers_users.http.decorators import operation_of
 from careers_users.http.refusals import refuser
@@ -21,8 +24,6 @@ from careers_users.observability import checks, logs, metrics
 from careers_users.observability.checks import Finding
 from careers_users.server import Application, draining
 from careers_users.settings import Settings, SettingsError
-from careers_users.startup import NotReady, prepare, prepare_database
-from careers_users.terminal import EXIT_CONFIG, EXIT_NO, EXIT_UNAVAILABLE
 
 # What decides about restarts, and what tells of overload, must be answered under it.
 VITAL = [("GET", path) for path in ("/health/live", "/health/ready", "/metrics")]
@@ -127,7 +128,7 @@ def check(as_json: bool, strict: bool) -> None:
     failed = checks.ERROR in worst or (strict and checks.WARNING in worst)
     if as_json:
         report = {"ok": not failed, "checks": [vars(each) for each in findings]}
-        click.echo(terminal.as_json(report))
+        click.echo(console.as_json(report))
     else:
         for finding in findings:
             click.echo(f"{_MARKS[finding.state]:8} {finding.name:10} {finding.message}")

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select, text
 
 from careers_users import clock, create_app
+from careers_users.cli.startup import NotReady, prepare
 from careers_users.extensions import db
 from careers_users.models import User
 from careers_users.settings import Settings, SettingsError
-from careers_users.startup import NotReady, prepare
 from config import TestConfig
 from tests.api import Account, Api
 from tests.conftest import KEY

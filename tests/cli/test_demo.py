@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from careers_users.demo import people
-from careers_users.demo.people import Size
+from careers_users.cli.demo import people
+from careers_users.cli.demo.people import Size
 from tests.api import Api
 from tests.cli.running import done, refused, run
 from tests.served import OWN_GROUP, PATIENCE, ask, environment, wrong_counters

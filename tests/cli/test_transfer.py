@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from careers_users.auth import imports
+from careers_users.cli import user_import
 from tests.api import PASSWORD, Api
 from tests.auth.backstage import change_user, password_hash
 from tests.auth.test_passwords import django_hash
@@ -190,8 +190,8 @@ def test_an_interrupted_import_goes_on_where_it_stopped(
     path = json_lines(
         tmp_path / "users.jsonl", *(record(f"user{n}") for n in range(25))
     )
-    monkeypatch.setattr(imports, "BATCH", 10)
-    write, batches = imports._write, []
+    monkeypatch.setattr(user_import, "BATCH", 10)
+    write, batches = user_import._write, []
 
     def interrupted(rows: Any) -> None:
         batches.append(len(rows))
@@ -199,7 +199,7 @@ def test_an_interrupted_import_goes_on_where_it_stopped(
         if len(batches) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(imports, "_write", interrupted)
+    monkeypatch.setattr(user_import, "_write", interrupted)
     said = refused(app, "users", "import", path, code=130)
     assert "run it again, and it goes on" in said
     assert total(api) == 20
@@ -217,13 +217,13 @@ def test_a_batch_is_there_wholly_or_not_at_all(
     api: Api, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = json_lines(tmp_path / "users.jsonl", record("ada"), record("bob"))
-    write = imports.write
+    write = user_import.write
 
     def late(plan: Any, report: Any) -> None:
         api.register("bob")  # Between the check and the writing.
         write(plan, report)
 
-    monkeypatch.setattr(imports, "write", late)
+    monkeypatch.setattr(user_import, "write", late)
     said = refused(app, "users", "import", path)
     assert "Somebody changed the same data meanwhile" in said
     assert total(api) == 1

@@ -19,10 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from careers_users import create_app
 from careers_users.auth.password_hashing import passwords
+from careers_users.cli.startup import NotReady, prepare
 from careers_users.extensions import db
 from careers_users.observability import meters
 from careers_users.observability.meters import FLOWS
-from careers_users.startup import NotReady, prepare
 from config import TestConfig
 from tests.api import PASSWORD, Api
 from tests.served import KEY, PATIENCE, Server, run

@@ -10,8 +10,9 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
 from careers_users import create_app
+from careers_users.cli.demo import fill as demo
+from careers_users.cli.demo import people
 from careers_users.database.bulk import Report
-from careers_users.demo import people, service
 from careers_users.extensions import db
 from config import TestConfig
 from tests import served
@@ -62,7 +63,7 @@ def fill(url: str, users: int) -> None:
     Raises AssertionError if a table has stayed empty.
     """
     with app_on(url):
-        service.fill(people.Size(users, 10 * users, people.SEED), _silent)
+        demo.fill(people.Size(users, 10 * users, people.SEED), _silent)
     with api_on(url) as api:
         ben = _live_through(api)
     with app_on(url):

@@ -15,9 +15,9 @@ from typing import IO, Any
 from marshmallow import ValidationError
 from sqlalchemy import update
 
-from careers_users.auth import queries
 from careers_users.auth.password_hashing import UNUSABLE
-from careers_users.auth.records import RecordSchema, columns
+from careers_users.cli import user_queries
+from careers_users.cli.user_files import RecordSchema, columns
 from careers_users.database import bulk, ngram_counts
 from careers_users.extensions import db
 from careers_users.models import Total, User, UserCounters
@@ -83,7 +83,7 @@ def _check(plan: Plan, records: Iterable[tuple[int, Any]], no_passwords: bool) -
     for batch in iter(lambda: list(itertools.islice(valid, BATCH)), []):
         names = [row["username_key"] for _, row in batch]
         emails = [row["email_key"] for _, row in batch]
-        there = queries.keys_among(names, emails)
+        there = user_queries.keys_among(names, emails)
         email_of = {row["username_key"]: row["email_key"] for row in there}
         name_of = {row["email_key"]: row["username_key"] for row in there}
         for line, row in batch:

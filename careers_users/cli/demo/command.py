@@ -2,12 +2,12 @@
 
 import click
 
-from careers_users import terminal
-from careers_users.demo import people, service
-from careers_users.demo.people import Size
+from careers_users.cli import console
+from careers_users.cli.demo import fill, people
+from careers_users.cli.demo.people import Size
 
 
-@terminal.command("demo")
+@console.command("demo")
 @click.option(
     "--users",
     type=click.IntRange(10, 10_000_000),
@@ -40,13 +40,13 @@ def demo(users: int, edges: int | None, seed: int, add: bool) -> None:
         raise click.UsageError(str(error)) from error
     click.echo(
         "Warning: everybody who can reach this service will be able to sign in as any "
-        f"of these users, with the password {service.PASSWORD}.",
+        f"of these users, with the password {fill.PASSWORD}.",
         err=True,
     )
-    service.fill(size, terminal.progress, add=add)
+    fill.fill(size, console.progress, add=add)
     click.echo(
         f"Added {size.users:,} users and {size.edges:,} follows. Sign in as "
-        f"{people.CELEBRITY} with the password {service.PASSWORD}."
+        f"{people.CELEBRITY} with the password {fill.PASSWORD}."
     )
 
 

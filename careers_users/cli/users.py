@@ -7,10 +7,10 @@ import click
 from marshmallow import ValidationError
 from sqlalchemy import RowMapping
 
-from careers_users import terminal
-from careers_users.auth import accounts, queries
+from careers_users.account import queries, service
 from careers_users.auth.password_hashing import scheme
 from careers_users.auth.schemas import NewPasswordSchema, RegisterSchema
+from careers_users.cli import accounts, console, user_queries
 from careers_users.database.statements import Row
 
 _REGISTER = RegisterSchema()
@@ -29,11 +29,11 @@ def _load(schema: Any, data: dict[str, Any]) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(data)
     except ValidationError as error:
-        raise terminal.Stop(terminal.mistakes(error.messages)) from error
+        raise console.Stop(console.mistakes(error.messages)) from error
     return loaded
 
 
-@terminal.command("create")
+@console.command("create")
 @click.argument("username")
 @click.argument("email")
 @click.option("--first-name", default="")
@@ -47,16 +47,16 @@ def create(password_stdin: bool, as_json: bool, **fields: str) -> None:
 
     By the rules of registration.
     """
-    password = terminal.read_password(from_stdin=password_stdin)
+    password = console.read_password(from_stdin=password_stdin)
     fields |= {"password": password, "password_confirm": password}
     user = accounts.create(_load(_REGISTER, fields))
     if as_json:
-        click.echo(terminal.as_json(_shown(user)))
+        click.echo(console.as_json(_shown(user)))
     else:
         click.echo(f"Created {user['username']}, number {user['id']}.")
 
 
-@terminal.command("show")
+@console.command("show")
 @user_argument
 @json_option
 def show(user: str, as_json: bool) -> None:
@@ -65,19 +65,19 @@ def show(user: str, as_json: bool) -> None:
     `sessions` are those that are signed in now. The password's hash is not shown, only
     what made it: `argon2id`, the earlier service (`django`), or none (`unusable`).
     """
-    found = queries.details(accounts.find(user)["id"])
+    found = user_queries.details(accounts.find(user)["id"])
     if found is None:
         raise accounts.NoSuchAccount
     shown = _shown(found)
     shown["password"] = scheme(shown.pop("password_hash")) or "unknown"
     if as_json:
-        click.echo(terminal.as_json(shown))
+        click.echo(console.as_json(shown))
         return
     for name, value in shown.items():
         click.echo(f"{name:16} {'' if value is None else value}")
 
 
-@terminal.command("list")
+@console.command("list")
 @click.option("--search", default="", help="Only who has this in name, bio or e-mail.")
 @click.option("--inactive", is_flag=True, help="Only those that are deactivated.")
 @click.option(
@@ -90,10 +90,10 @@ def show(user: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_users(search: str, inactive: bool, limit: int, as_json: bool) -> None:
     """List accounts, the oldest first."""
-    rows = queries.listing(search=search, inactive=inactive)
+    rows = user_queries.listing(search=search, inactive=inactive)
     for row in itertools.islice(rows, limit or None):
         if as_json:
-            click.echo(terminal.as_json(_shown(row)))
+            click.echo(console.as_json(_shown(row)))
             continue
         state = "active" if row["is_active"] else "inactive"
         click.echo(f"{row['id']:>8}  {row['username']:30}  {state:8}  {row['email']}")
@@ -101,7 +101,7 @@ def list_users(search: str, inactive: bool, limit: int, as_json: bool) -> None:
         click.echo(f"There are more than {limit}: see --limit.", err=True)
 
 
-@terminal.command("deactivate")
+@console.command("deactivate")
 @user_argument
 def deactivate(user: str) -> None:
     """Shut the account of USER: sign them out, and let nobody sign in.
@@ -113,7 +113,7 @@ def deactivate(user: str) -> None:
     click.echo(f"Deactivated {account['username']}; {ended} sessions ended.")
 
 
-@terminal.command("activate")
+@console.command("activate")
 @user_argument
 def activate(user: str) -> None:
     """Let USER sign in again after `deactivate`."""
@@ -122,13 +122,13 @@ def activate(user: str) -> None:
     click.echo(f"Activated {account['username']}.")
 
 
-@terminal.command("set-password")
+@console.command("set-password")
 @user_argument
 @stdin_option
 def set_password(user: str, password_stdin: bool) -> None:
     """Give USER a new password, and sign them out everywhere."""
     account = accounts.find(user)
-    password = terminal.read_password(from_stdin=password_stdin)
+    password = console.read_password(from_stdin=password_stdin)
     loaded = _load(
         _NEW_PASSWORD,
         {
@@ -145,3 +145,50 @@ def set_password(user: str, password_stdin: bool) -> None:
 
 def _shown(row: Row | RowMapping) -> dict[str, Any]:
     return {name: row[name] for name in row if name != "token_version"}
+
+
+@console.command("audit")
+@click.argument("user")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="How many events at most.",
+)
+def audit_user(user: str, limit: int) -> None:
+    """Show what happened to an account, newest first.
+
+    USER is a username or an e-mail address; or, of an account that was deleted, its
+    number.
+    """
+    user_id = queries.user_id(user)
+    if user_id is None and user.isascii() and user.isdigit() and len(user) < 19:
+        user_id = int(user)
+    if user_id is None:
+        raise accounts.NoSuchAccount
+    events = queries.newest_events(user_id, limit)
+    for event in events:
+        details = " ".join(
+            f"{name}={value}" for name, value in event["details"].items()
+        )
+        moment = event["created_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
+        parts = (moment, event["event"], event["address"], details, event["device"])
+        click.echo("  ".join(part for part in parts if part))
+    if not events:
+        click.echo("Nothing is recorded.")
+
+
+@console.command("delete")
+@click.argument("user")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete_user(user: str, yes: bool) -> None:
+    """Delete USER with all they follow and who follows them; for good."""
+    account = accounts.find(user)
+    name = account["username"]
+    if not yes:
+        question = f"Delete {name} ({account['email']}, number {account['id']})?"
+        click.confirm(question, abort=True, err=True)
+    if not service.delete_account(account["id"], by="operator"):
+        raise accounts.NoSuchAccount
+    click.echo(f"Deleted {name}.")

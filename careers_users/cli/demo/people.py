@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from careers_users.demo.names import (
+from careers_users.cli.demo.names import (
     CITIES,
     FIRST_NAMES,
     INTERESTS,

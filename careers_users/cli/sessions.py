@@ -2,11 +2,11 @@
 
 import click
 
-from careers_users import terminal
-from careers_users.auth import accounts, pruning
+from careers_users.auth import pruning
+from careers_users.cli import accounts, console
 
 
-@terminal.command("prune-tokens")
+@console.command("prune-tokens")
 def prune_tokens() -> None:
     """Delete expired sessions, revocations and counts of tries.
 
@@ -17,7 +17,7 @@ def prune_tokens() -> None:
     click.echo(f"Deleted {pruning.prune_tokens()} expired rows.")
 
 
-@terminal.command("revoke")
+@console.command("revoke")
 @click.argument("user")
 def revoke(user: str) -> None:
     """Sign USER (a username or e-mail address) out everywhere, at once."""

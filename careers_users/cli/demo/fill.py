@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from sqlalchemy import func, select, update
 
 from careers_users.auth.password_hashing import passwords
+from careers_users.cli.demo import people
+from careers_users.cli.demo.people import Size
 from careers_users.database import bulk, ngram_counts
-from careers_users.demo import people
-from careers_users.demo.people import Size
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.models import Follow, Total, User, UserCounters

@@ -10,10 +10,9 @@ from typing import IO
 
 import click
 
-from careers_users import terminal
-from careers_users.auth import imports, queries, records
-from careers_users.auth.imports import Plan
-from careers_users.auth.records import RecordsError
+from careers_users.cli import console, user_files, user_import, user_queries
+from careers_users.cli.user_files import RecordsError
+from careers_users.cli.user_import import Plan
 from careers_users.observability import security_log
 
 # Mistakes shown; who has more of them has one that repeats itself.
@@ -24,12 +23,12 @@ _OTHERS = stat.S_IRGRP | stat.S_IROTH
 format_option = click.option(
     "--format",
     "format_",
-    type=click.Choice(records.FORMATS),
+    type=click.Choice(user_files.FORMATS),
     help="The file's format, where its name does not end in .csv or .jsonl.",
 )
 
 
-@terminal.command(
+@console.command(
     "import",
     interrupted="Interrupted between two batches: run it again, and it goes on.",
 )
@@ -60,25 +59,25 @@ def import_users(
     skipped, so an interrupted import is finished by running it again.
     """
     try:
-        found = records.read(file, records.format_of(file, format_))
-        with imports.checked(found, no_passwords=no_passwords) as plan:
+        found = user_files.read(file, user_files.format_of(file, format_))
+        with user_import.checked(found, no_passwords=no_passwords) as plan:
             _carry_out(plan, dry_run, skip_invalid)
     except RecordsError as error:
-        raise terminal.Stop(str(error), terminal.EXIT_DATA) from error
+        raise console.Stop(str(error), console.EXIT_DATA) from error
 
 
 def _carry_out(plan: Plan, dry_run: bool, skip_invalid: bool) -> None:
     _report(plan)
     if plan.mistakes and not skip_invalid:
-        raise terminal.Stop(
+        raise console.Stop(
             f"{len(plan.refused)} lines are wrong; nothing was written.",
-            terminal.EXIT_DATA,
+            console.EXIT_DATA,
         )
     if dry_run:
         click.echo(f"Would add {plan.new} users; {plan.present} are there already.")
         return
-    with terminal.progress("Users", plan.new) as report:
-        imports.write(plan, report)
+    with console.progress("Users", plan.new) as report:
+        user_import.write(plan, report)
     click.echo(f"Added {plan.new} users; {plan.present} were there already.")
 
 
@@ -94,7 +93,7 @@ def _report(plan: Plan) -> None:
         click.echo(f"{plan.unusable} new users have no usable password", err=True)
 
 
-@terminal.command("export", interrupted="Interrupted; no file was made.")
+@console.command("export", interrupted="Interrupted; no file was made.")
 @click.argument(
     "file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 )
@@ -112,16 +111,18 @@ def export_users(
     addresses are in it, and with --with-passwords the hashes of the passwords.
     """
     try:
-        kind = records.format_of(file, format_)
+        kind = user_files.format_of(file, format_)
     except RecordsError as error:
         raise click.UsageError(str(error)) from error
-    names = [name for name in records.EXPORTED if with_passwords or name != "password"]
-    number = queries.number_of_users()
+    names = [
+        name for name in user_files.EXPORTED if with_passwords or name != "password"
+    ]
+    number = user_queries.number_of_users()
     with (
         _private_file(file, force) as output,
-        terminal.progress("Users", number) as report,
+        console.progress("Users", number) as report,
     ):
-        for written in records.write(output, kind, queries.export(), names):
+        for written in user_files.write(output, kind, user_queries.export(), names):
             report(written)
     security_log.record("users_exported", None, passwords=with_passwords)
 
@@ -134,9 +135,9 @@ def _private_file(path: Path, force: bool) -> Iterator[IO[str]]:
         yield sys.stdout
         return
     if path.exists() and not force:
-        raise terminal.Stop(
+        raise console.Stop(
             f"{path} is there already: choose another name, or --force.",
-            terminal.EXIT_OUTPUT,
+            console.EXIT_OUTPUT,
         )
     draft = path.with_name(f".{path.name}.part")
     try:
@@ -148,8 +149,8 @@ def _private_file(path: Path, force: bool) -> Iterator[IO[str]]:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        raise terminal.Stop(
-            f"{path} can't be written: {error.strerror}.", terminal.EXIT_OUTPUT
+        raise console.Stop(
+            f"{path} can't be written: {error.strerror}.", console.EXIT_OUTPUT
         ) from error
     finally:
         draft.unlink(missing_ok=True)
@@ -162,8 +163,8 @@ def _refuse_open_stdout() -> None:
     except OSError:  # No file at all.
         return
     if os.name == "posix" and stat.S_ISREG(mode) and mode & _OTHERS:
-        raise terminal.Stop(
+        raise console.Stop(
             "Others could read that file: name it instead of redirecting, or set umask "
             "077 first.",
-            terminal.EXIT_OUTPUT,
+            console.EXIT_OUTPUT,
         )

@@ -1,0 +1,1 @@
+"""The commands of `careers-users`, and what only they need."""

@@ -1,0 +1,41 @@
+"""The commands in their groups: a table of contents for the command line."""
+
+from flask.cli import AppGroup
+
+from careers_users.cli import keys, transfer
+from careers_users.cli import post_events as activity_cli
+from careers_users.cli import recount as follow_cli
+from careers_users.cli import sessions as auth_cli
+from careers_users.cli import users as cli_users
+from careers_users.cli.demo import command as demo_cli
+from careers_users.http.openapi import page
+
+auth = AppGroup("auth", help="Look after sessions and tokens.")
+users = AppGroup("users", help="Look after the users and their data.")
+
+for _command in (auth_cli.prune_tokens, auth_cli.revoke):
+    auth.add_command(_command)
+for _command in (
+    cli_users.create,
+    cli_users.show,
+    cli_users.list_users,
+    cli_users.deactivate,
+    cli_users.activate,
+    cli_users.set_password,
+    cli_users.delete_user,
+    cli_users.audit_user,
+    transfer.import_users,
+    transfer.export_users,
+    follow_cli.recount,
+):
+    users.add_command(_command)
+
+# What `careers-users` and `flask` both offer.
+COMMANDS = (
+    auth,
+    users,
+    activity_cli.activity,
+    keys.keys,
+    demo_cli.demo,
+    page.openapi_command,
+)

@@ -1,0 +1,114 @@
+"""The reads of accounts that only commands need."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, select
+
+from careers_users import clock, database
+from careers_users.database.statements import Row
+from careers_users.models import RefreshToken, User, UserCounters
+from careers_users.validation import text
+
+# Rows of a long list that are read at once.
+CHUNK = 1000
+
+
+_LISTED = (
+    User.id,
+    User.username,
+    User.email,
+    User.first_name,
+    User.last_name,
+    User.is_active,
+    User.created_at,
+)
+
+
+_LISTING = select(*_LISTED)
+
+
+_EXPORT = select(
+    User.id,
+    User.username,
+    User.email,
+    User.password_hash.label("password"),
+    User.first_name,
+    User.last_name,
+    User.bio,
+    User.avatar,
+    User.is_active,
+    User.created_at,
+)
+
+
+_DETAILS = (
+    select(
+        *_LISTED,
+        User.bio,
+        User.avatar,
+        User.updated_at,
+        User.password_hash,
+        UserCounters.followers_count,
+        UserCounters.following_count,
+        func.count(RefreshToken.id).label("sessions"),
+        func.max(RefreshToken.last_used_at).label("last_used_at"),
+    )
+    .join(UserCounters, UserCounters.user_id == User.id)
+    .outerjoin(
+        RefreshToken,
+        (RefreshToken.user_id == User.id)
+        & RefreshToken.revoked_at.is_(None)
+        & (RefreshToken.expires_at > bindparam("now")),
+    )
+    .where(User.id == bindparam("user_id"))
+    .group_by(User.id, UserCounters.user_id)
+)
+
+
+def listing(*, search: str = "", inactive: bool = False) -> Iterator[Row]:
+    """Yield accounts by number, for `users list`; `search` as in the directory."""
+    statement = _LISTING
+    if search:
+        pattern = User.search_text.contains(text.fold(search), autoescape=True)
+        email = User.email_key.contains(text.fold(search), autoescape=True)
+        statement = statement.where(pattern | email)
+    if inactive:
+        statement = statement.where(~User.is_active)
+    return _chunks(statement)
+
+
+def export() -> Iterator[Row]:
+    """Yield everything that `users import` reads back, hashes included, by number."""
+    return _chunks(_EXPORT)
+
+
+def _chunks(statement: Select[*tuple[Any, ...]]) -> Iterator[Row]:
+    statement = statement.where(User.id > bindparam("after"))
+    statement = statement.order_by(User.id).limit(CHUNK)
+    after = 0
+    while rows := database.fetch_all(statement, {"after": after}):
+        yield from rows
+        after = rows[-1]["id"]
+
+
+def details(user_id: int) -> Row | None:
+    """Return what an operator may want to know of an account, its hash included."""
+    parameters = {"user_id": user_id, "now": clock.utcnow()}
+    return database.fetch_one(_DETAILS, parameters)
+
+
+def number_of_users() -> int:
+    """Return how many users there are."""
+    rows = database.fetch_all(select(func.count().label("users")).select_from(User))
+    number: int = rows[0]["users"]
+    return number
+
+
+def keys_among(usernames: Sequence[str], emails: Sequence[str]) -> Sequence[Row]:
+    """Return folded name and address of the users who have one of these."""
+    return database.fetch_all(
+        select(User.username_key, User.email_key).where(
+            User.username_key.in_(usernames) | User.email_key.in_(emails)
+        )
+    )
