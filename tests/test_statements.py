@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 
 from careers_users import database
 from careers_users.activity.queries import authors
-from careers_users.database import engine
+from careers_users.database import errors
 from careers_users.database.libpq import PREPARED_MAX
 from careers_users.database.statements import KEPT, room_for
 from careers_users.extensions import db
@@ -109,7 +109,7 @@ def test_a_failure_is_sqlalchemys_and_shows_no_values(app: Flask) -> None:
     with app.app_context():
         with pytest.raises(DBAPIError) as caught:
             database.fetch_all(statement, {"value": "hush"})
-        assert engine.is_trouble(caught.value)
+        assert errors.is_trouble(caught.value)
         assert "no_such_table" in str(caught.value)
         assert "hush" not in str(caught.value)
         assert not caught.value.connection_invalidated

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from careers_users import database
 from careers_users.auth.throttle import RateLimited
-from careers_users.database import engine
+from careers_users.database import errors
 from careers_users.database.libpq import PREPARED_MAX
 from careers_users.extensions import db
 from careers_users.models import Total
@@ -188,7 +188,7 @@ def test_a_transaction_whose_connection_dies_is_trouble(
     with app.app_context():
         with pytest.raises(DBAPIError) as caught:
             add_and_die()
-        assert engine.is_trouble(caught.value)
+        assert errors.is_trouble(caught.value)
         assert caught.value.connection_invalidated
         assert database.fetch_all(ALL) == []
         row = database.fetch_one(mine)

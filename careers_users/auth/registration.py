@@ -12,7 +12,7 @@ from careers_users.auth.password_hashing import passwords
 from careers_users.auth.throttle import Bucket, uncounted_in_trouble
 from careers_users.auth.tokens import Tokens
 from careers_users.database import ngram_counts
-from careers_users.database.engine import is_violated
+from careers_users.database.errors import is_violated
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.models import ReservedUsername, Total, User, UserCounters

@@ -2,13 +2,12 @@
 
 from flask.cli import AppGroup
 
-from careers_users.cli import keys, transfer
+from careers_users.cli import keys, openapi, transfer
 from careers_users.cli import post_events as activity_cli
 from careers_users.cli import recount as follow_cli
 from careers_users.cli import sessions as auth_cli
 from careers_users.cli import users as cli_users
 from careers_users.cli.demo import command as demo_cli
-from careers_users.http.openapi import page
 
 auth = AppGroup("auth", help="Look after sessions and tokens.")
 users = AppGroup("users", help="Look after the users and their data.")
@@ -37,5 +36,5 @@ COMMANDS = (
     activity_cli.activity,
     keys.keys,
     demo_cli.demo,
-    page.openapi_command,
+    openapi.openapi_command,
 )

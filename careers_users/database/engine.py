@@ -11,14 +11,7 @@ from typing import Any
 from flask import Flask, current_app
 from sqlalchemy import URL, Engine, Executable, create_engine, event
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import (
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    InvalidatePoolError,
-    OperationalError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.pool import NullPool
 
 from careers_users.database import statements
@@ -34,13 +27,6 @@ from careers_users.database.statements import (
 from careers_users.extensions import db
 from careers_users.settings import Settings
 
-# SQLSTATE classes that mean trouble with the database, not with the statement:
-# connection, transaction state (read-only), rollback, resources, intervention, system.
-_TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
-# ... and the codes of a missing table or column: the database is not migrated; or of a
-# prepared statement that is out of date, since it is being migrated.
-_NOT_MIGRATED = ("42P01", "42703", "0A000", "26000")
-_LOCK_NOT_AVAILABLE = "55P03"
 _READER = "careers_users.reader"
 _OPENING = "careers_users.opening"
 # Where reads go instead of the database, if anywhere.
@@ -320,36 +306,3 @@ def _read(
     with engine.connect() as connection:
         found = connection.execute(statement, parameters).mappings()
         return [{**row} for row in found]
-
-
-def is_violated(error: IntegrityError, constraint: str) -> bool:
-    """Tell whether `error` is the violation of the constraint of that name.
-
-    SQLite names a unique constraint by its columns, PostgreSQL by its name, to which a
-    sharding extension may add a number.
-    """
-    diagnosis = getattr(error.orig, "diag", None)
-    if diagnosis is not None:
-        return (diagnosis.constraint_name or "").startswith(constraint)
-    _, _, columns = str(error.orig).partition("UNIQUE constraint failed: ")
-    if not columns:
-        return False
-    table = columns.partition(".")[0]
-    names = (column.rpartition(".")[2] for column in columns.split(", "))
-    return f"uq_{table}_{'_'.join(names)}" == constraint
-
-
-def is_locked(error: Exception) -> bool:
-    """Tell whether PostgreSQL could not have a lock that it was not to wait for."""
-    original = getattr(error, "orig", None)
-    return getattr(original, "sqlstate", None) == _LOCK_NOT_AVAILABLE
-
-
-def is_trouble(error: Exception) -> bool:
-    """Tell whether the database is away, locked, full, read-only or not migrated."""
-    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
-        return True
-    if not isinstance(error, DBAPIError):
-        return False
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    return sqlstate.startswith(_TROUBLE_CLASSES) or sqlstate in _NOT_MIGRATED

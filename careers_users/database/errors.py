@@ -6,10 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from careers_users.database.engine import is_trouble
+# SQLSTATE classes that mean trouble with the database, not with the statement:
+# connection, transaction state (read-only), rollback, resources, intervention, system.
+_TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
+# ... and the codes of a missing table or column: the database is not migrated; or of a
+# prepared statement that is out of date, since it is being migrated.
+_NOT_MIGRATED = ("42P01", "42703", "0A000", "26000")
+_LOCK_NOT_AVAILABLE = "55P03"
+
 
 log = logging.getLogger(__name__)
 
@@ -145,3 +158,36 @@ def if_possible(what: str) -> Iterator[None]:
         if not is_trouble(error):
             raise
         log.warning("%s: %s", what, sentence(error))
+
+
+def is_violated(error: IntegrityError, constraint: str) -> bool:
+    """Tell whether `error` is the violation of the constraint of that name.
+
+    SQLite names a unique constraint by its columns, PostgreSQL by its name, to which a
+    sharding extension may add a number.
+    """
+    diagnosis = getattr(error.orig, "diag", None)
+    if diagnosis is not None:
+        return (diagnosis.constraint_name or "").startswith(constraint)
+    _, _, columns = str(error.orig).partition("UNIQUE constraint failed: ")
+    if not columns:
+        return False
+    table = columns.partition(".")[0]
+    names = (column.rpartition(".")[2] for column in columns.split(", "))
+    return f"uq_{table}_{'_'.join(names)}" == constraint
+
+
+def is_locked(error: Exception) -> bool:
+    """Tell whether PostgreSQL could not have a lock that it was not to wait for."""
+    original = getattr(error, "orig", None)
+    return getattr(original, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+def is_trouble(error: Exception) -> bool:
+    """Tell whether the database is away, locked, full, read-only or not migrated."""
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    return sqlstate.startswith(_TROUBLE_CLASSES) or sqlstate in _NOT_MIGRATED

@@ -32,8 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session
 
-from careers_users.database.engine import is_locked
-from careers_users.database.errors import if_possible
+from careers_users.database.errors import if_possible, is_locked
 from careers_users.extensions import db
 from careers_users.models import SearchChange, SearchGram, User
 from careers_users.validation.text import GRAM_MAX, SEPARATOR, grams

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from careers_users import clock, database
 from careers_users.auth import throttle
 from careers_users.auth.throttle import Bucket, RateLimited
-from careers_users.database.engine import is_violated
+from careers_users.database.errors import is_violated
 from careers_users.database.statements import Row
 from careers_users.follow import queries
 from careers_users.http.errors import ServiceError

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from careers_users.database import errors
-from careers_users.database.engine import is_trouble
+from careers_users.database.errors import is_trouble
 from careers_users.keys import KeyRingError
 from careers_users.server import notices
 

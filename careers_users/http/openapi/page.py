@@ -7,10 +7,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import click
 import orjson
 from flask import Blueprint, Response, current_app, request
-from flask.cli import with_appcontext
 
 from careers_users.http.openapi import document
 
@@ -95,19 +93,3 @@ for _name in _FILES:
     _add_file(_OURS / _name)
 for _name in _SWAGGER_FILES:
     _add_file(_swagger_directory() / _name)
-
-
-@click.command("openapi")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write it to this file rather than to the terminal.",
-)
-@with_appcontext
-def openapi_command(output: Path | None) -> None:
-    """Print the OpenAPI description of the API, as /openapi.json answers it."""
-    text = document.text(current_app)
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        output.write_text(text, "utf-8", newline="\n")
