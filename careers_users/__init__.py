@@ -14,7 +14,7 @@ from careers_users.cli import groups
 from careers_users.database import replica, schema_version
 from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import routes as follow_routes
-from careers_users.http import context, cors, decorators, errors
+from careers_users.http import context, cors, errors, flask_app
 from careers_users.http.openapi import page
 from careers_users.observability import health, metrics, request_log
 from careers_users.profile import routes as profile_routes
@@ -30,7 +30,7 @@ def create_app(settings: Settings, *, served: bool = False) -> Flask:
     Nothing is connected or checked yet: `startup.prepare()` does that before serving.
     `served` is one that our own server serves, with the threads of the settings.
     """
-    app = decorators.Service("careers_users", static_folder=None)
+    app = flask_app.Service("careers_users", static_folder=None)
     context.init_app(app)
     request_log.init_app(app)
     _configure(app, settings)
@@ -44,7 +44,7 @@ def create_app(settings: Settings, *, served: bool = False) -> Flask:
     throttle.init_app(app, settings)
     password_blocklist.init_app(app, settings.password_blocklist)
     metrics.init_app(app, settings, hasher.watch)
-    decorators.init_app(app)
+    flask_app.init_app(app)
     cors.init_app(app, settings.cors_origins)
     errors.init_app(app)
     health.init_app(app, settings)

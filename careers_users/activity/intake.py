@@ -9,7 +9,7 @@ from typing import Any
 from flask import current_app, request
 from flask_marshmallow.schema import Schema
 
-from careers_users.http.decorators import View, describe, strict_json
+from careers_users.http.decorators import View, describe
 from careers_users.http.errors import (
     MalformedJson,
     NotAuthenticated,
@@ -18,6 +18,7 @@ from careers_users.http.errors import (
     Unavailable,
     ValidationFailed,
 )
+from careers_users.http.json import strict_json
 from careers_users.observability import security_log
 from careers_users.validation.limits import EVENTS_MAX
 

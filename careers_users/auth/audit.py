@@ -19,7 +19,7 @@ from careers_users.auth.device import Device
 from careers_users.database import is_sqlite
 from careers_users.database.statements import New, Transaction, UsualTransaction
 from careers_users.extensions import db
-from careers_users.http import decorators
+from careers_users.http import context
 from careers_users.models import SecurityEvent, User
 from careers_users.observability import security_log
 
@@ -138,7 +138,7 @@ def record_repeated(event: str, user_id: int, device: Device) -> None:
     unwritten = repeats.admit(user_id, event, clock.utcnow())
     if unwritten is not None:
         details = {"unrecorded_before": unwritten} if unwritten else {}
-        decorators.afterwards(_alone(event, user_id, device, details))
+        context.afterwards(_alone(event, user_id, device, details))
 
 
 def _alone(
