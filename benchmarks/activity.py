@@ -29,8 +29,8 @@ from sqlalchemy import create_engine
 
 from benchmarks.dataset import fill
 from benchmarks.latency import kind_of, served, version
-from careers_users.activity.schemas import COUNTERS, MOVES
 from careers_users.cli.demo.people import Size
+from careers_users.post_events.schemas import COUNTERS, MOVES
 from careers_users.settings.parsers import normalise_database_url
 from careers_users.validation.limits import BASE_PATH
 from tests import postgres

@@ -6,7 +6,6 @@ from flask import Flask
 
 from careers_users import database, keys
 from careers_users.account import routes as account_routes
-from careers_users.activity import routes as activity_routes
 from careers_users.auth import jwks, password_hashing, throttle
 from careers_users.auth import routes as auth_routes
 from careers_users.auth import session_routes as sessions_routes
@@ -17,6 +16,7 @@ from careers_users.follow import routes as follow_routes
 from careers_users.http import context, cors, errors, flask_app
 from careers_users.http.openapi import page
 from careers_users.observability import health, metrics, request_log
+from careers_users.post_events import routes as activity_routes
 from careers_users.profile import routes as profile_routes
 from careers_users.settings import Settings
 from careers_users.validation import password_blocklist

@@ -25,12 +25,12 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from careers_users import database
-from careers_users.activity.queries import authors
 from careers_users.database import errors
 from careers_users.database.libpq import PREPARED_MAX
 from careers_users.database.statements import KEPT, room_for
 from careers_users.extensions import db
 from careers_users.models import Follow, User, UserCounters
+from careers_users.post_events.queries import authors
 from tests import pgbouncer
 from tests.api import Api
 from tests.listening import listened_to

@@ -12,10 +12,10 @@ from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users.activity import service
-from careers_users.activity.schemas import STATUSES, Event, Invalid, read
 from careers_users.http.errors import MalformedJson
 from careers_users.http.json import strict_json
+from careers_users.post_events import service
+from careers_users.post_events.schemas import STATUSES, Event, Invalid, read
 
 # Lines in one transaction: enough that the commit costs little, few enough that the
 # service's own requests need not wait for it.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from careers_users.activity.schemas import MOVES, SNAPSHOT, STATUSES
+from careers_users.post_events.schemas import MOVES, SNAPSHOT, STATUSES
 from tests import served
 from tests.activity.sender import TOKENS, event
 from tests.served import Client, Server

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from careers_users import clock
-from careers_users.activity import service
 from careers_users.extensions import db
+from careers_users.post_events import service
 from config import TestConfig
 from tests.activity.sender import event, numbers, send, statuses
 from tests.api import Account, Api

@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from careers_users.activity.schemas import MOVES, ActivityEventSchema, plain
+from careers_users.post_events.schemas import MOVES, ActivityEventSchema, plain
 from careers_users.validation.limits import EVENT_WORD_MAX, EVENTS_MAX, ID_MAX
 from tests.activity.sender import SOURCE, event, numbers, send, statuses
 from tests.api import Account, Api

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from careers_users.activity.schemas import MOVES
+from careers_users.post_events.schemas import MOVES
 from careers_users.validation.limits import BASE_PATH
 from tests import served
 from tests.activity.sender import BATCH, TOKENS, event

@@ -4,10 +4,10 @@ from typing import Any
 
 from flask import Blueprint
 
-from careers_users.activity import service
-from careers_users.activity.intake import NotCloudEvents, events, sister_service
-from careers_users.activity.schemas import ActivityEventSchema, OutcomesSchema, read
 from careers_users.http.decorators import refuses, reply
+from careers_users.post_events import service
+from careers_users.post_events.intake import NotCloudEvents, events, sister_service
+from careers_users.post_events.schemas import ActivityEventSchema, OutcomesSchema, read
 from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("activity", __name__, url_prefix=BASE_PATH)

@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import CursorResult, delete, select, tuple_
 
 from careers_users import clock
-from careers_users.activity import queries
-from careers_users.activity.schemas import COUNTERS, Event, Invalid
 from careers_users.extensions import db
 from careers_users.models import ActivityEvent
+from careers_users.post_events import queries
+from careers_users.post_events.schemas import COUNTERS, Event, Invalid
 
 log = logging.getLogger(__name__)
 
