@@ -21,13 +21,18 @@ from careers_users.http.client_address import behind_proxy
 from careers_users.http.decorators import operation_of
 from careers_users.http.refusals import refuser
 from careers_users.observability import checks, logs, metrics
-from careers_users.observability.checks import Finding
+from careers_users.observability import findings as observability_findings
+from careers_users.observability.findings import Finding
 from careers_users.server import Application, draining
 from careers_users.settings import Settings, SettingsError
 
 # What decides about restarts, and what tells of overload, must be answered under it.
 VITAL = [("GET", path) for path in ("/health/live", "/health/ready", "/metrics")]
-_MARKS = {checks.OK: "ok", checks.WARNING: "warning", checks.ERROR: "ERROR"}
+_MARKS = {
+    observability_findings.OK: "ok",
+    observability_findings.WARNING: "warning",
+    observability_findings.ERROR: "ERROR",
+}
 
 
 def _make_app() -> Flask:
@@ -125,7 +130,9 @@ def check(as_json: bool, strict: bool) -> None:
     """
     findings = _findings()
     worst = {finding.state for finding in findings}
-    failed = checks.ERROR in worst or (strict and checks.WARNING in worst)
+    failed = observability_findings.ERROR in worst or (
+        strict and observability_findings.WARNING in worst
+    )
     if as_json:
         report = {"ok": not failed, "checks": [vars(each) for each in findings]}
         click.echo(console.as_json(report))

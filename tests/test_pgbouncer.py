@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from careers_users import create_app, database
 from careers_users.database import engine as database_engine
 from careers_users.extensions import db
-from careers_users.observability import checks
+from careers_users.observability import checks, database_checks, findings
 from config import TestConfig
 from tests import postgres, served
 from tests.conftest import KEY, KINDS, driver_url
@@ -96,13 +96,15 @@ def test_the_probe_leaves_nothing_behind(url: str) -> None:
 def test_check_misses_the_timeouts_of_the_role(url: str) -> None:
     settings = configured(url, through_pgbouncer=True)
     with made(settings) as app:
-        found = checks.timeouts(app, settings)
-        assert (found.state, found.name) == (checks.WARNING, "timeouts")
+        found = database_checks.timeouts(app, settings)
+        assert (found.state, found.name) == (findings.WARNING, "timeouts")
         assert found in checks.at_start(app, settings)
     served.ask(url, f'ALTER DATABASE "{name(url)}" SET statement_timeout = 30000')
     with made(settings) as app:
-        assert checks.timeouts(app, settings).state == checks.OK
-        assert checks.timeouts(app, settings) not in checks.at_start(app, settings)
+        assert database_checks.timeouts(app, settings).state == findings.OK
+        assert database_checks.timeouts(app, settings) not in checks.at_start(
+            app, settings
+        )
 
 
 def test_a_url_may_name_several_hosts(
@@ -118,4 +120,4 @@ def test_a_url_may_name_several_hosts(
     settings = TestConfig.from_env()
     with made(settings) as app:
         assert app.test_client().get("/careers/users/").status_code == 200
-        assert checks.all_of(app, settings)[-1].state == checks.OK
+        assert checks.all_of(app, settings)[-1].state == findings.OK

@@ -20,7 +20,7 @@ from sqlalchemy import column, func, select, table
 from careers_users import create_app, database
 from careers_users.database import replica
 from careers_users.extensions import db
-from careers_users.observability import checks
+from careers_users.observability import checks, database_checks, findings
 from careers_users.settings import Settings, SettingsError
 from config import TestConfig
 from tests import postgres, served
@@ -358,17 +358,17 @@ def test_what_check_says_of_a_replica(pair: Pair, ones: Api) -> None:
 
     def say(read_url: str | None) -> tuple[str, str]:
         asked = replace(settings, database_read_url=read_url)
-        finding = checks.read_replica(ones.app, asked)
+        finding = database_checks.read_replica(ones.app, asked)
         return finding.state, finding.message
 
-    assert say(None) == (checks.OK, "All is read from DATABASE_URL.")
-    assert say(pair.read_url) == (checks.OK, "Reads that may lag go to a replica.")
+    assert say(None) == (findings.OK, "All is read from DATABASE_URL.")
+    assert say(pair.read_url) == (findings.OK, "Reads that may lag go to a replica.")
     state, message = say(pair.url)
-    assert (state, "no replica" in message) == (checks.WARNING, True)
+    assert (state, "no replica" in message) == (findings.WARNING, True)
     state, message = say(driver_url(pair.standby.url("template")))
-    assert (state, "another database" in message) == (checks.ERROR, True)
+    assert (state, "another database" in message) == (findings.ERROR, True)
     state, message = say("postgresql+psycopg://user:hush@127.0.0.1:1/name")
-    assert (state, "can't be used" in message) == (checks.WARNING, True)
+    assert (state, "can't be used" in message) == (findings.WARNING, True)
     assert "hush" not in message
     named = [each.name for each in checks.all_of(ones.app, settings)]
     assert "replica" in named

@@ -15,7 +15,8 @@ from careers_users.database import engine as database_engine
 from careers_users.database import errors, schema_version
 from careers_users.http.decorators import answers
 from careers_users.http.errors import Unavailable
-from careers_users.observability import checks
+from careers_users.observability import checks, database_checks
+from careers_users.observability import findings as observability_findings
 from careers_users.server import notices
 from careers_users.server.draining import draining
 from careers_users.settings import Settings
@@ -80,8 +81,15 @@ class Probe:
         if mistake:
             log.error("%s", mistake)
             return mistake, []
-        findings = (checks.clock_of(self._engine), checks.disk_of(self._engine))
-        return "ok", [found.message for found in findings if found.state != checks.OK]
+        findings = (
+            database_checks.clock_of(self._engine),
+            checks.disk_of(self._engine),
+        )
+        return "ok", [
+            found.message
+            for found in findings
+            if found.state != observability_findings.OK
+        ]
 
 
 def init_app(app: Flask, settings: Settings) -> None:
