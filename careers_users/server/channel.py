@@ -4,84 +4,25 @@ What waitress refuses by itself gets the same JSON as every other error.
 """
 
 import logging
-import re
 import socket
 import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from waitress import receiver  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
-from waitress.rfc7230 import CHUNK_EXT_RE  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
-from waitress.utilities import BadRequest, Error, RequestEntityTooLarge, build_http_date  # type: ignore[import-untyped]
+from waitress.utilities import Error, build_http_date  # type: ignore[import-untyped]
 
-from careers_users import clock
 from careers_users.server import overload
 from careers_users.server.draining import closing
 from careers_users.server.lanes import Lane
+from careers_users.server.parser import Parser, epoch_now
 
 log = logging.getLogger(__name__)
 
 SWALLOW = 2.0  # Seconds for a refused sender to notice, before we hang up.
 STALLED = 2.0  # A half-sent request that is silent for longer doesn't delay a stop.
-
-
-def _now() -> float:
-    """Return seconds since the epoch, in which waitress reckons too."""
-    return clock.utcnow().timestamp()
-
-
-# Waitress's own end in `$`, which lets a line feed more pass: to a proxy it may be the
-# end of a line.
-receiver.ONLY_HEXDIG_RE = re.compile(rb"[0-9A-Fa-f]+\Z")
-receiver.CHUNK_EXT_RE = re.compile(CHUNK_EXT_RE.pattern.removesuffix(b"$") + rb"\Z")
-
-
-class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Measures bodies as decoded, and answers where waitress hangs up or hangs."""
-
-    completed = expect_continue = False
-    command = path = ""  # Of a request whose first line can't be read.
-
-    def __init__(self, adjustments: Any) -> None:
-        super().__init__(adjustments)
-        self.started = _now()
-
-    def parse_header(self, header_plus: bytes) -> None:
-        """Read the header; refuse what a proxy might read differently.
-
-        It could be made to see other requests than we do (request smuggling). RFC 9112:
-        folded lines (section 5.2), both lengths (6.1), chunked more than once (7).
-        """
-        if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
-            raise ParsingError("")
-        super().parse_header(header_plus)
-        if self.chunked and (
-            "CONTENT_LENGTH" in self.headers
-            or header_plus.lower().count(b"chunked") > 1
-            or header_plus.lower().count(b"\r\ntransfer-encoding:") > 1
-        ):
-            raise ParsingError("")
-
-    def received(self, data: bytes) -> int:
-        """Take `data`; return how much of it belongs to this request."""
-        consumed = len(data)
-        try:
-            consumed = super().received(data)
-        except ValueError:  # An address or a length that can't be read.
-            self.error = BadRequest("")
-        size = max(self.content_length, len(self.body_rcv or b""))
-        if size > self.adj.body_limit:
-            self.error = self.error or RequestEntityTooLarge("")
-        elif "TRANSFER_ENCODING" in self.headers:  # HTTP/1.0 can't have one.
-            self.error = self.error or BadRequest("")
-        self.completed = self.completed or self.error is not None
-        # A "100 Continue" would make waitress wait for more of a complete request.
-        self.expect_continue = self.expect_continue and not self.completed
-        return consumed
 
 
 class _Task(WSGITask):  # type: ignore[misc]
@@ -131,7 +72,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     that client would never read why.
     """
 
-    parser_class, task_class, error_task_class = _Parser, _Task, _Refusal
+    parser_class, task_class, error_task_class = Parser, _Task, _Refusal
     close_when_flushed = will_close = refused = turned_away = False
     swallow_until = queued = 0.0
     header = b""
@@ -167,7 +108,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def unfinished(self) -> int:
         """How many requests of this connection are still to be answered."""
-        recent = _now() - self.last_activity < STALLED
+        recent = epoch_now() - self.last_activity < STALLED
         half_done = self.total_outbufs_len or (self.request and recent)
         return len(self.requests) or int(bool(half_done or self.swallow_until))
 
@@ -175,7 +116,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return bool(self.swallow_until or super().readable())
 
     def writable(self) -> bool:
-        return bool(super().writable() or 0 < self.swallow_until < _now())
+        return bool(super().writable() or 0 < self.swallow_until < epoch_now())
 
     def received(self, data: bytes) -> bool:
         has_come = bool(self.swallow_until or super().received(data))
@@ -202,7 +143,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         is_cut = is_cut or request.error
         is_last = request.version != "1.1" or request.connection_close or is_cut
         headers |= {"Connection": "close"} if is_last else {}
-        headers |= {"Content-Length": str(len(body)), "Date": build_http_date(_now())}
+        headers |= {
+            "Content-Length": str(len(body)),
+            "Date": build_http_date(epoch_now()),
+        }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"HTTP/1.1 503 Service Unavailable\r\n{lines}\r\n".encode("latin-1")
         super().write_soon(head if request.command == "HEAD" else head + body)
@@ -244,6 +188,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self._flush_exception(self._flush_some)
         if self.connected and not self.total_outbufs_len:
             self.close_when_flushed = False
-            self.swallow_until = _now() + SWALLOW
+            self.swallow_until = epoch_now() + SWALLOW
             with suppress(OSError):  # The client has left already; reading will tell.
                 self.socket.shutdown(socket.SHUT_WR)
