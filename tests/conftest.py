@@ -18,7 +18,6 @@ from flask import Flask
 
 from careers_users import create_app
 from careers_users.extensions import db
-from careers_users.server import notices
 from config import TestConfig
 from tests import browser, pgbouncer, postgres
 from tests.api import Api
@@ -102,7 +101,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _nothing_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget between tests what a process has noticed for all its applications."""
-    monkeypatch.setattr(notices, "_notices", {})
+    monkeypatch.setattr(status, "_warnings", {})
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 
 from careers_users.database import engine as database_engine
 from careers_users.database import errors
-from careers_users.server import notices
+from careers_users.server import status
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -244,7 +244,7 @@ class Replica:
 
     def _say(self, reason: str, is_known: bool) -> None:
         sentence = f"The replica is not used: {reason}."
-        notices.note("replica", sentence)
+        status.warn("replica", sentence)
         if not is_known:
             log.warning("%s The primary answers instead.", sentence)
 

@@ -8,7 +8,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from waitress import proxy_headers  # type: ignore[import-untyped]
 
 from careers_users.http.refusals import refuser
-from careers_users.server import notices
+from careers_users.server import status
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def _note_untrusted(peer: str) -> None:
         "trusted and are ignored; if it is your proxy, name it in "
         "CAREERS_USERS_TRUSTED_PROXY"
     )
-    if notices.note("proxy", f"{sentence}."):
+    if status.warn("proxy", f"{sentence}."):
         log.warning(
             "%s: set CAREERS_USERS_TRUSTED_PROXY=%s. Until then all its clients have "
             "one address, and share the limits on attempts.",

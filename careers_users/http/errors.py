@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from careers_users.database import errors
 from careers_users.database.errors import is_trouble
 from careers_users.keys import KeyRingError
-from careers_users.server import notices
+from careers_users.server import status
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def _database_error(error: SQLAlchemyError) -> Response:
         log.error("The database is in trouble: %s", what)
         if errors.kind(error) is errors.FULL:
             # Reads go on, so this is all that /health/ready would notice of it.
-            notices.note("disk", f"{errors.FULL.advice}.")
+            status.warn("disk", f"{errors.FULL.advice}.")
         return error_response(Unavailable())
     if isinstance(error, IntegrityError):
         # Services translate the conflicts they expect; this one was decided by a race

@@ -17,8 +17,8 @@ from careers_users.http.decorators import answers
 from careers_users.http.errors import Unavailable
 from careers_users.observability import checks, database_checks
 from careers_users.observability import findings as observability_findings
-from careers_users.server import notices
-from careers_users.server.draining import draining
+from careers_users.server import status
+from careers_users.server.status import draining
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def ready() -> Response:
         "draining": is_draining,
         "database": database_state,
     }
-    if warnings := [*notices.current(), *warnings]:
+    if warnings := [*status.warnings(), *warnings]:
         state["warnings"] = warnings
     response = jsonify(state)
     if not is_ready:

@@ -15,7 +15,7 @@ from careers_users.extensions import db
 from careers_users.http import context
 from careers_users.observability import meters, security_log
 from careers_users.observability.meters import Meters, Watch
-from careers_users.server import overload
+from careers_users.server import status
 from careers_users.settings import Settings
 
 # How proxies say for whom they ask; and the mark of our own server, which takes these
@@ -38,7 +38,7 @@ def init_app(app: Flask, settings: Settings, watch_hashing: Watch) -> None:
     mine = app.extensions[_METERS] = Meters()
     context.observe(app, began=mine.began, ended=mine.ended)
     security_log.listen(app, mine.security_event)
-    overload.watch(mine.overloaded)
+    status.watch_refusals(mine.overloaded)
     mine.watch_hashing(watch_hashing)
     with app.app_context():
         kept = database.reader().get_execution_options().get(KEPT)

@@ -14,10 +14,10 @@ from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
 from waitress.utilities import Error, build_http_date  # type: ignore[import-untyped]
 
-from careers_users.server import overload
-from careers_users.server.draining import closing
+from careers_users.server import status
 from careers_users.server.lanes import Lane
 from careers_users.server.parser import Parser, epoch_now
+from careers_users.server.status import closing
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         each, and the connection stays open, since making another one costs more.
         """
         self.turned_away = False
-        overload.count()
+        status.count_refusal()
         request = self.requests[0]
         get: Any = request.headers.get
         headers, body = self.server.served.refuse(
@@ -168,7 +168,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if waited > 2 * self.adj.queue_timeout and not (
             closing.is_set() or self.lane is Lane.VITAL
         ):
-            overload.count()
+            status.count_refusal()
             self.requests[0].error = self.requests[0].error or _Overloaded("")
         super().service()
 

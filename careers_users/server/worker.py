@@ -20,15 +20,15 @@ from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
 from careers_users import clock
-from careers_users.server import file_limits, memory, notices, overload
+from careers_users.server import file_limits, memory, status
 from careers_users.server.application import Application
 from careers_users.server.channel import Channel
 from careers_users.server.connection_counts import Share
 from careers_users.server.dispatcher import Queue
-from careers_users.server.draining import at_end, closing, draining
 from careers_users.server.event_loop import Loop
 from careers_users.server.handover import Terminal
 from careers_users.server.lanes import Lanes
+from careers_users.server.status import at_end, closing, draining
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
                 raise
         # The listener says again and again that somebody waits.
         self._closed_until = time.monotonic() + NO_ROOM_SECONDS
-        if notices.note("descriptors", "No file can be opened for a connection."):
+        if status.warn("descriptors", "No file can be opened for a connection."):
             log.error("No file can be opened for one more connection (ulimit -n).")
         return None
 
@@ -164,7 +164,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
                 with suppress(BlockingIOError):
                     self.trigger.pull_trigger(channel.handle_close)
         super().maintenance(now)
-        overload.say()
+        status.log_refusals()
         memory.give_back()
         for channel in list(self.active_channels.values()):
             late = now - self.adj.channel_timeout

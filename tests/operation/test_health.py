@@ -16,7 +16,7 @@ from flask import Flask
 
 from careers_users import create_app
 from careers_users.observability.health import NO_ANSWER, PROBE_SECONDS
-from careers_users.server.draining import draining
+from careers_users.server.status import draining
 from config import TestConfig
 from tests.conftest import KEY
 from tests.served import at_once

@@ -46,7 +46,7 @@ package.__path__ = [sys.argv[2]]
 from careers_users import server
 from careers_users.http import client_address, refusals
 from careers_users.server import Application, worker
-from careers_users.server.draining import draining
+from careers_users.server.status import draining
 
 options = json.loads(sys.argv[1])
 worker.SETTLE = options.pop("settle")
