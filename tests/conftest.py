@@ -18,6 +18,7 @@ from flask import Flask
 
 from careers_users import create_app
 from careers_users.extensions import db
+from careers_users.server import status
 from config import TestConfig
 from tests import browser, pgbouncer, postgres
 from tests.api import Api

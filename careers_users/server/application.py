@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from wsgiref.types import WSGIApplication
 
-from careers_users.server.lanes import Call
+from careers_users.server.dispatcher import Call
 
 # Status, origin, request id and client address to the headers and body of a reply.
 Refuse = Callable[

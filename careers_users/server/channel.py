@@ -15,7 +15,7 @@ from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
 from waitress.utilities import Error, build_http_date  # type: ignore[import-untyped]
 
 from careers_users.server import status
-from careers_users.server.lanes import Lane
+from careers_users.server.dispatcher import Lane
 from careers_users.server.parser import Parser, epoch_now
 from careers_users.server.status import closing
 

@@ -24,10 +24,9 @@ from careers_users.server import file_limits, memory, status
 from careers_users.server.application import Application
 from careers_users.server.channel import Channel
 from careers_users.server.connection_counts import Share
-from careers_users.server.dispatcher import Queue
+from careers_users.server.dispatcher import Lanes, Queue
 from careers_users.server.event_loop import Loop
 from careers_users.server.handover import Terminal
-from careers_users.server.lanes import Lanes
 from careers_users.server.status import at_end, closing, draining
 
 log = logging.getLogger(__name__)
