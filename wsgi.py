@@ -3,8 +3,8 @@
 import os
 
 from careers_users import create_app
+from careers_users.__main__ import run
 from careers_users.cli.startup import NotReady, prepare
-from careers_users.commands import run
 from careers_users.observability import logs
 from careers_users.settings import SettingsError
 from config import Config

@@ -21,7 +21,7 @@ SECONDS = 2.0
 SERVE = """
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
-from careers_users.commands import main
+from careers_users.__main__ import main
 
 @event.listens_for(Pool, "checkout")
 def checkout(connection, record, proxy):

@@ -54,7 +54,7 @@ STOP_SECONDS = 30
 # No call is measured for longer than this, however slow it is.
 CALL_SECONDS = 30
 BATCH = 20
-SERVE = "from careers_users.commands import main; main()"
+SERVE = "from careers_users.__main__ import main; main()"
 
 Paths = Callable[["Client", Size], Iterator[str]]
 _Answer = tuple[int, bytes]

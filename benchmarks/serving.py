@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVE = "from careers_users.commands import main; main()"
+SERVE = "from careers_users.__main__ import main; main()"
 START_SECONDS = 60
 STOP_SECONDS = 30
 # The benchmarks' signing key: of this run, and the same for all servers in it.

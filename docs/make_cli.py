@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from careers_users.__main__ import main
 from careers_users.cli.console import EXIT_CODES
-from careers_users.commands import main
 
 PAGE = Path(__file__).with_name("cli.md")
 INTRODUCTION = """\

@@ -30,7 +30,7 @@ PASSWORDS = {"password": "password123", "password_confirm": "password123"}
 # Seconds until a test gives up, on a machine that is busy with other things.
 PATIENCE = 60
 # The console command, whether or not it is installed.
-COMMAND = (sys.executable, "-c", "from careers_users.commands import main; main()")
+COMMAND = (sys.executable, "-c", "from careers_users.__main__ import main; main()")
 SERVE = (*COMMAND, "serve")
 LISTENING = re.compile(r"Listening on http://127\.0\.0\.1:(\d+)")
 OURS = re.compile(r"(CAREERS_USERS_|FLASK_|(DATABASE_(READ_)?URL|HOST|PORT)(_FILE)?$)")

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from careers_users import settings
-from careers_users.commands import main
+from careers_users.__main__ import main
 from careers_users.http import errors
 from careers_users.http.errors import ServiceError
 from careers_users.observability import health

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from careers_users.commands import VITAL, calls_that_hash
+from careers_users.__main__ import VITAL, calls_that_hash
 
 
 def test_the_slow_calls_are_those_that_hash_a_password(app: Flask) -> None:

@@ -25,12 +25,12 @@ SHIFTED = """
 import datetime, careers_users.clock as clock
 now, shift = clock.utcnow, datetime.timedelta(hours={hours})
 clock.utcnow = lambda: now() + shift
-from careers_users.commands import main; main()
+from careers_users.__main__ import main; main()
 """
 CRAMPED = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
-from careers_users.commands import main; main()
+from careers_users.__main__ import main; main()
 """
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 # Stands for an installed version: what it says instead of "can't be understood".
 CODE = """
-from careers_users import commands
+from careers_users import __main__ as commands
 from careers_users.http import refusals
 refusals.REFUSALS[400] = ("malformed_request", "version {version}")
 commands.main()

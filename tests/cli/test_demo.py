@@ -29,7 +29,7 @@ EDGES = (
 LISTENING = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from careers_users.commands import main; main()
+from careers_users.__main__ import main; main()
 """
 
 

@@ -320,7 +320,7 @@ def test_export_overwrites_and_leaves_nothing_half_done(
 def test_export_refuses_to_be_redirected_to_where_all_can_read(
     tmp_path: Path, sqlite_template: Path
 ) -> None:
-    code = "from careers_users.commands import main; main()"
+    code = "from careers_users.__main__ import main; main()"
     words = ["users", "export", "-", "--format", "csv"]
     url = f"sqlite:///{sqlite_template}"
     codes = []

@@ -25,7 +25,7 @@ def checkout(folder: Path) -> Path:
     programs = folder / "bin"
     programs.mkdir()
     command = programs / "careers-users"
-    code = "from careers_users.commands import main; main()"
+    code = "from careers_users.__main__ import main; main()"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "$@"\n')
     command.chmod(0o755)
     (programs / "python3").symlink_to(sys.executable)

@@ -16,7 +16,7 @@ import click
 import pytest
 import yaml
 
-from careers_users.commands import main
+from careers_users.__main__ import main
 from careers_users.settings import Settings
 from tests.deploy import programs
 from tests.served import KEY, ROOT, Server, environment, run

@@ -241,7 +241,7 @@ def test_the_package_is_whole_without_the_extra(
 ) -> None:
     script = (
         "import sys; sys.modules['prometheus_client'] = None;"
-        "from careers_users.commands import main; main()"
+        "from careers_users.__main__ import main; main()"
     )
     settings = {
         "DATABASE_URL": f"sqlite:///{sqlite_template}",

@@ -17,8 +17,7 @@ import pytest
 from careers_users.http.refusals import refuser
 from careers_users.server import Application, runner
 from careers_users.server.connection_counts import Share, Shares
-from careers_users.server.dispatcher import Queue
-from careers_users.server.lanes import Lane, Lanes
+from careers_users.server.dispatcher import Lane, Lanes, Queue
 from careers_users.server.worker import CROWD, NEWCOMERS, Worker
 from tests.server.running import (
     PATIENCE,

@@ -26,7 +26,7 @@ from pathlib import Path
 from careers_users import clock
 file, utcnow = Path(sys.argv.pop(1)), clock.utcnow
 clock.utcnow = lambda: utcnow() + timedelta(seconds=int(file.read_text() or 0))
-from careers_users.commands import main
+from careers_users.__main__ import main
 main()
 """
 THROTTLED = {

@@ -54,11 +54,11 @@ def count(*_):
         os.kill(os.getpid(), signal.SIGKILL)
 event.listen(Engine, "before_cursor_execute", count)
 event.listen(Engine, "commit", count)
-from careers_users.commands import main
+from careers_users.__main__ import main
 main()
 """
 # Older code served without the names that today's installation gives to commands.
-SERVE_OLD = "from careers_users.commands import serve; serve()"
+SERVE_OLD = "from careers_users.__main__ import serve; serve()"
 needs_postgresql = pytest.mark.skipif(
     "postgresql" not in KINDS,
     reason="CAREERS_USERS_TEST_DATABASES leaves PostgreSQL out",

@@ -200,3 +200,7 @@ def calls_that_hash(app: Flask) -> set[tuple[str, str]]:
 def _stop(message: str, code: int) -> NoReturn:
     click.echo(f"careers-users: {message}", err=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main(prog_name="careers-users")
