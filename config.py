@@ -1,4 +1,4 @@
-"""The configurations an application can be made with; see careers_users/settings/environment.py."""
+"""The configurations of an application, on top of careers_users.settings."""
 
 import os
 from dataclasses import dataclass, field
