@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from careers_users.database import engine as database_engine
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 
 def migrations_directory() -> Path:
