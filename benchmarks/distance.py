@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests import postgres, served
+from tests import live_server, postgres
 from tests.stress.load import Caller, Load, Outcome, Work, middle, percentile
 
 PEOPLE = 16
@@ -30,7 +30,7 @@ SECONDS = 5.0
 # Milliseconds there and back: on one machine, in one data centre, between two.
 DISTANCES = (0.0, 1.0, 3.0)
 SETTINGS = {
-    "CAREERS_USERS_JWT_SECRET_KEY": served.KEY,
+    "CAREERS_USERS_JWT_SECRET_KEY": live_server.KEY,
     "CAREERS_USERS_PROCESSES": "2",
     "CAREERS_USERS_THREADS": str(PEOPLE),
 }
@@ -85,7 +85,7 @@ def fan(token: str, caller: Caller) -> Iterator[Outcome]:
 def sign_in(usernames: Sequence[str], caller: Caller) -> Iterator[Outcome]:
     """Sign in as one after the other: who does so too often ends old sessions."""
     for username in usernames:
-        body = {"username": username, "password": served.PASSWORDS["password"]}
+        body = {"username": username, "password": live_server.PASSWORDS["password"]}
         yield caller.call("POST", "login/", body)
 
 
@@ -104,7 +104,7 @@ def row(url: str, milliseconds: float, folder: Path) -> str:
     """Serve a database at this distance; return a row of the table."""
     with (
         at_a_distance(url, milliseconds) as far,
-        served.Server(folder, DATABASE_URL=far, **SETTINGS) as server,
+        live_server.Server(folder, DATABASE_URL=far, **SETTINGS) as server,
     ):
         with Caller(server.port) as caller:
             caller.register("celebrity")  # Who is there from the second time on.
@@ -127,7 +127,9 @@ def main() -> None:
         folder = Path(name)
         with postgres.server(folder) as server:
             url = server.create("distance")
-            served.run(folder, "db", "upgrade", DATABASE_URL=url).check_returncode()
+            live_server.run(
+                folder, "db", "upgrade", DATABASE_URL=url
+            ).check_returncode()
             print(
                 "| ms there and back | follows and unfollows of one user /s "
                 "| median ms | p99 ms | one login, ms |"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests import served
+from tests import live_server
 from tests.stress.load import Caller, Load, Outcome, Work
 
 CLIENTS = 8
@@ -36,10 +36,10 @@ def serving(folder: Path, level: str) -> Iterator[tuple[int, list[str]]]:
     """Serve a new SQLite database at that level; give the port and clients' tokens."""
     folder.mkdir()
     url = f"sqlite:///{folder / 'careers_users.db'}"
-    served.run(folder, "db", "upgrade", DATABASE_URL=url).check_returncode()
+    live_server.run(folder, "db", "upgrade", DATABASE_URL=url).check_returncode()
     words = [sys.executable, "-c", SERVE.format(level=level), "serve"]
-    settings = {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": served.KEY}
-    server = served.Server(folder, "--processes", "2", command=words, **settings)
+    settings = {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": live_server.KEY}
+    server = live_server.Server(folder, "--processes", "2", command=words, **settings)
     with server, Caller(server.port) as caller:
         people = [caller.register(f"client_{n}") for n in range(CLIENTS)]
         yield server.port, [person.body["access"] for person in people]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from careers_users.validation.limits import BASE_PATH
-from tests import postgres, served
+from tests import live_server, postgres
 
 LIMIT = 1.10
 ROUNDS = 800
@@ -69,7 +69,7 @@ for app in (create_app(settings, served=True), watched):
     Thread(target=server.run).start()
     print("port", server.effective_port, flush=True)
 """
-ALICE = {"username": "alice", "email": "alice@example.com", **served.PASSWORDS}
+ALICE = {"username": "alice", "email": "alice@example.com", **live_server.PASSWORDS}
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def compare(unwatched: Reader, watched: Reader, rounds: int) -> Figures:
 
 def measure(url: str, folder: Path, rounds: int) -> dict[str, Figures]:
     """Serve a new database and compare, anonymous and signed in."""
-    settings = {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": served.KEY}
-    migrated = served.run(folder, "db", "upgrade", **settings)
+    settings = {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": live_server.KEY}
+    migrated = live_server.run(folder, "db", "upgrade", **settings)
     if migrated.returncode:
         raise SystemExit(migrated.stderr)
     settings |= {"CAREERS_USERS_METRICS": "true", "CAREERS_USERS_LOG_FORMAT": "json"}
@@ -158,7 +158,7 @@ def serving(settings: dict[str, str], log: Path) -> Iterator["subprocess.Popen[s
     command = [sys.executable, "-c", SERVE]
     options: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True}
     with log.open("w") as stderr:
-        options |= {"stderr": stderr, "env": served.environment(settings)}
+        options |= {"stderr": stderr, "env": live_server.environment(settings)}
         with subprocess.Popen(command, **options) as process:
             try:
                 yield process

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from deploy.ha.cluster import NODES, Cluster, ClusterError
-from tests import served
-from tests.served import KEY, ROOT, Server
+from tests import live_server
+from tests.live_server import KEY, ROOT, Server
 from tests.stress.load import Caller, Load, Outcome, Writer, assert_kept
 
 PAGE = ROOT / "docs/high-availability.md"
@@ -185,7 +185,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder, Cluster() as cluster:
             say(f"Both nodes work: {cluster.roles()}")
             owner = cluster.haproxy_url(cluster.owner)
-            done = served.run(Path(folder), "db", "upgrade", DATABASE_URL=owner)
+            done = live_server.run(Path(folder), "db", "upgrade", DATABASE_URL=owner)
             if done.returncode:
                 raise ClusterError(done.stderr)
             named = cluster.hosts_url(cluster.service)

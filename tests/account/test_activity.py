@@ -9,7 +9,7 @@ from sqlalchemy import text
 from careers_users.auth import audit
 from careers_users.extensions import db
 from tests.api import PASSWORD, Account, Api
-from tests.auth.backstage import NOON, change, change_user, set_clock
+from tests.auth.stored import NOON, change, change_user, set_clock
 from tests.profile.test_statements import statements
 
 LOGIN = {"username": "alice", "password": PASSWORD}

@@ -13,9 +13,9 @@ from careers_users.auth.sessions import end_all, log_out
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked
 from careers_users.models import SecurityEvent
-from tests import served
+from tests import live_server
 from tests.api import PASSWORD, Account, Api, Reply
-from tests.auth.backstage import NOON, SECOND, at_once, change, rows, set_clock
+from tests.auth.stored import NOON, SECOND, at_once, change, rows, set_clock
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_nothing_is_left_and_the_numbers_of_others_are_exact(
 
     assert (reply.status_code, reply.json) == (200, {"message": "Account deleted"})
     assert (numbers(api, "bob"), numbers(api, "carol")) == ((0, 1), (1, 0))
-    assert served.wrong_counters(app.config["SQLALCHEMY_DATABASE_URI"]) == []
+    assert live_server.wrong_counters(app.config["SQLALCHEMY_DATABASE_URI"]) == []
     assert api.get("alice/").json["code"] == "user_not_found"
     assert api.get("").json["batch_info"]["total_users"] == 2
     assert [user["username"] for user in api.get("?search=alice").json["users"]] == []
@@ -121,7 +121,7 @@ def test_the_name_is_reserved_for_a_time_and_the_address_is_not(
         reply = api.post("register/", body)
         assert (reply.status_code, reply.json["code"]) == (409, "username_taken")
         assert reply.json["details"] == {"username": ["Already taken."]}
-    assert served.wrong_counters(app.config["SQLALCHEMY_DATABASE_URI"]) == []
+    assert live_server.wrong_counters(app.config["SQLALCHEMY_DATABASE_URI"]) == []
     # Somebody else of the same address.
     api.register("dora", email="Alice@example.com")
 
@@ -163,7 +163,7 @@ def test_one_of_two_deletions_at_once_succeeds(
     codes = sorted(reply.json.get("code", "done") for reply in replies)
     assert codes.count("done") == 1
     assert set(codes) <= {"done", "token_revoked", "wrong_password"}
-    assert served.wrong_counters(app.config["SQLALCHEMY_DATABASE_URI"]) == []
+    assert live_server.wrong_counters(app.config["SQLALCHEMY_DATABASE_URI"]) == []
 
 
 def events(app: Flask, user_id: int) -> list[str]:
@@ -194,9 +194,9 @@ def test_a_failed_login_waits_for_a_deletion_under_way(
             ending.execute(text(f"DELETE FROM {table} WHERE {column} = {alice.id}"))
         written = pool.submit(response.close)
         if is_postgresql:
-            served.until(lambda: written.done() or is_somebody_waiting(app))
+            live_server.until(lambda: written.done() or is_somebody_waiting(app))
         ending.commit()
-        written.result(served.PATIENCE)
+        written.result(live_server.PATIENCE)
     assert events(app, alice.id) == []
 
 
@@ -206,7 +206,7 @@ def is_somebody_waiting(app: Flask) -> bool:
         "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         " AND datname = current_database()"
     )
-    return bool(served.ask(app.config["SQLALCHEMY_DATABASE_URI"], waiting))
+    return bool(live_server.ask(app.config["SQLALCHEMY_DATABASE_URI"], waiting))
 
 
 def test_a_logout_is_not_written_when_the_account_has_gone(
@@ -234,7 +234,7 @@ def test_an_account_with_fifty_thousand_followers_goes_in_one_piece(
 
     assert delete(api, star).status_code == 200
 
-    assert served.wrong_counters(app.config["SQLALCHEMY_DATABASE_URI"]) == []
+    assert live_server.wrong_counters(app.config["SQLALCHEMY_DATABASE_URI"]) == []
     assert numbers(api, "fan000007") == (0, 0)
 
 

@@ -4,7 +4,7 @@ from flask import Flask
 
 from tests.account.test_delete import crowd
 from tests.api import PASSWORD, Api
-from tests.auth.backstage import change_user, claims_of
+from tests.auth.stored import change_user, claims_of
 from tests.profile.test_statements import statements
 
 

@@ -19,7 +19,7 @@ from careers_users.keys.signing import REQUIRED_CLAIMS
 from careers_users.models import User
 from config import TestConfig
 from tests.api import Api
-from tests.auth.backstage import (
+from tests.auth.stored import (
     NOON,
     SECOND,
     change,

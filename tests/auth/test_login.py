@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from tests.api import PASSWORD, Api
-from tests.auth.backstage import NOON, change_user, claims_of, sessions, set_clock
+from tests.auth.stored import NOON, change_user, claims_of, sessions, set_clock
 
 
 def test_replies_as_documented(api: Api) -> None:

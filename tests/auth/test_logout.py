@@ -9,15 +9,7 @@ from flask import Flask
 from flask_jwt_extended import jwt_required
 
 from tests.api import PASSWORD, Account, Api
-from tests.auth.backstage import (
-    NOON,
-    SECOND,
-    at_once,
-    forge,
-    revoked,
-    sessions,
-    set_clock,
-)
+from tests.auth.stored import NOON, SECOND, at_once, forge, revoked, sessions, set_clock
 
 
 def sign_in(api: Api, account: Account) -> Account:

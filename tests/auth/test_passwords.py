@@ -17,7 +17,7 @@ from careers_users.extensions import db
 from careers_users.settings import Settings
 from config import TestConfig
 from tests.api import PASSWORD, Api
-from tests.auth.backstage import change_user, password_hash, sessions
+from tests.auth.stored import change_user, password_hash, sessions
 
 WEAK = "$argon2id$v=19$m=8,t=1,p=1$"  # What TestConfig asks for.
 

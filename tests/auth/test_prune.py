@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from careers_users.models import RevokedToken
 from tests.api import Account, Api
-from tests.auth.backstage import (
+from tests.auth.stored import (
     NOON,
     SECOND,
     change,

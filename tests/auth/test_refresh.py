@@ -10,7 +10,7 @@ from sqlalchemy import delete, update
 
 from careers_users.models import RefreshToken, User
 from tests.api import Account, Api
-from tests.auth.backstage import (
+from tests.auth.stored import (
     NOON,
     SECOND,
     at_once,

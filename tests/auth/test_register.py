@@ -9,8 +9,8 @@ from typing import Any
 from flask import Flask
 
 from tests.api import Api
-from tests.auth.backstage import sessions
-from tests.listening import listened_to
+from tests.auth.stored import sessions
+from tests.statements import listened_to
 
 BODY = {
     "username": "alice",

@@ -8,14 +8,7 @@ from sqlalchemy import inspect, text
 
 from careers_users.extensions import db
 from tests.api import PASSWORD, Api
-from tests.auth.backstage import (
-    NOON,
-    SECOND,
-    claims_of,
-    revoked,
-    sessions,
-    set_clock,
-)
+from tests.auth.stored import NOON, SECOND, claims_of, revoked, sessions, set_clock
 
 LOGIN = {"username": "alice", "password": PASSWORD}
 

@@ -14,7 +14,7 @@ from careers_users.extensions import db
 from careers_users.models import Throttle
 from careers_users.settings.rates import Rate
 from tests.api import Api, Reply
-from tests.auth.backstage import NOON, SECOND, forge, rows, set_clock
+from tests.auth.stored import NOON, SECOND, forge, rows, set_clock
 from tests.profile.test_statements import statements
 
 MINUTE = timedelta(minutes=1)

@@ -15,10 +15,10 @@ from careers_users.database.errors import if_possible
 from careers_users.models import Throttle
 from careers_users.settings.rates import Rate
 from tests.api import Api
-from tests.auth.backstage import rows
 from tests.auth.conftest import Make
+from tests.auth.stored import rows
 from tests.auth.test_throttle import log_in, statuses
-from tests.served import PASSWORDS
+from tests.live_server import PASSWORDS
 
 NEW = {"password": "another 123", "password_confirm": "another 123"}
 

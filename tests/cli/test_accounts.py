@@ -8,9 +8,9 @@ from flask import Flask
 
 from careers_users.account import service as account_service
 from tests.api import PASSWORD, Account, Api
-from tests.auth.backstage import at_once, change_user, sessions
-from tests.cli.running import done, lines_of_json, refused, run
-from tests.served import wrong_counters
+from tests.auth.stored import at_once, change_user, sessions
+from tests.cli.command import done, lines_of_json, refused, run
+from tests.live_server import wrong_counters
 
 ANOTHER = "a better password"
 REGISTRATION = {"password": PASSWORD, "password_confirm": PASSWORD}

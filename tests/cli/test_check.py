@@ -16,8 +16,8 @@ from careers_users.models import RefreshToken
 from careers_users.observability import checks
 from config import TestConfig
 from tests.api import Api
-from tests.auth.backstage import change
-from tests.served import COMMAND, KEY, environment, run
+from tests.auth.stored import change
+from tests.live_server import COMMAND, KEY, environment, run
 
 NAMES = (
     "settings secret files proxy disk database migrations search timeouts clock"

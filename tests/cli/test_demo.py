@@ -13,8 +13,8 @@ from flask import Flask
 from careers_users.cli.demo import people
 from careers_users.cli.demo.people import Size
 from tests.api import Api
-from tests.cli.running import done, refused, run
-from tests.served import OWN_GROUP, PATIENCE, ask, environment, wrong_counters
+from tests.cli.command import done, refused, run
+from tests.live_server import OWN_GROUP, PATIENCE, ask, environment, wrong_counters
 
 WORDS = ("demo", "--users", "60", "--edges", "200")
 PEOPLE = (

@@ -10,7 +10,7 @@ from threading import Timer
 import pytest
 
 from tests.api import PASSWORD
-from tests.served import COMMAND, PATIENCE, environment, run
+from tests.live_server import COMMAND, PATIENCE, environment, run
 
 pty = pytest.importorskip("pty", reason="there are no pseudo terminals here")
 

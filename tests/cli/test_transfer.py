@@ -14,10 +14,10 @@ from flask import Flask
 
 from careers_users.cli import user_import
 from tests.api import PASSWORD, Api
-from tests.auth.backstage import change_user, password_hash
+from tests.auth.stored import change_user, password_hash
 from tests.auth.test_passwords import django_hash
-from tests.cli.running import done, lines_of_json, refused, run
-from tests.served import ask, environment, wrong_counters
+from tests.cli.command import done, lines_of_json, refused, run
+from tests.live_server import ask, environment, wrong_counters
 
 HASH = django_hash(PASSWORD)
 

@@ -20,7 +20,7 @@ from typing import IO, Any, NamedTuple, Self
 
 from careers_users.validation.limits import BASE_PATH
 from tests.deploy import programs
-from tests.served import PASSWORDS, PATIENCE, ROOT
+from tests.live_server import PASSWORDS, PATIENCE, ROOT
 
 SITE = ROOT / "deploy/nginx/careers_users.conf"
 NAME = "users.example.com"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.served import PATIENCE, ROOT, environment
+from tests.live_server import PATIENCE, ROOT, environment
 
 
 def block(document: str, heading: str, number: int = 0) -> str:

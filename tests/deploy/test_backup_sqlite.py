@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import served
+from tests import live_server
 from tests.deploy import shell
-from tests.served import ROOT, Client, Server
+from tests.live_server import ROOT, Client, Server
 
 SCRIPT = [sys.executable, str(ROOT / "deploy/backup_sqlite.py")]
 OPERATIONS = "operations.md"
@@ -47,7 +47,7 @@ def test_a_backup_restores_what_was_there(tmp_path: Path) -> None:
         # Another place, so another key: the sessions of the old one are over.
         assert client.call("GET", "me/", token=alice["access"]).status == 401
     url = f"sqlite:///{tmp_path / 'restored/careers_users.db'}"
-    assert served.wrong_counters(url) == []
+    assert live_server.wrong_counters(url) == []
 
 
 def test_every_backup_taken_under_load_is_whole(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_every_backup_taken_under_load_is_whole(tmp_path: Path) -> None:
         writer.start()
         try:
             words = ("instance/careers_users.db", "backups")
-            done = [served.run(tmp_path, *words, command=SCRIPT) for _ in range(5)]
+            done = [live_server.run(tmp_path, *words, command=SCRIPT) for _ in range(5)]
         finally:
             stop.set()
             writer.join()
@@ -76,8 +76,8 @@ def test_every_backup_taken_under_load_is_whole(tmp_path: Path) -> None:
         path = tmp_path / one.stdout.strip()
         url = f"sqlite:///{path}"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert served.wrong_counters(url) == []
-        totals.append(served.ask(url, "SELECT count(*) FROM users")[0][0])
+        assert live_server.wrong_counters(url) == []
+        totals.append(live_server.ask(url, "SELECT count(*) FROM users")[0][0])
     assert totals == sorted(totals)
     assert totals[-1] > 0
 
@@ -87,7 +87,7 @@ def test_old_copies_are_deleted(tmp_path: Path, sqlite_template: Path) -> None:
     other.parent.mkdir()
     other.touch()
     words = (str(sqlite_template), "backups", "--keep", "2")
-    names = [served.run(tmp_path, *words, command=SCRIPT).stdout for _ in range(4)]
+    names = [live_server.run(tmp_path, *words, command=SCRIPT).stdout for _ in range(4)]
     left = sorted(f"backups/{path.name}" for path in other.parent.iterdir())
     assert left == [*(name.strip() for name in names[-2:]), f"backups/{other.name}"]
 
@@ -106,7 +106,7 @@ def test_without_a_good_copy_there_is_none(
         data = bytearray(sqlite_template.read_bytes())
         data[4096 * 2 : 4096 * 4] = b"\xa5" * 4096 * 2
         path.write_bytes(data)
-    done = served.run(tmp_path, str(path), "backups", command=SCRIPT)
+    done = live_server.run(tmp_path, str(path), "backups", command=SCRIPT)
     assert done.returncode == 1
     assert done.stderr.startswith("backup_sqlite: ")
     assert done.stderr.count("\n") == 1

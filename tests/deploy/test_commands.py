@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from tests.deploy import shell
-from tests.served import ROOT, Client, Server
+from tests.live_server import ROOT, Client, Server
 
 OPERATIONS = "operations.md"
 

@@ -19,8 +19,8 @@ import yaml
 from careers_users.__main__ import main
 from careers_users.settings import Settings
 from tests.deploy import programs
-from tests.served import KEY, ROOT, Server, environment, run
-from tests.test_docs import settings_read
+from tests.live_server import KEY, ROOT, Server, environment, run
+from tests.project.test_docs import settings_read
 
 DEPLOY = ROOT / "deploy"
 UNITS = DEPLOY / "systemd"

@@ -13,9 +13,9 @@ from typing import Self
 import pytest
 
 from careers_users.validation.limits import BASE_PATH
-from tests import served
+from tests import live_server
 from tests.deploy.nginx import NAME, Answer, Client, Load, Nginx, read_or_write
-from tests.served import KEY, PATIENCE, Server
+from tests.live_server import KEY, PATIENCE, Server
 
 pytestmark = pytest.mark.deploy("nginx", "openssl")
 
@@ -70,7 +70,9 @@ def assert_refused(answer: Answer, status: int, code: str) -> None:
 
 def addresses(url: str) -> list[str]:
     """The addresses from which people have signed in, as they were recorded."""
-    rows = served.ask(url, "SELECT address FROM refresh_tokens ORDER BY created_at, id")
+    rows = live_server.ask(
+        url, "SELECT address FROM refresh_tokens ORDER BY created_at, id"
+    )
     return [address for (address,) in rows]
 
 
@@ -128,7 +130,7 @@ def test_the_client_is_who_nginx_says_it_is(start: Start, database_url: str) -> 
 
     # Past the proxy: not from its address, so nothing is believed.
     direct = http.client.HTTPConnection(
-        "127.0.0.1", server.port, served.PATIENCE, source_address=("127.0.0.3", 0)
+        "127.0.0.1", server.port, live_server.PATIENCE, source_address=("127.0.0.3", 0)
     )
     headers = {"Content-Type": "application/json", "X-Forwarded-For": "192.0.2.66"}
     body = '{"username": "alice", "password": "password123"}'
@@ -263,9 +265,11 @@ def test_a_killed_instance_costs_only_the_posts_that_reached_it(
     # Those in flight, and perhaps one more on each connection whose end nginx had not
     # noticed yet. None was sent twice: that would be a 409.
     assert len(failed) <= 8
-    users = {name for (name,) in served.ask(database_url, "SELECT username FROM users")}
+    users = {
+        name for (name,) in live_server.ask(database_url, "SELECT username FROM users")
+    }
     assert load.answers.keys() - failed <= users <= load.answers.keys()
-    assert served.wrong_counters(database_url) == []
+    assert live_server.wrong_counters(database_url) == []
 
 
 def test_a_restart_of_one_after_the_other_costs_nothing(start: Start) -> None:

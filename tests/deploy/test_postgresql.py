@@ -13,10 +13,10 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from tests import postgres, served
+from tests import live_server, postgres
 from tests.conftest import KINDS
 from tests.deploy import programs, shell
-from tests.served import KEY, Client, Server
+from tests.live_server import KEY, Client, Server
 
 pytestmark = [
     pytest.mark.deploy("psql", "pg_dump", "pg_restore"),
@@ -135,7 +135,7 @@ def test_the_service_runs_on_what_the_script_makes(make: MakeDatabase) -> None:
         assert "pg_trgm" not in server.log
     settings = {"DATABASE_URL": database.url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
     for words in (("auth", "prune-tokens"), ("users", "recount")):
-        done = served.run(make.folder, *words, **settings)
+        done = live_server.run(make.folder, *words, **settings)
         assert done.returncode == 0, done.stderr
 
 
@@ -191,7 +191,7 @@ def test_a_backup_restores_what_was_there(make: MakeDatabase) -> None:
         assert client.register("dora").status == 201
         assert client.call("GET", "me/", token=alice["access"]).status == 401
         assert "pg_trgm" not in server.log
-    assert served.wrong_counters(new.url) == []
+    assert live_server.wrong_counters(new.url) == []
 
 
 def test_pgbouncer_gets_the_passwords_of_the_roles(make: MakeDatabase) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from careers_users.database import schema_version
-from tests import served
+from tests import live_server
 from tests.deploy.nginx import Load, Nginx, read_or_write
-from tests.served import KEY, ROOT, Server
+from tests.live_server import KEY, ROOT, Server
 
 pytestmark = pytest.mark.deploy("nginx", "openssl")
 
@@ -85,7 +85,7 @@ def fleet(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
 def assert_ready(*servers: Server) -> None:
     """Assert that servers want requests."""
     for server in servers:
-        with served.Client(server.port) as client:
+        with live_server.Client(server.port) as client:
             assert client.call("GET", "/health/ready").status == 200
 
 
@@ -100,7 +100,7 @@ def test_an_upgrade_and_its_withdrawal_lose_no_request(
         Load(nginx, read_or_write, clients=3) as load,
     ):
         load.wait_for(10)
-        upgraded = served.run(tmp_path, "db", "upgrade", **fleet.settings, **new)
+        upgraded = live_server.run(tmp_path, "db", "upgrade", **fleet.settings, **new)
         assert upgraded.returncode == 0, upgraded.stderr
         assert f"revision {REVISION}" in upgraded.stderr
         load.wait_for(10)
@@ -114,6 +114,6 @@ def test_an_upgrade_and_its_withdrawal_lose_no_request(
         two = fleet.replace(two, load)
         assert newer in two.log
     assert {answer.status for answer in load.answers.values()} == {200}
-    assert served.wrong_counters(database_url) == []
+    assert live_server.wrong_counters(database_url) == []
     count = "SELECT count(*) FROM users WHERE nickname IS NULL"
-    assert served.ask(database_url, count) == [(len(load.answers),)]
+    assert live_server.ask(database_url, count) == [(len(load.answers),)]

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from careers_users.extensions import db
 from tests.api import Account, Api
-from tests.served import wrong_counters
+from tests.live_server import wrong_counters
 
 ALL_RIGHT = "All counters are right.\n"
 _numbers = itertools.count(1)

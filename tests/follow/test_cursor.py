@@ -20,7 +20,7 @@ from careers_users.validation.cursor import Cursor, Direction, decode, encode
 from careers_users.validation.limits import CURSOR_MAX, ID_MAX
 from config import TestConfig
 from tests.api import Account, Api
-from tests.follow.crowd import add_followers
+from tests.follow.followers import add_followers
 
 MANY = 50  # steps, more than any walk here has
 _numbers = itertools.count(1)

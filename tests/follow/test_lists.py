@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from careers_users.extensions import db
 from tests.api import Account, Api
-from tests.follow.crowd import add_followers
+from tests.follow.followers import add_followers
 
 OTHERS = ["bob", "carol", "dave", "erin"]
 # A list, and where those stand in its rows whom it lists.

@@ -17,9 +17,9 @@ from careers_users.models import SearchChange, SearchGram, Total, User, UserCoun
 from careers_users.profile import directory
 from careers_users.validation import text
 from careers_users.validation.text import fold, search_text
-from tests import served
+from tests import live_server
 from tests.api import Api
-from tests.auth.backstage import at_once
+from tests.auth.stored import at_once
 
 pytestmark = pytest.mark.also_without_pg_trgm
 
@@ -132,7 +132,7 @@ def test_any_short_term_finds_in_any_order_whom_a_plain_filter_finds(
 ) -> None:
     add(app, [person(dice, number) for number in range(120)])
     change_some(app, dice)
-    assert served.wrong_counters(database_url) == []
+    assert live_server.wrong_counters(database_url) == []
     assert min(numbers(app)) > 0
     letters = "".join(SYLLABLES) + "019q"
     terms = {
@@ -195,7 +195,7 @@ def test_changes_are_folded_by_those_who_make_them_and_by_the_daily_command(
     api.patch("me/", {"bio": "qq"}, token=alice.access)
     assert numbers(app)[0] == 0
     assert api.get("?search=yz").json["users"] == []
-    assert served.wrong_counters(database_url) == []
+    assert live_server.wrong_counters(database_url) == []
 
 
 def test_a_fold_that_the_database_refuses_is_no_failure(
@@ -241,7 +241,7 @@ def test_a_recount_finds_what_is_wrong_and_repairs_it(
     ]
     repaired = app.test_cli_runner().invoke(args=recount)
     assert "Repaired 3 counters." in repaired.output
-    assert served.wrong_counters(database_url) == []
+    assert live_server.wrong_counters(database_url) == []
     again = app.test_cli_runner().invoke(args=[*recount, "--check"])
     assert again.output == "All counters are right.\n"
 
@@ -264,7 +264,7 @@ def test_who_was_there_before_the_migration_is_counted_by_it(
     at_once(upgrade, register)
 
     assert numbers(app)[1] > 0
-    assert served.wrong_counters(database_url) == []
+    assert live_server.wrong_counters(database_url) == []
 
 
 def test_totals_are_exact_at_every_moment_of_a_race(
@@ -299,7 +299,7 @@ def test_totals_are_exact_at_every_moment_of_a_race(
     *_, wrong = at_once(*(lambda n=n: change(n) for n in range(3)), fold_them, look)
 
     assert wrong == []
-    assert served.wrong_counters(database_url) == []
+    assert live_server.wrong_counters(database_url) == []
 
 
 def totals(term: str) -> tuple[str, int, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.running import Launch, Running, end, options
+from tests.server.small_server import Launch, Running, end, options
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from careers_users.server import Application, runner
 from careers_users.server.connection_counts import Share, Shares
 from careers_users.server.dispatcher import Lane, Lanes, Queue
 from careers_users.server.worker import CROWD, NEWCOMERS, Worker
-from tests.server.running import (
+from tests.server.small_server import (
     PATIENCE,
     Launch,
     Reply,

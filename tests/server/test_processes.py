@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from careers_users.server.connection_counts import STUCK_SECONDS, Share, Shares
-from tests.server.running import (
+from tests.server.small_server import (
     PATIENCE,
     Launch,
     Reply,

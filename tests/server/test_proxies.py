@@ -1,6 +1,6 @@
 """Who a client is, behind a proxy or without one."""
 
-from tests.server.running import Launch, Running, assert_refused
+from tests.server.small_server import Launch, Running, assert_refused
 
 FORWARDED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
 

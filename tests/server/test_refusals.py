@@ -4,7 +4,7 @@ import http.client
 
 import pytest
 
-from tests.server.running import (
+from tests.server.small_server import (
     HEADER_LIMIT,
     LIMIT,
     PATIENCE,

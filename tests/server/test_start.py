@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from careers_users.server import ServerError, run
-from tests.server.running import LISTENING, Launch, Running, options
+from tests.server.small_server import LISTENING, Launch, Running, options
 
 
 def test_says_where_it_listens_and_serves_there(server: Running) -> None:

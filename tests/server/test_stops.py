@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.server.running import (
+from tests.server.small_server import (
     PATIENCE,
     Launch,
     Reply,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import postgres, served
-from tests.served import Server
+from tests import live_server, postgres
+from tests.live_server import Server
 from tests.stress import faults, page
 
 Serve = Callable[..., Server]
@@ -75,7 +75,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 def two_processes(folder: Path, url: str, *words: str, **settings: str) -> Server:
     """Serve a database from two processes, as operators would."""
-    key = {"CAREERS_USERS_JWT_SECRET_KEY": served.KEY}
+    key = {"CAREERS_USERS_JWT_SECRET_KEY": live_server.KEY}
     words = ("--processes", "2", "--threads", "4", *words)
     return Server(folder, *words, DATABASE_URL=url, **key, **settings)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import postgres, served
+from tests import live_server, postgres
 from tests.conftest import KINDS, driver_url, migrate
 from tests.stress.load import Caller, Outcome, Work, Writer
 
@@ -29,7 +29,7 @@ def waited(*pids: int) -> float:
 
 def wait_for_workers(parent: int, count: int, without: int) -> None:
     """Wait until a server has so many processes, and that one is not among them."""
-    served.until(lambda: len(workers(parent) - {without}) == count)
+    live_server.until(lambda: len(workers(parent) - {without}) == count)
 
 
 def readers(star: str, count: int) -> list[Work]:
@@ -72,7 +72,7 @@ def assert_nothing_by_halves(url: str, *writers: Writer) -> None:
 
     No edge that nobody made, and nobody who is registered without a session.
     """
-    edges = served.ask(
+    edges = live_server.ask(
         url,
         "SELECT a.username, b.username FROM follows"
         " JOIN users AS a ON a.id = follower_id"
@@ -82,7 +82,7 @@ def assert_nothing_by_halves(url: str, *writers: Writer) -> None:
     assert set(edges) <= tried
     without = "SELECT 1 FROM refresh_tokens WHERE user_id = users.id"
     halves = f"SELECT username FROM users WHERE NOT EXISTS ({without})"
-    assert served.ask(url, halves) == []
+    assert live_server.ask(url, halves) == []
 
 
 @contextmanager

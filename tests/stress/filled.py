@@ -15,9 +15,9 @@ from careers_users.cli.demo import people
 from careers_users.database.bulk import Report
 from careers_users.extensions import db
 from config import TestConfig
-from tests import served
-from tests.activity.sender import leave_rows
+from tests import live_server
 from tests.api import Account, Api
+from tests.post_events.posts_service import leave_rows
 
 
 class Rows(NamedTuple):
@@ -40,7 +40,7 @@ def _silent(_label: str, _length: int) -> Iterator[Report]:
 @contextlib.contextmanager
 def app_on(url: str) -> Iterator[Flask]:
     """An application on the database at `url`, in its context."""
-    app = create_app(TestConfig(database_url=url, jwt_secret_key=served.KEY))
+    app = create_app(TestConfig(database_url=url, jwt_secret_key=live_server.KEY))
     with app.app_context():
         try:
             yield app
@@ -51,7 +51,7 @@ def app_on(url: str) -> Iterator[Flask]:
 @contextlib.contextmanager
 def api_on(url: str) -> Iterator[Api]:
     """A client of an application on the database at `url`."""
-    app = create_app(TestConfig(database_url=url, jwt_secret_key=served.KEY))
+    app = create_app(TestConfig(database_url=url, jwt_secret_key=live_server.KEY))
     yield Api(app)
     with app.app_context():
         db.engine.dispose()
@@ -68,13 +68,13 @@ def fill(url: str, users: int) -> None:
         ben = _live_through(api)
     with app_on(url):
         leave_rows(db.engine, ben.id)
-    served.ask(
+    live_server.ask(
         url,
         "INSERT INTO throttle (key, used, started_at, expires_at) SELECT 'k', 1,"
         " created_at, created_at FROM users LIMIT 1",
     )
     # One change in a hundred folds all that there are; and this one counts no letter.
-    served.ask(url, "INSERT INTO search_changes (went, came) VALUES ('', '')")
+    live_server.ask(url, "INSERT INTO search_changes (went, came) VALUES ('', '')")
     empty = [name for name, table in snapshot(url).items() if not table.rows]
     assert empty == [], empty
 
@@ -108,7 +108,7 @@ def migrate(url: str, revision: str) -> None:
 
 def current(url: str) -> str | None:
     """Return the revision of a database; None if it has none."""
-    rows = served.ask(url, "SELECT version_num FROM alembic_version")
+    rows = live_server.ask(url, "SELECT version_num FROM alembic_version")
     return rows[0][0] if rows else None
 
 
@@ -118,7 +118,7 @@ def snapshot(url: str) -> dict[str, Rows]:
     for name, (columns, key) in _tables(url).items():
         order = ", ".join(key or columns)
         statement = f"SELECT {', '.join(columns)} FROM {name} ORDER BY {order}"
-        found[name] = Rows(columns, served.ask(url, statement))
+        found[name] = Rows(columns, live_server.ask(url, statement))
     return found
 
 
@@ -129,7 +129,7 @@ def _tables(url: str) -> dict[str, tuple[list[str], list[str]]]:
     names = {name for name in inspector.get_table_names() if name != "alembic_version"}
     if url.startswith("sqlite"):
         plain = "SELECT name FROM pragma_table_list WHERE type = 'table'"
-        names &= {name for (name,) in served.ask(url, plain)}
+        names &= {name for (name,) in live_server.ask(url, plain)}
     return {
         name: (
             [column["name"] for column in inspector.get_columns(name)],
@@ -161,15 +161,19 @@ def add_person(url: str, name: str) -> None:
     }
     tables = _tables(url)
     _copy(url, "users", tables["users"][0], own, "username = 'celebrity'")
-    ((user_id,),) = served.ask(url, f"SELECT id FROM users WHERE username = '{name}'")
-    ((star,),) = served.ask(url, "SELECT id FROM users WHERE username = 'celebrity'")
+    ((user_id,),) = live_server.ask(
+        url, f"SELECT id FROM users WHERE username = '{name}'"
+    )
+    ((star,),) = live_server.ask(
+        url, "SELECT id FROM users WHERE username = 'celebrity'"
+    )
     counters = {"user_id": user_id, "followers_count": 0, "following_count": 1}
     _copy(url, "user_counters", tables["user_counters"][0], counters, f"user_id={star}")
     edge = {"follower_id": user_id, "following_id": star}
     _copy(url, "follows", tables["follows"][0], edge, "id = 1")
     count = "UPDATE user_counters SET followers_count = followers_count + 1"
-    served.ask(url, f"{count} WHERE user_id = {star}")
-    served.ask(url, "UPDATE totals SET value = value + 1 WHERE name = 'users'")
+    live_server.ask(url, f"{count} WHERE user_id = {star}")
+    live_server.ask(url, "UPDATE totals SET value = value + 1 WHERE name = 'users'")
 
 
 def _copy(
@@ -178,7 +182,7 @@ def _copy(
     """Insert a copy of a row, with some values of its own and a new id."""
     kept = [column for column in columns if column != "id"]
     values = [repr(own[column]) if column in own else column for column in kept]
-    served.ask(
+    live_server.ask(
         url,
         f"INSERT INTO {table} ({', '.join(kept)})"
         f" SELECT {', '.join(values)} FROM {table} WHERE {which}",

@@ -12,8 +12,8 @@ from statistics import median
 from typing import Any, NamedTuple, Self
 
 from careers_users.validation.limits import BASE_PATH
-from tests import served
-from tests.served import PASSWORDS
+from tests import live_server
+from tests.live_server import PASSWORDS
 
 NO_REPLY = 0  # The status of a call whose connection was refused or broke.
 
@@ -141,7 +141,7 @@ class Load:
     def wait_for(self, count: int, status: int = 200) -> None:
         """Wait until `count` more calls have ended with that status."""
         target = self.statuses()[status] + count
-        served.until(lambda: self._errors or self.statuses()[status] >= target)
+        live_server.until(lambda: self._errors or self.statuses()[status] >= target)
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -151,7 +151,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(served.PATIENCE)
+            thread.join(live_server.PATIENCE)
             assert not thread.is_alive(), "a caller is stuck"
         for error in self._errors:
             raise error
@@ -230,12 +230,12 @@ def assert_kept(url: str, *writers: Writer) -> int:
     what they count, and SQLite finds its file in order.
     """
     if url.startswith("sqlite"):
-        assert served.ask(url, "PRAGMA integrity_check") == [("ok",)]
-        assert served.ask(url, "PRAGMA foreign_key_check") == []
-    assert served.wrong_counters(url) == []
-    users = {name for (name,) in served.ask(url, "SELECT username FROM users")}
+        assert live_server.ask(url, "PRAGMA integrity_check") == [("ok",)]
+        assert live_server.ask(url, "PRAGMA foreign_key_check") == []
+    assert live_server.wrong_counters(url) == []
+    users = {name for (name,) in live_server.ask(url, "SELECT username FROM users")}
     edges = set(
-        served.ask(
+        live_server.ask(
             url,
             "SELECT a.username, b.username FROM follows"
             " JOIN users AS a ON a.id = follower_id"

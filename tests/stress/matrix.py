@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.served import PASSWORDS
+from tests.live_server import PASSWORDS
 from tests.stress import bad_values
 from tests.stress.load import Caller
 

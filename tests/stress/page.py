@@ -7,7 +7,7 @@ from itertools import groupby
 
 import pytest
 
-from tests.served import ROOT
+from tests.live_server import ROOT
 
 PAGE = ROOT / "docs/reliability.md"
 INTRODUCTION = """# Reliability

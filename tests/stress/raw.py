@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
-from tests.served import PATIENCE
+from tests.live_server import PATIENCE
 
 
 class Reply(NamedTuple):

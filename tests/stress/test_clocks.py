@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from careers_users.clock import utcnow
-from tests import served
-from tests.auth.backstage import set_clock
-from tests.served import PASSWORDS
+from tests import live_server
+from tests.auth.stored import set_clock
+from tests.live_server import PASSWORDS
 from tests.stress.conftest import Serve
 from tests.stress.filled import app_on
 from tests.stress.load import Caller, Outcome
@@ -71,7 +71,7 @@ def counts(url: str) -> dict[str, int]:
     """Return how many rows there are in what is pruned."""
     tables = [*TABLES.split(), "activity_events"]
     return {
-        table: served.ask(url, f"SELECT count(*) FROM {table}")[0][0]
+        table: live_server.ask(url, f"SELECT count(*) FROM {table}")[0][0]
         for table in tables
     }
 
@@ -142,7 +142,7 @@ def _expiry(caller: Caller, clock: Clock) -> None:
 def _prune(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept is kept for its time, and then no row of it is left."""
     event = "INSERT INTO activity_events (source, id, received_at)"
-    served.ask(url, f"{event} SELECT 'x', '1', created_at FROM users LIMIT 1")
+    live_server.ask(url, f"{event} SELECT 'x', '1', created_at FROM users LIMIT 1")
     full, now = counts(url), utcnow()
     assert all(full.values()), full
     for days, left in (
@@ -179,7 +179,7 @@ def test_instances_seconds_apart_agree(
             _tries(one, other, f"guessed_{number}")
         _lists(early, late)
     # The order in which they were written is that of their ids, whatever the times.
-    assert served.wrong_counters(database_url) == []
+    assert live_server.wrong_counters(database_url) == []
     assert "Traceback" not in ahead.log + behind.log
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from careers_users.database.kept import IDLE_SECONDS
-from tests import postgres, served
+from tests import live_server, postgres
 from tests.stress.conftest import Serve
 from tests.stress.faults import (
     assert_documented,
@@ -87,7 +87,7 @@ def test_restart_while_idle(
         if mode is not None:
             idle_until = time.monotonic() + IDLE_SECONDS
             own_postgresql.restart(mode)
-            served.until(partial(is_past, idle_until))
+            live_server.until(partial(is_past, idle_until))
 
         def call(number: int, mode: str | None = mode) -> Outcome:
             with Caller(service.port) as caller:
@@ -96,7 +96,7 @@ def test_restart_while_idle(
                 return caller.register(f"after_{mode}_{number}")
 
         # More than there are threads, so that each connection is used.
-        outcomes = served.at_once(call, range(24))
+        outcomes = live_server.at_once(call, range(24))
         assert_documented(outcomes, 200, 201)
         calls += len(outcomes)
     assert "ERROR" not in service.log
@@ -111,7 +111,7 @@ def test_start_before_the_database(
     serves."""
     own_postgresql.stop()
     service = serve(url)
-    served.until(lambda: "Waiting 30 s" in service.log)
+    live_server.until(lambda: "Waiting 30 s" in service.log)
     assert "can't be reached" in service.log
     own_postgresql.start()
     back = time.monotonic()

@@ -17,8 +17,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from careers_users.settings.parsers import normalise_database_url
-from tests import postgres, served
-from tests.served import PASSWORDS, Server
+from tests import live_server, postgres
+from tests.live_server import PASSWORDS, Server
 from tests.stress.conftest import Serve
 from tests.stress.faults import (
     assert_documented,
@@ -241,7 +241,7 @@ def register_at_once(port: int, prefix: str, count: int) -> list[Outcome]:
         with Caller(port) as caller:
             return caller.register(f"{prefix}_{number}")
 
-    return served.at_once(register, range(count))
+    return live_server.at_once(register, range(count))
 
 
 def change_at_once(port: int, token: str, count: int) -> list[Outcome]:
@@ -251,7 +251,7 @@ def change_at_once(port: int, token: str, count: int) -> list[Outcome]:
         with Caller(port) as caller:
             return caller.call("PATCH", "me/", {"bio": f"Version {number}"}, token)
 
-    return served.at_once(change, range(count))
+    return live_server.at_once(change, range(count))
 
 
 def test_locks_held_elsewhere(
@@ -305,7 +305,7 @@ def until_refused(caller: Caller) -> Outcome:
         reads.append(caller.call("GET", ""))
         return reads[-1].status != 200
 
-    served.until(is_refused)
+    live_server.until(is_refused)
     return reads[-1]
 
 
@@ -317,7 +317,7 @@ def test_pool_exhausted(
     free, and the health checks all the time."""
     settings = {
         "DATABASE_URL": database_url,
-        "CAREERS_USERS_JWT_SECRET_KEY": served.KEY,
+        "CAREERS_USERS_JWT_SECRET_KEY": live_server.KEY,
         "CAREERS_USERS_DB_POOL_SIZE": "2",
         "CAREERS_USERS_DB_POOL_TIMEOUT": str(POOL_TIMEOUT),
         "CAREERS_USERS_DB_LOCK_TIMEOUT": "30",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import served
+from tests import live_server
 from tests.stress.fuzz import TARGETS
 
 REQUIRED = os.environ.get("CAREERS_USERS_TEST_FUZZ") == "required"
@@ -22,7 +22,7 @@ _INPUTS = re.compile(r"^#\d+\s+DONE\s+cov: (\d+) ", re.MULTILINE)
 def fuzz(target: str, folder: Path) -> tuple[int, int]:
     """Fuzz a target in a process of its own; return inputs tried and branches seen."""
     words = (target, f"-max_total_time={SECONDS}", "-timeout=20", "-max_len=4096")
-    ended = served.run(folder, *words, command=FUZZ)
+    ended = live_server.run(folder, *words, command=FUZZ)
     # What broke it is at the end: the traceback, and the input in Base64.
     assert ended.returncode == 0, ended.stderr[-6000:]
     runs, inputs = _RUNS.search(ended.stderr), _INPUTS.search(ended.stderr)

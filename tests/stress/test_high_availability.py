@@ -12,12 +12,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import pgbouncer, postgres, served
+from tests import live_server, pgbouncer, postgres
 from tests.conftest import KINDS
 from tests.deploy import programs
 from tests.deploy.nginx import Answer, Client, Load, Nginx
 from tests.deploy.test_upgrade import Fleet, assert_ready, next_release
-from tests.served import ROOT, at_once
+from tests.live_server import ROOT, at_once
 from tests.stress import load
 from tests.stress.conftest import Serve
 from tests.stress.load import Caller, Outcome, Writer, assert_kept
@@ -109,12 +109,12 @@ def test_migrations_through_pgbouncer(
     folder = tmp_path_factory.mktemp("migrating")
 
     def migrate(_: int) -> "subprocess.CompletedProcess[str]":
-        return served.run(folder, "db", "upgrade", DATABASE_URL=url)
+        return live_server.run(folder, "db", "upgrade", DATABASE_URL=url)
 
     done = at_once(migrate, range(3))
     assert [one.returncode for one in done] == [0, 0, 0], done
     assert sum("revision 0001" in one.stderr for one in done) == 1
-    assert served.wrong_counters(url) == []
+    assert live_server.wrong_counters(url) == []
     bouncing.drop("migrated")
 
 
@@ -132,10 +132,10 @@ def test_a_vanished_database_machine(figures: dict[str, str]) -> None:
         [*network, sys.executable, "-m", "tests.stress.vanished"],
         check=False,
         cwd=ROOT,
-        env=served.environment({}),
+        env=live_server.environment({}),
         capture_output=True,
         text=True,
-        timeout=served.PATIENCE,
+        timeout=live_server.PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     seconds = json.loads(done.stdout)
@@ -209,7 +209,9 @@ def test_four_instances(
             visitors.wait_for(40)
             servers[0].kill()
             visitors.wait_for(60)
-            upgraded = served.run(tmp_path, "db", "upgrade", **fleet.settings, **new)
+            upgraded = live_server.run(
+                tmp_path, "db", "upgrade", **fleet.settings, **new
+            )
             assert upgraded.returncode == 0, upgraded.stderr
             servers[1] = fleet.replace(servers[1], visitors, **new)
             servers[0] = fleet.start(PORT=str(ports[0]))
@@ -217,7 +219,7 @@ def test_four_instances(
             visitors.wait_for(60)
         assert {answer.status for answer in visitors.answers.values()} == {200}
         asked_again = count_repeated(nginx)
-    assert served.wrong_counters(url) == []
+    assert live_server.wrong_counters(url) == []
     figures["requests, none failed"] = f"{visit.calls:,}"
     figures["of those asked of a second instance"] = str(asked_again)
 
@@ -251,8 +253,8 @@ def test_registrations_while_one_of_four_dies(
     assert {clients.answers[key].status for key in failed} <= {503}
     # One in flight for each client, and one on each kept connection to the dead one.
     assert len(failed) <= 8
-    users = {name for (name,) in served.ask(url, "SELECT username FROM users")}
+    users = {name for (name,) in live_server.ask(url, "SELECT username FROM users")}
     assert done <= users <= clients.answers.keys()
-    assert served.wrong_counters(url) == []
+    assert live_server.wrong_counters(url) == []
     figures["registrations"] = f"{len(clients.answers):,}"
     figures["answered 503"] = str(len(failed))

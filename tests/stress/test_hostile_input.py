@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests import served
-from tests.served import Server
+from tests import live_server
+from tests.live_server import Server
 from tests.stress.conftest import Serve
 from tests.stress.load import Caller
 from tests.stress.matrix import (
@@ -100,9 +100,9 @@ def test_every_bad_value_everywhere(
         assert caller.call("GET", f"{STAR}/").status == 200
     # The matrix has not been refused at one gate: it gets in, and to each refusal.
     assert statuses.keys() >= {200, 201, 400, 401, 404, 409, 413, 415}
-    assert served.wrong_counters(database_url) == []
+    assert live_server.wrong_counters(database_url) == []
     if database_url.startswith("sqlite"):
-        assert served.ask(database_url, "PRAGMA integrity_check") == [("ok",)]
+        assert live_server.ask(database_url, "PRAGMA integrity_check") == [("ok",)]
     assert "Traceback" not in server.log
     figures["requests"] = f"{statuses.total():,}"
     figures["taken"] = f"{sum(statuses[status] for status in (200, 201)):,}"

@@ -17,10 +17,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from careers_users.database import schema_version
-from tests import postgres, served
+from tests import live_server, postgres
 from tests.api import PASSWORD
 from tests.conftest import KINDS, driver_url
-from tests.served import KEY, ROOT, Server
+from tests.live_server import KEY, ROOT, Server
 from tests.stress.conftest import Serve
 from tests.stress.filled import (
     add_person,
@@ -93,10 +93,10 @@ def test_every_revision_filled_there_and_back(
         compared += assert_same(before, snapshot(database_url))
         added.append(f"no{len(added):02}_written_at_{revision}")
         add_person(database_url, added[-1])
-        assert served.wrong_counters(database_url) == []
+        assert live_server.wrong_counters(database_url) == []
     if database_url.startswith("sqlite"):
-        assert served.ask(database_url, "PRAGMA integrity_check") == [("ok",)]
-        assert served.ask(database_url, "PRAGMA foreign_key_check") == []
+        assert live_server.ask(database_url, "PRAGMA integrity_check") == [("ok",)]
+        assert live_server.ask(database_url, "PRAGMA foreign_key_check") == []
     with api_on(database_url) as api:
         for name in added:
             found = api.get("", query_string={"search": name}).json["users"]
@@ -125,7 +125,7 @@ def test_an_upgrade_killed_anywhere(
     command = (sys.executable, "-c", SUICIDE)
     for statement in itertools.count(3, 6):
         words = (str(statement), "db", "upgrade")
-        ended = served.run(tmp_path, *words, command=command, **settings)
+        ended = live_server.run(tmp_path, *words, command=command, **settings)
         if ended.returncode == 0:
             break
         assert ended.returncode == -9, ended.stderr
@@ -135,7 +135,7 @@ def test_an_upgrade_killed_anywhere(
     assert kills > 1
     assert current(database_url) == NEWEST
     assert_same(before, snapshot(database_url))
-    assert served.wrong_counters(database_url) == []
+    assert live_server.wrong_counters(database_url) == []
     figures["kills"] = str(kills)
 
 
@@ -153,13 +153,13 @@ def test_an_upgrade_killed_while_it_waits(postgresql_url: str, tmp_path: Path) -
     )
     with psycopg.connect(plain(postgresql_url)) as holder:
         holder.execute("LOCK TABLE users IN ROW EXCLUSIVE MODE")
-        env = served.environment(settings)
-        words = [*served.COMMAND, "db", "upgrade"]
+        env = live_server.environment(settings)
+        words = [*live_server.COMMAND, "db", "upgrade"]
         upgrade = subprocess.Popen(words, cwd=tmp_path, env=env, stderr=-3)
-        served.until(lambda: served.ask(postgresql_url, waiting))
+        live_server.until(lambda: live_server.ask(postgresql_url, waiting))
         upgrade.kill()
-        upgrade.wait(served.PATIENCE)
-    again = served.run(tmp_path, "db", "upgrade", **settings)
+        upgrade.wait(live_server.PATIENCE)
+    again = live_server.run(tmp_path, "db", "upgrade", **settings)
     assert again.returncode == 0, again.stderr
     assert current(postgresql_url) == NEWEST
     assert_same(before, snapshot(postgresql_url))
@@ -199,7 +199,7 @@ def test_an_upgrade_among_people(postgresql_url: str, figures: dict[str, str]) -
         done = [person.result() for person in people]
     assert current(postgresql_url) == NEWEST
     assert all(done)
-    assert served.wrong_counters(postgresql_url) == []
+    assert live_server.wrong_counters(postgresql_url) == []
     figures["transactions meanwhile"] = f"{sum(done):,}"
 
 
@@ -217,7 +217,7 @@ def test_an_upgrade_that_may_not_wait_longer(postgresql_url: str) -> None:
     migrate(postgresql_url, NEWEST)
     index = "SELECT 1 FROM pg_indexes WHERE indexname = 'ix_users_search_text_trgm'"
     extension = "SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'"
-    there = [served.ask(postgresql_url, thing) for thing in (index, extension)]
+    there = [live_server.ask(postgresql_url, thing) for thing in (index, extension)]
     assert there[0] == there[1]
 
 
@@ -266,7 +266,7 @@ def release_before(tmp_path: Path, figures: dict[str, str]) -> Path:
 def assert_old(tree: Path, folder: Path) -> None:
     """Assert that it is this tree's code that runs with it on PYTHONPATH."""
     asked = (sys.executable, "-c", "import careers_users as c; print(c.__file__)")
-    said = served.run(folder, command=asked, PYTHONPATH=str(tree)).stdout
+    said = live_server.run(folder, command=asked, PYTHONPATH=str(tree)).stdout
     assert said.startswith(str(tree)), said
 
 

@@ -20,7 +20,7 @@ from statistics import median
 import pytest
 
 from careers_users.validation.limits import BASE_PATH
-from tests.served import PASSWORDS, Client, Server
+from tests.live_server import PASSWORDS, Client, Server
 from tests.stress import generator
 from tests.stress.conftest import Serve
 from tests.stress.load import Caller, Load, Outcome, percentile

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests import postgres, served
+from tests import live_server, postgres
 from tests.conftest import driver_url, migrate
-from tests.served import PASSWORDS
+from tests.live_server import PASSWORDS
 from tests.stress.conftest import Serve
 from tests.stress.load import Caller, Load, Outcome
 
@@ -201,12 +201,12 @@ def test_the_replica_fails_and_comes_back(
         load.wait_for(100)
         fail()
         failed = time.monotonic()
-        served.until(lambda: "not used: " in server.log)
+        live_server.until(lambda: "not used: " in server.log)
         noticed = time.monotonic() - failed
         load.wait_for(200)
         recover()
         losses = server.log.count("not used: ")
-        served.until(lambda: server.log.count("used again") == losses)
+        live_server.until(lambda: server.log.count("used again") == losses)
         load.wait_for(100)
     assert {*load.statuses()} <= {200, 201, 404}
     behind = server.log.count(" s behind. The primary answers")
@@ -241,13 +241,13 @@ def test_the_primary_fails_over_under_readers(
             standby.primary.start()
             load.wait_for(20)
         assert {*load.statuses()} <= {200, 404}
-        served.until(lambda: caller.call("GET", "me/", None, token).status == 200)
+        live_server.until(lambda: caller.call("GET", "me/", None, token).status == 200)
     figures["reads answered"] = f"{answered:,}"
 
 
 def replicated(
     serve: Serve, standby: postgres.Replica, name: str, **settings: str
-) -> served.Server:
+) -> live_server.Server:
     """Serve a database with its replica."""
     url, read_url = standby.primary.url(name), standby.url(name)
     return serve(driver_url(url), DATABASE_READ_URL=driver_url(read_url), **settings)

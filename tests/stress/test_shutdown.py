@@ -1,7 +1,7 @@
 """Shutdown and restart. Nothing that was asked is lost, nobody is refused a connection.
 
 What one process does with each kind of request is proved in tests/server/test_stops.py,
-and in which ways a restart can go wrong in tests/test_restart.py.
+and in which ways a restart can go wrong in tests/server/test_restart.py.
 """
 
 import os
@@ -12,18 +12,10 @@ from functools import partial
 
 import pytest
 
-from tests import served
-from tests.served import PASSWORDS, Server
+from tests import live_server
+from tests.live_server import PASSWORDS, Server
 from tests.stress.conftest import Serve
-from tests.stress.load import (
-    NO_REPLY,
-    Caller,
-    Load,
-    Outcome,
-    Work,
-    Writer,
-    assert_kept,
-)
+from tests.stress.load import NO_REPLY, Caller, Load, Outcome, Work, Writer, assert_kept
 
 REAL_HASHES = {
     "CAREERS_USERS_ARGON2_MEMORY_KIB": "19456",
@@ -108,7 +100,7 @@ def test_a_second_signal_ends_it(database_url: str, serve: Serve) -> None:
     with Load(server.port, *[login] * 16) as load:
         load.wait_for(1)
         os.kill(server.pid, signal.SIGTERM)
-        served.until(lambda: refuses(server))
+        live_server.until(lambda: refuses(server))
         assert server.stop() == 128 + signal.SIGTERM
     assert load.statuses()[NO_REPLY] >= 8, "they were not waited for"
 
@@ -130,7 +122,7 @@ def test_a_rolling_restart_refuses_nobody(
             load.wait_for(50)
             begun = time.monotonic()
             os.kill(server.pid, signal.SIGHUP)
-            served.until(partial(has_taken_over, server, number))
+            live_server.until(partial(has_taken_over, server, number))
             slowest = max(slowest, time.monotonic() - begun)
         load.wait_for(50)
         time.sleep(2)  # So that all visitors have come back.

@@ -23,10 +23,10 @@ from careers_users.models import (
     SecurityEvent,
     Throttle,
 )
-from tests import served
-from tests.activity.sender import SINGLE, SOURCE, TOKENS
+from tests import live_server
 from tests.conftest import KINDS, driver_url
-from tests.served import Server
+from tests.live_server import Server
+from tests.post_events.posts_service import SINGLE, SOURCE, TOKENS
 from tests.stress.conftest import two_processes
 from tests.stress.load import Caller, Load, Outcome, Writer, assert_kept
 
@@ -60,7 +60,13 @@ SETTINGS = {
     **{f"CAREERS_USERS_RATELIMIT_{rate}": ENOUGH for rate in RATES},
 }
 # What the log must not say: passwords, tokens (a JWT begins so), addresses of people.
-SECRETS = (served.PASSWORDS["password"], "eyJ", "@example.com", TOKENS[0], served.KEY)
+SECRETS = (
+    live_server.PASSWORDS["password"],
+    "eyJ",
+    "@example.com",
+    TOKENS[0],
+    live_server.KEY,
+)
 
 
 def urls(folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
@@ -231,7 +237,9 @@ def left_over(url: str) -> dict[str, int]:
         "activity_events": "received_at",
     }
     return {
-        table: served.ask(url, f"{COUNT} {table} WHERE {column} < '{hour_ago}'")[0][0]
+        table: live_server.ask(url, f"{COUNT} {table} WHERE {column} < '{hour_ago}'")[
+            0
+        ][0]
         for table, column in times.items()
     }
 
@@ -261,7 +269,7 @@ class Soak:
         assert all(outcome.is_json for outcome in self.load.outcomes)
         assert_kept(self.url, self.writer)
         liked = "SELECT likes_received FROM user_counters JOIN users ON id = user_id"
-        counted = served.ask(self.url, f"{liked} WHERE username = 'star'")
+        counted = live_server.ask(self.url, f"{liked} WHERE username = 'star'")
         assert counted == [(self.posts.reported,)]
         said = self.server.log
         assert not [word for word in SECRETS if word in said]
@@ -284,7 +292,9 @@ class Soak:
         left = left_over(self.url)
         assert left.pop("activity_events") == OVER
         assert set(left.values()) == {0}, left
-        done = served.run(folder, "activity", "prune-events", DATABASE_URL=self.url)
+        done = live_server.run(
+            folder, "activity", "prune-events", DATABASE_URL=self.url
+        )
         assert done.returncode == 0, done.stderr
         assert left_over(self.url)["activity_events"] == 0
 

@@ -10,8 +10,8 @@ from itertools import chain
 import pytest
 
 from careers_users.validation.limits import BASE_PATH
-from tests import served
-from tests.served import Server
+from tests import live_server
+from tests.live_server import Server
 from tests.stress.conftest import Serve
 from tests.stress.load import Caller, Load, Outcome, percentile
 from tests.stress.memory import MEGABYTE, resident
@@ -228,7 +228,7 @@ def test_who_sends_slowly_or_nothing_holds_up_nobody(
     server = serve(database_url, CAREERS_USERS_CHANNEL_TIMEOUT=str(TIMEOUT))
     with ExitStack() as stack, others_are_served(server, figures):
         dawdlers = Dawdlers(server, stack)
-        served.until(dawdlers.all_are_closed)
+        live_server.until(dawdlers.all_are_closed)
         took = time.monotonic() - dawdlers.begun
     assert took >= TIMEOUT
     figures["all closed after"] = f"{took:.1f} s, of {TIMEOUT} s allowed"

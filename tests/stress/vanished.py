@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from careers_users import create_app, database
 from careers_users.extensions import db
 from config import TestConfig
-from tests import postgres, served
+from tests import live_server, postgres
 from tests.conftest import KEY, driver_url
 from tests.deploy import programs
 
@@ -60,7 +60,7 @@ def taken(url: str, statement: Select[Any]) -> float:
 def cut_off(server: postgres.Server, port: int) -> None:
     """Let the server vanish once a read is under way."""
     asked = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-    served.until(lambda: served.ask(server.admin, asked))
+    live_server.until(lambda: live_server.ask(server.admin, asked))
     drop(port)
 
 

@@ -36,7 +36,7 @@ from careers_users.validation.fields import (
 from careers_users.validation.limits import BASE_PATH, ID_MAX
 from config import TestConfig
 from tests.api import Account, Api
-from tests.auth.backstage import claims_of, sign
+from tests.auth.stored import claims_of, sign
 from tests.stress.fuzz import BETWEEN, KEY, SERVICE
 
 CALLS = (

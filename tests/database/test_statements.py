@@ -1,0 +1,243 @@
+"""Reads on the driver's own cursor: the same rows and failures as by the usual way."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    String,
+    bindparam,
+    column,
+    exists,
+    false,
+    func,
+    literal_column,
+    select,
+    table,
+)
+from sqlalchemy.exc import DBAPIError
+
+from careers_users import database
+from careers_users.database import errors
+from careers_users.database.libpq import PREPARED_MAX
+from careers_users.database.statements import KEPT, room_for
+from careers_users.extensions import db
+from careers_users.models import Follow, User, UserCounters
+from careers_users.post_events.queries import authors
+from tests import pgbouncer
+from tests.api import Api
+from tests.statements import listened_to
+
+PEOPLE = (
+    select(
+        User.id,
+        User.username,
+        User.avatar,
+        User.is_active,
+        User.created_at,
+        (exists().where(Follow.follower_id == User.id)).label("is_following_any"),
+        func.count().over().label("total"),
+    )
+    .join(UserCounters, UserCounters.user_id == User.id)
+    .where(User.created_at > bindparam("since"))
+    .where(User.username.in_(bindparam(n, type_=String()) for n in ("one", "other")))
+    .where(User.username != "100% nobody's")
+    .order_by(User.id.desc())
+    .limit(bindparam("size", type_=Integer()))
+)
+VALUES = {
+    "since": datetime(2020, 1, 1, tzinfo=UTC),
+    "one": "alice",
+    "other": "bob",
+    "size": 5,
+}
+
+
+def test_both_ways_find_the_same(api: Api, app: Flask) -> None:
+    alice, bob = (
+        api.register("alice"),
+        api.register("bob", avatar="https://a.example/b"),
+    )
+    api.post("follow/", {"following": bob.id}, token=alice.access)
+
+    with app.app_context():
+        quick = database.fetch_all(PEOPLE, VALUES)
+    with app.app_context(), listened_to(app) as seen:
+        usual = database.fetch_all(PEOPLE, VALUES)
+
+    assert len(seen) == 1
+    assert [*map(dict, quick)] == [*map(dict, usual)]
+    assert [(row["username"], row["is_following_any"]) for row in quick] == [
+        ("bob", False),
+        ("alice", True),
+    ]
+    assert quick[0]["created_at"].utcoffset() == datetime.now(UTC).utcoffset()
+    assert quick[0]["is_active"] is True
+    assert quick[0]["total"] == 2
+
+
+def test_a_parameter_without_a_type_is_refused(app: Flask) -> None:
+    # In a list the column does not say it, and the driver would do as it likes.
+    statement = select(User.id).where(User.created_at.in_([bindparam("moment")]))
+    with app.app_context(), pytest.raises(AssertionError, match=r"\['moment'\]"):
+        database.fetch_all(statement, {"moment": datetime.now(UTC)})
+
+
+def test_nothing_found_is_no_row(app: Flask) -> None:
+    with app.app_context():
+        assert database.fetch_all(select(User.id).where(false())) == []
+        assert database.fetch_one(select(User.id).where(User.id == 5)) is None
+
+
+def test_a_parameter_that_misses_is_an_error(app: Flask) -> None:
+    with app.app_context(), pytest.raises(KeyError):
+        database.fetch_all(PEOPLE, {"since": VALUES["since"], "one": "", "size": 1})
+
+
+def test_a_failure_is_sqlalchemys_and_shows_no_values(app: Flask) -> None:
+    missing = table("no_such_table", column("secret"))
+    statement = select(missing.c.secret).where(
+        missing.c.secret == bindparam("value", type_=String())
+    )
+    with app.app_context():
+        with pytest.raises(DBAPIError) as caught:
+            database.fetch_all(statement, {"value": "hush"})
+        assert errors.is_trouble(caught.value)
+        assert "no_such_table" in str(caught.value)
+        assert "hush" not in str(caught.value)
+        assert not caught.value.connection_invalidated
+        # The connection went back to the pool, and is fit to be used again.
+        for _ in range(20):
+            assert database.fetch_one(select(func.count().label("number"))) is not None
+
+
+def test_killed_connections_are_replaced(app: Flask, database_kind: str) -> None:
+    if database_kind == "sqlite":
+        pytest.skip("an SQLite connection has nobody at its other end")
+    if pgbouncer.IS_ASKED_FOR:
+        pytest.skip("the connections that can be killed are PgBouncer's own")
+    mine = select(func.pg_backend_pid().label("pid"))
+    with app.app_context():
+        # Several at once, so that the pool keeps several, and all of them die.
+        with ExitStack() as stack:
+            held = [stack.enter_context(database.reader().connect()) for _ in range(4)]
+            pids = [connection.execute(mine).scalar_one() for connection in held]
+        url = db.engine.url.set(drivername="postgresql").render_as_string(False)
+        with psycopg.connect(url, autocommit=True) as killer:
+            killer.execute("SELECT pg_terminate_backend(n) FROM unnest(%s) n", [pids])
+        for _ in range(5):
+            row = database.fetch_one(mine)
+            assert row is not None
+            assert row["pid"] not in pids
+
+
+# ------------------------------------------------------------------ what is prepared
+
+
+def prepared_now() -> list[str]:
+    """The statements that the server has prepared on the connection of reads."""
+    rows = database.fetch_all(
+        select(column("statement")).select_from(table("pg_prepared_statements"))
+    )
+    return [row["statement"] for row in rows]
+
+
+def test_a_statement_is_prepared_once(app: Flask, database_kind: str) -> None:
+    if database_kind == "sqlite":
+        pytest.skip("SQLite has no server that could know it")
+    with app.app_context():
+        for user_id in (1, 2**40, 3):  # psycopg would say three types.
+            database.fetch_all(PEOPLE, VALUES | {"size": user_id % 7})
+        found = [text for text in prepared_now() if "OVER ()" in text]
+    assert len(found) == (0 if pgbouncer.IS_ASKED_FOR else 1)
+
+
+@pytest.fixture
+def on_the_same_connection(app: Flask, database_kind: str) -> Iterator[Any]:
+    """A function that has a command run where reads are made."""
+    if database_kind == "sqlite" or pgbouncer.IS_ASKED_FOR:
+        pytest.skip("nothing is prepared")
+    with app.app_context():
+        kept = database.reader().get_execution_options()[KEPT]
+
+        def run(command: str) -> None:
+            connection = kept.take()
+            connection.driver_connection.execute(command)
+            kept.give_back(connection)
+
+        yield run
+
+
+def test_what_the_server_has_forgotten_is_prepared_anew(
+    on_the_same_connection: Callable[[str], None],
+) -> None:
+    simple = select(User.id).where(User.username == bindparam("name"))
+    assert database.fetch_all(simple, {"name": "x"}) == []
+    on_the_same_connection("DEALLOCATE ALL")
+    assert database.fetch_all(simple, {"name": "x"}) == []
+
+
+def test_what_has_another_type_now_is_prepared_anew(
+    on_the_same_connection: Callable[[str], None],
+) -> None:
+    things = table("things", column("name", String()))
+    on_the_same_connection("CREATE TABLE things (name integer)")
+    assert database.fetch_all(select(things.c.name)) == []
+    on_the_same_connection("ALTER TABLE things ALTER COLUMN name TYPE text")
+    assert database.fetch_all(select(things.c.name)) == []
+
+
+def test_in_a_transaction_that_ends_it_once(
+    on_the_same_connection: Callable[[str], None],
+) -> None:
+    def ask() -> int:
+        with database.transaction() as transaction:
+            transaction.execute(select(User.username))
+            return len(transaction.execute(select(User.id)))
+
+    assert ask() == 0
+    on_the_same_connection("DEALLOCATE ALL")
+    with pytest.raises(DBAPIError):
+        ask()
+    assert ask() == 0
+
+
+def test_nothing_is_a_value_too(app: Flask) -> None:
+    value: BindParameter[str | None] = bindparam("value", type_=String())
+    given = select(value.label("given"), value.is_(None).label("is_nothing"))
+    with app.app_context():
+        for value_, is_nothing in (("a", False), (None, True), ("b", False)):
+            row = database.fetch_one(given, {"value": value_})
+            assert row == {"given": value_, "is_nothing": is_nothing}
+
+
+def test_numbers_in_a_list_may_become_larger(api: Api, app: Flask) -> None:
+    """Psycopg takes a list for one of the smallest type that its first numbers fit."""
+    alice = api.register("alice")
+    with app.app_context():
+        for numbers in ([], [alice.id], [40_000, alice.id], [2**40, alice.id]):
+            expected = {alice.id, "alice"} if numbers else set()
+            assert authors(numbers).keys() == expected
+        assert authors(["alice"]).keys() == {alice.id, "alice"}
+
+
+def test_more_statements_than_are_prepared(app: Flask, database_kind: str) -> None:
+    with app.app_context():
+        for number in range(PREPARED_MAX + 5):
+            one: ColumnElement[int] = literal_column(str(number))
+            statement = select(one.label("number"))
+            assert database.fetch_all(statement) == [{"number": number}]
+        if database_kind == "postgresql" and not pgbouncer.IS_ASKED_FOR:
+            assert len(prepared_now()) == PREPARED_MAX
+
+
+def test_usual_sizes() -> None:
+    sizes = [room_for(size) for size in (1, 10, 11, 20, 21, 50, 51, 100)]
+    assert sizes == [10, 10, 20, 20, 50, 50, 100, 100]

@@ -1,5 +1,0 @@
-"""What the tests of logs share."""
-
-from tests.operation.lines import lines
-
-__all__ = ["lines"]
