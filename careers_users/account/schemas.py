@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
 from careers_users.auth.schemas import check_confirmation
-from careers_users.follow.schemas import CursorField
+from careers_users.validation.cursor import CursorField
 from careers_users.validation.fields import (
     BatchSize,
     BodySchema,

@@ -8,7 +8,7 @@ from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
 from careers_users.profile.schemas import CardSchema
-from careers_users.validation.cursor import Cursor, decode
+from careers_users.validation.cursor import Cursor, CursorField
 from careers_users.validation.fields import (
     BatchSize,
     BodySchema,
@@ -18,7 +18,6 @@ from careers_users.validation.fields import (
     UserId,
 )
 from careers_users.validation.limits import (
-    CURSOR_MAX,
     FOLLOWS_BATCH_SIZE,
     ID_MAX,
     RELATIONSHIPS_MAX,
@@ -44,25 +43,6 @@ class FollowSchema(BodySchema):
             raise ValidationError("Missing data for required field.", "following")
         if len(data) > 1:
             raise ValidationError("Give either following or username.", "username")
-
-
-class CursorField(Text):
-    """A place in a list, as `next` and `previous` carry it."""
-
-    openapi = {
-        "minLength": 1,
-        "maxLength": CURSOR_MAX,
-        "pattern": "^[A-Za-z0-9_-]+$",
-        "examples": ["b2xkZXI6NDI"],
-    }
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        result = super()._deserialize(value, attr, data, **kwargs)
-        Length(1, CURSOR_MAX)(result)
-        cursor = decode(result)
-        if cursor is None:
-            raise ValidationError("Not a cursor of this service.")
-        return cursor
 
 
 class FollowsQuerySchema(BodySchema):

@@ -8,9 +8,13 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from careers_users.validation.limits import ID_MAX
+from marshmallow import ValidationError
+from marshmallow.validate import Length
+
+from careers_users.validation.fields import Text
+from careers_users.validation.limits import CURSOR_MAX, ID_MAX
 
 _FORM = re.compile(r"(older|newer):(0|[1-9][0-9]{0,18})", re.ASCII)
 
@@ -44,3 +48,22 @@ def decode(word: str) -> Cursor | None:
     cursor = Cursor("older" if match[1] == "older" else "newer", int(match[2]))
     # Base64 has several spellings of the same bytes; only ours is a cursor.
     return cursor if encode(cursor) == word else None
+
+
+class CursorField(Text):
+    """A place in a list, as `next` and `previous` carry it."""
+
+    openapi = {
+        "minLength": 1,
+        "maxLength": CURSOR_MAX,
+        "pattern": "^[A-Za-z0-9_-]+$",
+        "examples": ["b2xkZXI6NDI"],
+    }
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        result = super()._deserialize(value, attr, data, **kwargs)
+        Length(1, CURSOR_MAX)(result)
+        cursor = decode(result)
+        if cursor is None:
+            raise ValidationError("Not a cursor of this service.")
+        return cursor
