@@ -1,4 +1,4 @@
-"""The rows of modules, as docs/architecture.md lists them, by feature."""
+"""The packages of careers_users in the rows of docs/architecture.md, with their files."""
 
 import ast
 import re
@@ -10,67 +10,86 @@ from docs.drawing.svg import COLOURS, FAINT, GREY, PAPER, Sheet, width_of, wrapp
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "careers_users"
-MARGIN, TITLE, ARCS = 32.0, 88.0, 60.0
-WORDS, SHARED, LANE, GAP = 250.0, 400.0, 206.0, 14.0
-CHIP, CHIP_GAP, PAD, SIZE = 26.0, 7.0, 11.0, 12.5
+MARGIN, TITLE, WORDS, WIDTH, GAP = 32.0, 88.0, 250.0, 1240.0, 14.0
+CHIP, CHIP_GAP, PAD, SIZE, HEAD = 24.0, 6.0, 11.0, 12.0, 26.0
 _ROW = re.compile(r"^\| (\d+) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 
 
 @dataclass
+class Box:
+    """A package: its files, and how many imports go from it to which others."""
+
+    name: str
+    files: list[str]
+    uses: Counter[str]
+    width: float = 0
+    lines: list[list[tuple[str, float]]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+
+    def height(self) -> float:
+        """Return the height that name, files and imports need."""
+        chips = len(self.lines) * (CHIP + CHIP_GAP)
+        return HEAD + PAD + chips + len(self.words) * 15 + PAD
+
+
+@dataclass
 class Row:
-    """A row of the house, with the modules that each lane has in it."""
+    """A row of packages, from the top."""
 
     number: str
     words: str
-    chips: dict[str, list[str]] = field(default_factory=dict)
+    boxes: list[Box]
     y: float = 0
     height: float = 0
 
 
-def features() -> list[str]:
-    """Return the features, each after those that it uses."""
-    names = sorted(p.parent.name for p in PACKAGE.glob("*/__init__.py"))
-    uses = imports_between(names)
-    order: list[str] = []
-    while len(order) < len(names):
-        ready = [
-            name
-            for name in names
-            if name not in order
-            and not any(a == name and b not in order for a, b in uses)
-        ]
-        order.append(ready[0])
-    return order
+def files_of(package: str) -> list[Path]:
+    """Return the files of a package, or the file that a module is."""
+    folder = PACKAGE / package
+    if not folder.is_dir():
+        return [PACKAGE / f"{package}.py"]
+    return sorted(folder.rglob("*.py"))
 
 
-def imports_between(names: list[str]) -> Counter[tuple[str, str]]:
-    """Count the imports from one feature into another one's modules."""
-    found: Counter[tuple[str, str]] = Counter()
-    for name in names:
-        for path in (PACKAGE / name).glob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if isinstance(node, ast.ImportFrom) and node.module:
-                    parts = node.module.split(".")
-                    other = parts[1] if len(parts) > 1 else ""
-                    if other in names and other != name:
-                        found[name, other] += 1
+def uses_of(package: str) -> Counter[str]:
+    """Count the imports of a package's files from each other package."""
+    found: Counter[str] = Counter()
+    for path in files_of(package):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                top, _, rest = node.module.partition(".")
+                if top != PACKAGE.name:
+                    continue
+                names = [rest.partition(".")[0]] if rest else []
+                for name in names or [alias.name for alias in node.names]:
+                    if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists():
+                        found[name] += 1
+    del found[package]
     return found
 
 
-def rows(lanes: list[str]) -> list[Row]:
-    """Return the rows from top to bottom with the modules that there are."""
+def box_of(package: str) -> Box:
+    """Return a package as a box, not yet laid out."""
+    folder = PACKAGE / package
+    names = [
+        ".".join(path.relative_to(folder).with_suffix("").parts)
+        for path in (files_of(package) if folder.is_dir() else [])
+        if path.stem != "__init__"
+    ]
+    return Box(package, names, uses_of(package))
+
+
+def rows() -> list[Row]:
+    """Return the rows from top to bottom with their packages."""
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
-    found = []
-    for number, names, words in _ROW.findall(text):
-        row = Row(number, words.replace("`", ""))
-        for name in re.findall(r"`(\w+)`", names):
-            if (PACKAGE / f"{name}.py").exists():
-                row.chips.setdefault("", []).append(name)
-            for lane in lanes:
-                if name != "__init__" and (PACKAGE / lane / f"{name}.py").exists():
-                    row.chips.setdefault(lane, []).append(name)
-        found.append(row)
-    return found
+    return [
+        Row(
+            number,
+            words.replace("`", ""),
+            [box_of(name) for name in re.findall(r"`(\w+)`", names)],
+        )
+        for number, names, words in _ROW.findall(text)
+    ]
 
 
 def chip_lines(names: list[str], width: float) -> list[list[tuple[str, float]]]:
@@ -78,113 +97,67 @@ def chip_lines(names: list[str], width: float) -> list[list[tuple[str, float]]]:
     lines: list[list[tuple[str, float]]] = [[]]
     used = 0.0
     for name in names:
-        wide = width_of(name, SIZE, mono=True) + 20
+        wide = width_of(name, SIZE, mono=True) + 18
         if lines[-1] and used + wide > width:
             lines.append([])
             used = 0.0
         lines[-1].append((name, wide))
         used += wide + CHIP_GAP
-    return lines
+    return lines if names else []
 
 
 def measure(found: list[Row]) -> float:
-    """Give every row its place; return where the last one ends."""
-    y = TITLE + ARCS + 44
+    """Give every row and box its place; return where the last row ends."""
+    y = TITLE
     for row in found:
-        lines = [len(wrapped(row.words, 12, WORDS - 56)) * 16.0]
-        for lane, names in row.chips.items():
-            width = (SHARED if lane == "" else LANE) - 2 * PAD
-            count = len(chip_lines(names, width))
-            lines.append(count * (CHIP + CHIP_GAP) - CHIP_GAP)
-        row.y, row.height = y, max(lines) + 2 * PAD
+        # Wider where there is more in it, so that a row is about as high everywhere.
+        weights = [len(" ".join(box.files)) + 24 for box in row.boxes]
+        room = WIDTH - GAP * (len(row.boxes) - 1)
+        for box, weight in zip(row.boxes, weights, strict=True):
+            box.width = room * weight / sum(weights)
+            box.lines = chip_lines(box.files, box.width - 2 * PAD)
+            uses = ", ".join(f"{name} {n}" for name, n in sorted(box.uses.items()))
+            box.words = wrapped(f"imports {uses}", 11, box.width - 3 * PAD)
+            box.words = box.words if uses else []
+        words = len(wrapped(row.words, 12, WORDS - 56)) * 16.0
+        row.height = max([words, *(box.height() for box in row.boxes)]) + 2 * PAD
+        row.y = y
         y += row.height
     return y
 
 
 def draw() -> str:
-    """Return the picture of the house."""
-    lanes = features()
-    found = rows(lanes)
+    """Return the picture of the layout."""
+    found = rows()
     bottom = measure(found)
-    width = MARGIN * 2 + WORDS + SHARED + len(lanes) * (LANE + GAP) + GAP
-    sheet = Sheet("The modules of careers_users", "Rows import from lower rows only.")
-    sheet.text(MARGIN, 44, "The house", size=22, bold=True)
+    width = MARGIN * 2 + WORDS + WIDTH
+    sheet = Sheet("The packages of careers_users", "Imports run down.")
+    sheet.text(MARGIN, 44, "The layout", size=22, bold=True)
     sheet.text(
         MARGIN,
         68,
-        "A module imports from lower rows only; arrows count imports.",
+        "A package imports from the rows below its own; on a row, from those to its "
+        "right.",
         size=12,
         fill=GREY,
     )
-    left = {"": MARGIN + WORDS}
-    for number, lane in enumerate(lanes):
-        left[lane] = MARGIN + WORDS + SHARED + GAP + number * (LANE + GAP)
-    _draw_lanes(sheet, left, found)
-    _draw_arcs(sheet, left, imports_between(lanes))
-    for row in found:
-        _draw_row(sheet, row, left, width)
+    for number, row in enumerate(found):
+        _draw_row(sheet, row, width, COLOURS[number % len(COLOURS)])
     sheet.line([(MARGIN, bottom), (width - MARGIN, bottom)], stroke=FAINT, width=1)
     return sheet.render(width, bottom + MARGIN)
 
 
-def _width(lane: str) -> float:
-    return SHARED if lane == "" else LANE
-
-
-def _draw_lanes(sheet: Sheet, left: dict[str, float], found: list[Row]) -> None:
-    for number, (lane, x) in enumerate(left.items()):
-        strong, pale = COLOURS[number % len(COLOURS)]
-        used = [row for row in found if lane in row.chips]
-        top, end = used[0].y, used[-1].y + used[-1].height
-        head = TITLE + ARCS
-        sheet.box(x, head, _width(lane), 32, fill=strong)
-        name = lane or "shared"
-        middle = x + _width(lane) / 2
-        sheet.text(
-            middle,
-            head + 21,
-            name,
-            size=14,
-            fill=PAPER,
-            anchor="middle",
-            bold=True,
-        )
-        if top > head + 60:  # From its name down to where it begins.
-            sheet.line([(middle, head + 32), (middle, top)], stroke=strong, width=1)
-        sheet.box(x, top, _width(lane), end - top, fill=pale)
-
-
-def _draw_arcs(
-    sheet: Sheet, left: dict[str, float], counted: Counter[tuple[str, str]]
-) -> None:
-    """Draw above the lanes who uses whom; far ones above near ones."""
-    order = list(left)
-    head = TITLE + ARCS - 3
-    for (user, used), count in sorted(counted.items()):
-        distance = order.index(user) - order.index(used)
-        # Out on the left half of a lane, in on the right half; so that none cross.
-        start = left[user] + LANE * (0.02 + 0.1 * distance)
-        end = left[used] + LANE * (0.95 - 0.1 * distance)
-        level = head - 18 * distance
-        colour = COLOURS[order.index(user) % len(COLOURS)][0]
-        points = [(start, head), (start, level), (end, level), (end, head)]
-        sheet.arrow(points, stroke=colour)
-        label = f"{count}"
-        middle = (start + end) / 2
-        sheet.box(middle - 13, level - 9, 26, 18, fill=PAPER, radius=9)
-        sheet.text(middle, level + 4, label, size=12, fill=colour, anchor="middle")
-
-
-def _draw_row(sheet: Sheet, row: Row, left: dict[str, float], width: float) -> None:
+def _draw_row(sheet: Sheet, row: Row, width: float, colours: tuple[str, str]) -> None:
+    strong, pale = colours
     sheet.line([(MARGIN, row.y), (width - MARGIN, row.y)], stroke=FAINT, width=1)
     middle = row.y + row.height / 2
-    sheet.box(MARGIN, middle - 12, 26, 24, fill=COLOURS[0][1], radius=12)
+    sheet.box(MARGIN, middle - 12, 26, 24, fill=pale, radius=12)
     sheet.text(
         MARGIN + 13,
         middle + 4,
         row.number,
         size=12,
-        fill=COLOURS[0][0],
+        fill=strong,
         anchor="middle",
         bold=True,
     )
@@ -192,21 +165,35 @@ def _draw_row(sheet: Sheet, row: Row, left: dict[str, float], width: float) -> N
     for number, line in enumerate(lines):
         y = middle + 4 + (number - (len(lines) - 1) / 2) * 16
         sheet.text(MARGIN + 38, y, line, size=12, fill=GREY)
-    for lane, names in row.chips.items():
-        strong = COLOURS[list(left).index(lane) % len(COLOURS)][0]
-        chips = chip_lines(names, _width(lane) - 2 * PAD)
-        y = middle - (len(chips) * (CHIP + CHIP_GAP) - CHIP_GAP) / 2
-        for chip_line in chips:
-            x = left[lane] + PAD
-            for name, wide in chip_line:
-                sheet.box(x, y, wide, CHIP, stroke=strong, radius=6)
-                sheet.text(
-                    x + wide / 2,
-                    y + 17.5,
-                    name,
-                    size=SIZE,
-                    anchor="middle",
-                    mono=True,
-                )
-                x += wide + CHIP_GAP
-            y += CHIP + CHIP_GAP
+    x = MARGIN + WORDS
+    for box in row.boxes:
+        _draw_box(sheet, box, (x, row.y + PAD, row.height - 2 * PAD), colours)
+        x += box.width + GAP
+
+
+def _draw_box(
+    sheet: Sheet, box: Box, place: tuple[float, float, float], colours: tuple[str, str]
+) -> None:
+    (x, y, height), (strong, pale) = place, colours
+    sheet.box(x, y, box.width, height, fill=pale, radius=6)
+    sheet.box(x, y, box.width, HEAD, fill=strong, radius=6)
+    sheet.text(
+        x + box.width / 2,
+        y + 18,
+        box.name,
+        size=13,
+        fill=PAPER,
+        anchor="middle",
+        bold=True,
+    )
+    top = y + HEAD + PAD
+    for chip_line in box.lines:
+        left = x + PAD
+        for name, wide in chip_line:
+            sheet.box(left, top, wide, CHIP, stroke=strong, radius=6)
+            middle = left + wide / 2
+            sheet.text(middle, top + 16.5, name, size=SIZE, anchor="middle", mono=True)
+            left += wide + CHIP_GAP
+        top += CHIP + CHIP_GAP
+    for number, line in enumerate(box.words):
+        sheet.text(x + PAD, top + 11 + number * 15, line, size=11, fill=GREY)

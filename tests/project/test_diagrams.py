@@ -28,7 +28,8 @@ def texts(name: str) -> list[str]:
 
 
 def test_every_module_is_in_the_picture() -> None:
-    assert set(texts("architecture.svg")) >= MODULES
+    shown = {text.rpartition(".")[2] for text in texts("architecture.svg")}
+    assert shown >= MODULES
 
 
 def test_every_column_is_in_the_picture() -> None:
@@ -81,7 +82,7 @@ def test_no_table_lies_on_another(count: int) -> None:
     assert not [pair for pair in combinations(cards, 2) if overlap(*pair)]
 
 
-def test_chips_stay_in_their_lane() -> None:
+def test_chips_stay_in_their_box() -> None:
     names = "a_rather_long_name short another_name one two three".split()
     lines = architecture.chip_lines(names, 200)
     assert [name for line in lines for name, _ in line] == names
