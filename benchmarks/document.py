@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import charts, figures
+from benchmarks import figures
 from benchmarks.calls import CALLS, Call
 from benchmarks.contestants import (
     FASTAPI,
@@ -15,18 +15,16 @@ from benchmarks.contestants import (
     bare,
     ours,
 )
-from benchmarks.figures import GROWTH_MOST, P99_MOST, Loads
-from benchmarks.growth import LIMITS_MS
+from benchmarks.figures import P99_MOST, Loads
 from benchmarks.serving import ROOT
+from benchmarks.tables import KINDS, growth, table, verdict
 
 DOCUMENT = ROOT / "docs" / "performance.md"
-CHARTS = ROOT / "docs" / "charts"
 NOTES = Path(__file__).with_name("notes.md")
 ARGON2_LEAST = 0.9
 DISTURBED = 0.6
 QUIET_LOAD = 1.0
 SECONDS_MOST, MEGABYTES_MOST = 1.5, 120
-KINDS = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 TITLES = {
     USUAL_DRF: "DRF, as usually written",
     TUNED_DRF: "DRF, tuned",
@@ -43,7 +41,7 @@ def write(result: Mapping[str, Any]) -> None:
     parts = [*_head(result), *_against_bare(result["loads"])]
     parts += [*_against_peers(result["loads"]), *_against_itself(result)]
     if "growth" in result:
-        parts += _growth(result["growth"])
+        parts += growth(result["growth"])
     parts += [NOTES.read_text("utf-8").rstrip()]
     DOCUMENT.write_text("\n".join(parts) + "\n", "utf-8")
 
@@ -91,25 +89,11 @@ def _head(result: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
-    yield "|---|" + "--:|" * (len(head) - 1)
-    for row in rows:
-        yield "| " + " | ".join(row) + " |"
-    yield ""
-
-
-def _verdict(value: float | None, least: float) -> str:
-    if value is None:
-        return "not measured"
-    return "yes" if value >= least else f"**no** ({value / least:.0%} of it)"
-
-
 def _against_bare(loads: Mapping[str, Loads]) -> Iterator[str]:
     yield "## Against a bare Flask route (PostgreSQL)\n"
     head = ["call", "requests/s", "bare", "ratio", "demanded", "reached"]
     head += ["median, ms", "p99, ms", "p99 : median", "bytes"]
-    yield from _table(head, (_bare_row(call, loads[call.name]) for call in CALLS))
+    yield from table(head, (_bare_row(call, loads[call.name]) for call in CALLS))
     yield from _disturbed(loads)
     yield (
         f"p99 should be under {P99_MOST:g} times the median. The demanded figure of "
@@ -148,7 +132,7 @@ def _bare_row(call: Call, loads: Loads) -> list[str]:
         f"{figures.middle(loads, other):,.0f}",
         f"{found:.2f}",
         f"{least:.2f}" if least else "",
-        _verdict(found, least) if least else "",
+        verdict(found, least) if least else "",
         f"{median:.1f}",
         f"{p99:.1f}",
         spread if p99 < P99_MOST * median else f"**{spread}**",
@@ -173,7 +157,7 @@ def _against_peers(loads: Mapping[str, Loads]) -> Iterator[str]:
         head += [f"{TITLES[name]}: requests/s", "times that"]
         head += ["demanded", "reached"] if name in DEMANDED else []
     rows = (_peer_row(call, loads[call.name], peers) for call in CALLS)
-    yield from _table(head, rows)
+    yield from table(head, rows)
 
 
 def _styles(profile: Loads, peers: Sequence[str]) -> Iterator[str]:
@@ -231,7 +215,7 @@ def _peer_verdict(
     """Return what is demanded of the ratio to a peer, and whether it is reached."""
     if not least:
         return ["", ""]
-    reached = _verdict(found, least)
+    reached = verdict(found, least)
     if found is not None and found < least:
         # Beyond what the framework does without a database it can't be reached.
         limit = figures.middle(loads, bare(figures.best_threads(loads)))
@@ -254,17 +238,17 @@ def _against_itself(result: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"- Login answers {share:.2f} of what argon2 alone verifies on all cores with "
         f"the same parameters ({figures.middle(login, argon2):.0f}/s); demanded "
-        f"{ARGON2_LEAST}: {_verdict(share, ARGON2_LEAST)}."
+        f"{ARGON2_LEAST}: {verdict(share, ARGON2_LEAST)}."
     )
     seconds, megabytes = needs["seconds"], needs["megabytes"]
     yield (
         f"- From the start to the first answer {seconds} s (demanded under "
-        f"{SECONDS_MOST}: {_verdict(SECONDS_MOST / seconds, 1)}); the largest process "
+        f"{SECONDS_MOST}: {verdict(SECONDS_MOST / seconds, 1)}); the largest process "
         f"holds {megabytes} MB after load (demanded under {MEGABYTES_MOST}: "
-        f"{_verdict(MEGABYTES_MOST / megabytes, 1)})."
+        f"{verdict(MEGABYTES_MOST / megabytes, 1)})."
     )
     yield "- SQLite against PostgreSQL, each with its better number of threads:\n"
-    yield from _table(
+    yield from table(
         ["call", "SQLite, requests/s", "times PostgreSQL"],
         (_sqlite_row(call, loads[call.name]) for call in CALLS),
     )
@@ -280,43 +264,3 @@ def _sqlite_row(call: Call, loads: Loads) -> list[str]:
         f"{figures.middle(loads, names[1]):,.0f}",
         f"**{shown}**" if is_low else shown,
     ]
-
-
-def _growth(grown: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterator[str]:
-    yield "## Growth\n"
-    yield (
-        "Milliseconds that the statements of a call take in the database, without "
-        "network and Python: PostgreSQL's own execution time, and for SQLite the time "
-        "of the library's calls. Best of 5 (25 below 5 ms), median of 12 samples. "
-        f"From 100,000 to 1,000,000 users no more than {GROWTH_MOST} times as long is "
-        "demanded, but for what has to find more: there a limit at 1,000,000 stands.\n"
-    )
-    CHARTS.mkdir(exist_ok=True)
-    for kind, name in KINDS.items():
-        sizes = sorted(grown[kind], key=int)
-        curves = {
-            call: {int(size): grown[kind][size][call] for size in sizes}
-            for call in grown[kind][sizes[0]]
-        }
-        title = f"{name}: milliseconds in the database"
-        chart = CHARTS / f"growth-{kind}.svg"
-        chart.write_text(charts.growth(title, curves), "utf-8")
-        yield f"### {name}\n"
-        head = ["call", *(f"{int(size):,}" for size in sizes), "growth", "reached"]
-        yield from _table(head, (_growth_row(c, curves[c]) for c in curves))
-        yield f"![{title}](charts/{chart.name})\n"
-
-
-def _growth_row(call: str, curve: Mapping[int, float]) -> list[str]:
-    large, small = curve[max(curve)], curve[sorted(curve)[-2]]
-    limit = LIMITS_MS.get(call, 0)
-    if limit is None:
-        verdict = ""
-    elif limit:
-        verdict = f"under {limit:g} ms: {_verdict(limit / large, 1)}"
-    else:
-        # What the clock can't tell apart has not grown.
-        grew = 1.0 if large - small < 0.02 else large / small
-        verdict = _verdict(GROWTH_MOST / grew, 1)
-    shown = [f"{curve[size]:.3f}" for size in sorted(curve)]
-    return [call, *shown, f"{large / small:.1f}", verdict]

@@ -9,12 +9,10 @@ there is nothing to measure.
 """
 
 import argparse
-import http.client
 import itertools
 import json
 import os
 import platform
-import random
 import secrets
 import sqlite3
 import statistics
@@ -22,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,10 +30,18 @@ from typing import Any
 import psycopg
 
 from benchmarks.dataset import add_size_options, fill
-from careers_users.cli.demo.fill import PASSWORD
+from benchmarks.latency_calls import (
+    BATCH,
+    CALL_SECONDS,
+    Client,
+    Paths,
+    always,
+    deep,
+    middle,
+    of_many,
+)
 from careers_users.cli.demo.people import CELEBRITY, RARE_WORD, Size
 from careers_users.settings.parsers import normalise_database_url
-from careers_users.validation.limits import BASE_PATH
 from tests import postgres
 
 LIMIT_MS = 50.0
@@ -51,13 +57,7 @@ RESULTS = Path(__file__).with_name("results") / "latency.json"
 WARM_UP = 20
 START_SECONDS = 60
 STOP_SECONDS = 30
-# No call is measured for longer than this, however slow it is.
-CALL_SECONDS = 30
-BATCH = 20
 SERVE = "from careers_users.__main__ import main; main()"
-
-Paths = Callable[["Client", Size], Iterator[str]]
-_Answer = tuple[int, bytes]
 
 
 @dataclass(frozen=True)
@@ -69,90 +69,7 @@ class Figures:
     requests: int
 
 
-class Client:
-    """One connection, kept open, of a user who is signed in."""
-
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._headers = {"Content-Type": "application/json"}
-        self.last: Any = None
-        self.sign_in(CELEBRITY)
-        dice = random.Random(1)
-        last_batch = self.get("/?batch_size=100")["batch_info"]["total_batches"] - 1
-        self.usernames = [
-            user["username"]
-            for _ in range(10)
-            for user in self.get(
-                f"/?batch_size=100&batch_number={dice.randint(0, last_batch)}"
-            )["users"]
-        ]
-        dice.shuffle(self.usernames)
-        # Somebody who follows others, unlike a celebrity perhaps.
-        self.sign_in(self.usernames[0])
-
-    def sign_in(self, username: str) -> None:
-        """Make all further requests as this user."""
-        body = json.dumps({"username": username, "password": PASSWORD})
-        path = f"{BASE_PATH}/login/"
-        reply = _checked(path, *self._ask("POST", path, body))
-        self._headers["Authorization"] = f"Bearer {reply['access']}"
-
-    def get(self, path: str) -> Any:
-        """Return the reply to a GET; `path` is relative unless it is a `next`."""
-        self.time(path)
-        return self.last
-
-    def time(self, path: str) -> float:
-        """Return how many milliseconds a GET takes; what it answers is in `last`."""
-        if not path.startswith(BASE_PATH):
-            path = BASE_PATH + path
-        started = time.perf_counter()
-        status, content = self._ask("GET", path)
-        taken = time.perf_counter() - started
-        self.last = _checked(path, status, content)
-        return taken * 1000
-
-    def _ask(self, method: str, path: str, body: str | None = None) -> _Answer:
-        self._connection.request(method, path, body, self._headers)
-        response = self._connection.getresponse()
-        return response.status, response.read()
-
-
-def _checked(path: str, status: int, content: bytes) -> Any:
-    if status != 200:
-        raise SystemExit(f"{path}: {status} {content.decode()}")
-    return json.loads(content)
-
-
 # ------------------------------------------------------------------------------- calls
-
-
-def always(*paths: str) -> Paths:
-    """Ask for these paths in turn."""
-    return lambda _client, _size: itertools.cycle(paths)
-
-
-def of_many(path: str) -> Paths:
-    """Ask for a path of one user after the other."""
-    return lambda client, _size: (
-        path.format(name) for name in itertools.cycle(client.usernames)
-    )
-
-
-def middle(_client: Client, size: Size) -> Iterator[str]:
-    """Ask for batches around the middle of all users."""
-    half = size.users // 2 // 10
-    return (f"/?batch_number={half + step}" for step in itertools.cycle(range(100)))
-
-
-def deep(client: Client, size: Size) -> Iterator[str]:
-    """Walk the celebrity's followers by cursor, from the middle on."""
-    first = f"/{CELEBRITY}/followers/?batch_size={BATCH}&batch_number="
-    while True:
-        page = client.get(f"{first}{size.celebrity_followers // 2 // BATCH}")
-        while page["next"]:
-            yield page["next"]
-            page = client.last
 
 
 CALLS: dict[str, Paths] = {

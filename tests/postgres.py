@@ -6,13 +6,11 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, LiteralString
@@ -165,49 +163,6 @@ class Server:
             return cursor.fetchall() if cursor.description else []
 
 
-@dataclass
-class Replica(Server):
-    """A server that follows another one, and can be told to fall behind."""
-
-    primary: Server = field(default_factory=Server)
-    frozen: list[int] = field(default_factory=list)
-
-    def pause(self) -> None:
-        """Replay nothing more; what is there can be read on."""
-        self._order("SELECT pg_wal_replay_pause()")
-        # Asked for is not yet done; what is half replayed is finished first.
-        while self._order("SELECT pg_get_wal_replay_pause_state()") != [("paused",)]:
-            time.sleep(0.01)
-
-    def resume(self) -> None:
-        """Replay what has come meanwhile, and what comes."""
-        self._order("SELECT pg_wal_replay_resume()")
-
-    def freeze(self) -> None:
-        """Stop all its processes where they are; whoever asks waits for ever."""
-        asked = self._order("SELECT pid FROM pg_stat_activity")
-        self.frozen = [int(self.pid or 0), *(pid for (pid,) in asked)]
-        for pid in self.frozen:
-            with suppress(ProcessLookupError):  # That of the question is gone.
-                os.kill(pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let them go on."""
-        for pid in self.frozen:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-        self.frozen = []
-
-    def catch_up(self) -> None:
-        """Wait until everything that the primary has now is here."""
-        message = "SELECT pg_logical_emit_message(true, '', '')::text"
-        [(position,)] = self.primary._order(message)
-        reached = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
-        # What has been committed a moment ago is written a little later.
-        while self._order(reached, [position]) != [(True,)]:
-            time.sleep(0.01)
-
-
 def _candidates(source: str) -> Iterator[Path]:
     """Directories that may hold the server programs, best first."""
     places = [] if source == "wheel" else PLACES
@@ -229,7 +184,7 @@ def _closed(path: Path) -> bool:
     return not all(p.stat().st_mode & 0o001 for p in (path, *path.parents))
 
 
-def _own(source: str, directory: Path) -> Server:
+def own_server(source: str, directory: Path) -> Server:
     """A server of the tests' own, still without data.
 
     PostgreSQL refuses root; it runs as nobody then, who cannot see root's directories.
@@ -273,7 +228,7 @@ def server(directory: Path) -> Iterator[Server]:
                 if name.startswith(prefix):
                     found.drop(name.removeprefix(prefix))
         return
-    with _guarded(_own(source, directory)) as own:
+    with guarded(own_server(source, directory)) as own:
         initdb = ("initdb", "-U", "careers_users", "-A", "trust", "-E", "UTF8", "-N")
         if own._run(*initdb, "--locale=C.UTF-8", check=False):
             own._run(*initdb, "--no-locale")
@@ -282,27 +237,7 @@ def server(directory: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def replica(primary: Server, directory: Path) -> Iterator[Replica]:
-    """Start a streaming replica of a server of the tests' own; remove it at the end."""
-    assert primary.programs is not None
-    if not shutil.which("pg_basebackup", path=str(primary.programs)):
-        raise NoPostgres("There is no pg_basebackup to make a replica with.")
-    empty = _own(os.environ.get("CAREERS_USERS_TEST_POSTGRES") or "auto", directory)
-    own = Replica(
-        prefix=primary.prefix,
-        programs=primary.programs,
-        directory=empty.directory,
-        options=empty.options,
-        primary=primary,
-    )
-    with _guarded(own):
-        own._run("pg_basebackup", "-d", primary.admin, "-R", "-c", "fast", "-N")
-        own.start()
-        yield own
-
-
-@contextmanager
-def _guarded(own: Server) -> Iterator[Server]:
+def guarded(own: Server) -> Iterator[Server]:
     """Have a server stopped and removed at the end, however that comes about."""
     stop = [f"{own.programs}/pg_ctl", "stop", "-m", "i", "-D", f"{own.directory}/data"]
     arguments = json.dumps([stop, own.options, str(own.directory)])

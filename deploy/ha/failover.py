@@ -25,7 +25,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.ha.cluster import NODES, Cluster, ClusterError
+from deploy.ha.cluster import Cluster
+from deploy.ha.processes import NODES, ClusterError
 from tests import live_server
 from tests.live_server import KEY, ROOT, Server
 from tests.stress.load import Caller, Load, Outcome, Writer, assert_kept

@@ -1,4 +1,4 @@
-"""The packages of careers_users in the rows of docs/architecture.md, with their files."""
+"""The packages of careers_users in their rows, with their files and imports."""
 
 import ast
 import re

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from careers_users.account import service as account
-from careers_users.auth import audit, throttle, tokens
+from careers_users.auth import audit, pruning, throttle
 from careers_users.auth.password_hashing import HashingBusy, Passwords
 from careers_users.database.errors import if_possible
 from careers_users.models import Throttle
@@ -112,7 +112,7 @@ def pruned_by_all(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setattr("secrets.randbelow", lambda _: 0)
         patch.setattr(throttle, "prune_batch", full)
-        patch.setattr(tokens, "prune_batch", full)
+        patch.setattr(pruning, "prune_batch", full)
         yield
 
 

@@ -307,7 +307,7 @@ def test_export_overwrites_and_leaves_nothing_half_done(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("careers_users.auth.records.write", interrupted)
+        patch.setattr("careers_users.cli.user_files.write", interrupted)
         refused(app, "users", "export", str(path), "--force", code=130)
     assert path.read_text() == "precious"
     assert not list(tmp_path.glob(".*.part"))

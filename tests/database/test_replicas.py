@@ -23,7 +23,7 @@ from careers_users.extensions import db
 from careers_users.observability import checks, database_checks, findings
 from careers_users.settings import Settings, SettingsError
 from config import TestConfig
-from tests import live_server, postgres
+from tests import live_server, postgres, postgres_replica
 from tests.api import Account, Api
 from tests.conftest import KEY, driver_url
 from tests.profile.test_statements import statements
@@ -39,11 +39,13 @@ MADE_LONG_AGO = "UPDATE {} SET changed_at = now() - interval '1 day'"
 @pytest.fixture(scope="module")
 def standby(
     postgresql: postgres.Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[postgres.Replica]:
+) -> Iterator[postgres_replica.Replica]:
     """A replica of the server of the tests."""
     if postgresql.programs is None:
         pytest.skip("the server of TEST_DATABASE_URL is not ours to make a replica of")
-    with postgres.replica(postgresql, tmp_path_factory.mktemp("replica")) as started:
+    with postgres_replica.replica(
+        postgresql, tmp_path_factory.mktemp("replica")
+    ) as started:
         # Reads that are in the way of the replay are cancelled soon.
         started.configure(max_standby_streaming_delay="100ms")
         yield started
@@ -54,7 +56,7 @@ class Pair:
     """A database with its replica, and applications that use both."""
 
     name: str
-    standby: postgres.Replica
+    standby: postgres_replica.Replica
 
     @property
     def url(self) -> str:
@@ -113,7 +115,9 @@ def close(app: Flask) -> None:
 
 
 @pytest.fixture
-def pair(standby: postgres.Replica, request: pytest.FixtureRequest) -> Iterator[Pair]:
+def pair(
+    standby: postgres_replica.Replica, request: pytest.FixtureRequest
+) -> Iterator[Pair]:
     """An empty, migrated database on both servers."""
     name = f"replicated_{request.node.name}"[:60]
     standby.primary.create(name, "template")

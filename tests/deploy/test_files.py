@@ -1,48 +1,26 @@
 """The files under deploy/: each is what it seems, and names what there is."""
 
-import ast
-import os
 import re
 import runpy
 import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import click
 import pytest
 import yaml
 
-from careers_users.__main__ import main
 from careers_users.settings import Settings
 from tests.deploy import programs
-from tests.live_server import KEY, ROOT, Server, environment, run
+from tests.deploy.templates import DEPLOY, assert_command_exists, text_of
+from tests.live_server import KEY, ROOT, run
 from tests.project.test_docs import settings_read
 
-DEPLOY = ROOT / "deploy"
 UNITS = DEPLOY / "systemd"
 PROGRAM = "/opt/careers_users/.venv/bin/careers-users"
 ENV_FILE = DEPLOY / "careers_users.env.example"
-
-
-def text_of(name: str) -> str:
-    """A file under deploy/."""
-    return (DEPLOY / name).read_text("utf-8")
-
-
-def assert_command_exists(words: list[str]) -> None:
-    """Assert that `careers-users` takes these words, options and all."""
-    command: click.Command | None = main
-    context = click.Context(main)
-    while isinstance(command, click.Group):
-        assert words, "a command is named"
-        command = command.get_command(context, words.pop(0))
-        assert command is not None
-    assert command is not None
-    command.make_context("careers-users", words)  # Raises for an option it has not.
 
 
 # -- The environment file --------------------------------------------------------------
@@ -255,85 +233,3 @@ def test_iis_passes_on_what_nginx_does() -> None:
 
 
 # -- The image -------------------------------------------------------------------------
-
-
-def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions, in order, each with what follows it."""
-    text = re.sub(r"^#.*\n", "", text_of("Dockerfile"), flags=re.MULTILINE)
-    lines = [line for line in re.sub(r"\\\n", " ", text).splitlines() if line.strip()]
-    pairs = [line.split(None, 1) for line in lines]
-    return [(word, rest.strip()) for word, rest in pairs]
-
-
-def test_the_image_runs_the_service_as_nobody_special() -> None:
-    found = instructions()
-    known = "ARG FROM ENV WORKDIR RUN COPY USER VOLUME EXPOSE STOPSIGNAL HEALTHCHECK"
-    assert {word for word, _ in found} == {*known.split(), "ENTRYPOINT", "CMD"}
-    last_from = max(n for n, (word, _) in enumerate(found) if word == "FROM")
-    final = dict(found[last_from:])
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", final["USER"])
-    assert final["STOPSIGNAL"] == "SIGTERM"
-    # The exec form: the service itself is process 1, and gets the signal.
-    program, *words = ast.literal_eval(final["ENTRYPOINT"]) + ast.literal_eval(
-        final["CMD"]
-    )
-    assert program == "careers-users"
-    assert_command_exists(words)
-    names = set(re.findall(r"\b([A-Z_]+)=", final["ENV"])) - {
-        "PATH",
-        "PYTHONUNBUFFERED",
-    }
-    assert names <= settings_read()
-    assert f"PORT={final['EXPOSE']}" in final["ENV"]
-
-
-def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
-    ignored, *admitted = [
-        line
-        for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines()
-        if line and not line.startswith("#")
-    ]
-    assert ignored == "*"
-    kept = {line[1:].rstrip("/") for line in admitted if line.startswith("!")}
-    copied: set[str] = set()
-    for word, rest in instructions():
-        if word == "COPY" and "--from" not in rest:
-            copied |= set(rest.split()[:-1])
-    assert copied == kept
-    for name in copied:
-        assert (ROOT / name).exists(), name
-    for secret in ("instance/jwt_secret_key", ".env", ".git/config", "tests/api.py"):
-        assert not any(fnmatch(secret, f"{name}*") for name in kept)
-
-
-def test_what_the_image_installs_is_a_whole_package(tmp_path: Path) -> None:
-    """What setup.cfg reads is among the copied: a build of them alone must work."""
-    for word, rest in instructions():
-        if word == "COPY" and "--from" not in rest and "requirements" not in rest:
-            for name in rest.split()[:-1]:
-                (tmp_path / name).symlink_to(ROOT / name)
-    code = "import setuptools; d = setuptools.setup(); print(*d.packages)"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, "--name"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert "careers_users.migrations.versions" in done.stdout
-
-
-def test_the_health_check_asks_the_service(tmp_path: Path) -> None:
-    """Run the check itself, against a server that is alive and against none."""
-
-    check = dict(instructions())["HEALTHCHECK"].partition("CMD ")[2]
-    program, *words = ast.literal_eval(check)
-    assert program == "python3"
-    with Server(tmp_path) as server:
-        env = environment({"PORT": str(server.port)})
-        command = [sys.executable, *words]
-        assert subprocess.call(command, env=env, timeout=60) == 0
-        server.kill()
-        with Path(os.devnull).open("w") as nowhere:
-            assert subprocess.call(command, env=env, stderr=nowhere, timeout=60) != 0

@@ -1,21 +1,13 @@
 """/metrics: what is counted, by whom it can be read, and what it never says."""
 
-import http.client
-import os
-import re
-import signal
 import sys
 import threading
-import time
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
-from prometheus_client.parser import text_string_to_metric_families
 
 from careers_users import create_app
 from careers_users.auth.password_hashing import passwords
@@ -26,9 +18,9 @@ from careers_users.observability.meters import FLOWS
 from config import TestConfig
 from tests.api import PASSWORD, Api
 from tests.live_server import KEY, PATIENCE, Server, run
+from tests.observability.scraped import Samples, get, requests_in, samples
 
 USER_RULE = "/careers/users/<username:username>/"
-Samples = dict[str, dict[tuple[str, ...], float]]
 
 
 @pytest.fixture
@@ -40,26 +32,12 @@ def app(settings: TestConfig) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def samples(text: str) -> Samples:
-    """The numbers in an exposition, by name and by the values of the labels."""
-    found: Samples = defaultdict(dict)
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            found[sample.name][tuple(sample.labels.values())] = sample.value
-    return found
-
-
 def scrape(app: Flask) -> Samples:
     """What the application has counted."""
     reply = app.test_client().get("/metrics")
     assert reply.status_code == 200
     assert reply.content_type == "text/plain; version=0.0.4; charset=utf-8"
     return samples(reply.text)
-
-
-def requests_in(found: Samples) -> dict[tuple[str, ...], float]:
-    """How many requests there were, by method, rule and status."""
-    return found["careers_users_request_seconds_count"]
 
 
 def test_requests_are_counted_by_method_rule_and_status(api: Api, app: Flask) -> None:
@@ -265,80 +243,3 @@ def test_who_comes_through_a_proxy_reads_nothing(app: Flask, name: str) -> None:
 
 
 # -- Several processes -----------------------------------------------------------------
-
-
-def get(port: int, path: str, **headers: str) -> tuple[int, str]:
-    """Ask over a connection of its own, so that any of the processes may answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, PATIENCE)
-    try:
-        connection.request("GET", path, headers=headers)
-        reply = connection.getresponse()
-        return reply.status, reply.read().decode()
-    finally:
-        connection.close()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_processes_count_together(tmp_path: Path, sqlite_template: Path) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    settings = {
-        "DATABASE_URL": f"sqlite:///{sqlite_template}",
-        "CAREERS_USERS_JWT_SECRET_KEY": KEY,
-        "CAREERS_USERS_METRICS": "true",
-        "CAREERS_USERS_PROCESSES": "3",
-        "TMPDIR": str(temporary),
-    }
-    labels = ("GET", "/careers/users/", "200")
-    with Server(tmp_path, **settings) as server:
-        port = server.port
-        (directory,) = temporary.iterdir()
-        assert directory.stat().st_mode & 0o777 == 0o700
-        for _ in range(30):
-            assert get(port, "/careers/users/")[0] == 200
-        # Whoever answers, it is the sum.
-        for _ in range(5):
-            found = samples(get(port, "/metrics")[1])
-            assert requests_in(found)[labels] == 30
-            assert found["careers_users_build_info"].popitem()[1] == 3
-            assert found["careers_users_requests_in_flight"][()] == 1
-            assert found["careers_users_database_connections_in_use"][()] == 0
-
-        workers = {int(name) for name in re.findall(r"_(\d+)\.db", names(directory))}
-        assert len(workers) == 3
-        victim = min(workers)
-        os.kill(victim, signal.SIGKILL)
-        found = wait_until_replaced(port, directory, victim)
-        assert requests_in(found)[labels] == 30, "what it has counted stays"
-        # Our own server takes these headers away; that they were there is known still.
-        forwarded = {"X-Forwarded-For": "192.0.2.1"}
-        assert get(port, "/metrics", **forwarded)[0] == 404
-        assert server.stop() == 0
-    assert list(temporary.iterdir()) == []
-
-
-def names(directory: Path) -> str:
-    """The names of the files in a directory."""
-    return " ".join(path.name for path in directory.iterdir())
-
-
-def wait_until_replaced(port: int, directory: Path, victim: int) -> Samples:
-    """Wait until a killed process is forgotten and replaced; return a scrape."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        status, text = get(port, "/metrics")
-        assert status == 200, text
-        found = samples(text)
-        is_forgotten = f"livesum_{victim}." not in names(directory)
-        if is_forgotten and found["careers_users_build_info"].popitem()[1] == 3:
-            return found
-    pytest.fail(f"still {names(directory)}")
-
-
-def test_commands_that_do_not_serve_make_no_directory(
-    settings: TestConfig, tmp_path: Path
-) -> None:
-    before: Any = os.environ.get(meters.DIRECTORY)
-    prepare(create_app(replace(settings, metrics=True)), settings)
-    assert os.environ.get(meters.DIRECTORY) == before
-    assert not list(tmp_path.glob("careers-users-metrics-*"))

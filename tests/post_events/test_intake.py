@@ -100,7 +100,7 @@ def test_a_batch_has_at_most_hundred_events_and_fits_a_body(api: Api) -> None:
 def test_what_was_in_vain_is_logged(
     api: Api, alice: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "careers_users.activity.service")
+    caplog.set_level(logging.DEBUG, "careers_users.post_events.service")
     send(api, event("post.created", alice.id))
     send(api, [event("post.created", alice.id), event("post.created", "nobody"), {}])
     records = [(record.levelname, record.getMessage()) for record in caplog.records]

@@ -11,10 +11,10 @@ TESTS = Path(__file__).parents[1]
 ROWS: dict[str, dict[str, str]] = {
     # Conventions
     "without the slash the same answer": {
-        "test_gate": "without_the_slash_the_same_answer_comes "
+        "http/test_gate": "without_the_slash_the_same_answer_comes "
         "a_wrong_method_is_405_also_without_a_slash"
     },
-    "bodies of at most 64 KiB": {"test_gate": "a_body_has_at_most_64_kib"},
+    "bodies of at most 64 KiB": {"http/test_gate": "a_body_has_at_most_64_kib"},
     "times in UTC with whole seconds": {
         "profile/test_me": "times_are_utc_in_whole_seconds"
     },
@@ -38,7 +38,7 @@ ROWS: dict[str, dict[str, str]] = {
         "profile/test_update": "a_wrong_value_is_400_and_changes_nothing",
     },
     "malformed_json": {
-        "test_gate": "what_is_not_one_strict_json_object_is_malformed "
+        "http/test_gate": "what_is_not_one_strict_json_object_is_malformed "
         "deep_nesting_is_malformed every_route_with_a_body_reads_it_strictly"
     },
     "not_authenticated": {
@@ -62,31 +62,34 @@ ROWS: dict[str, dict[str, str]] = {
     },
     "username_taken, email_taken": {
         "auth/test_register": "refuses_a_username_or_email_taken_in_any_case",
-        "test_races": "one_of_all_who_want_a_username_gets_it "
+        "races/test_registration": "one_of_all_who_want_a_username_gets_it "
         "one_of_all_who_want_an_email_address_gets_it",
         "profile/test_update": "an_email_address_of_somebody_else_is_409",
     },
     "already_following": {
         "follow/test_follow": "twice_is_a_conflict_however_the_user_is_named",
-        "test_races": "one_of_all_follows_of_a_pair_succeeds_and_one_of_all_unfollows",
+        "races/test_registration": "one_of_all_follows_of_a_pair_succeeds_and_"
+        "one_of_all_unfollows",
     },
     "cannot_follow_self": {"follow/test_follow": "oneself_is_refused"},
     "user_not_found, not_following, not_found": {
         "profile/test_profile": "nobody_is_404 what_cannot_be_a_name_is_404",
         "follow/test_unfollow": "who_is_not_followed_is_not_found",
-        "test_gate": "an_address_of_nothing_is_404_and_never_a_redirect",
+        "http/test_gate": "an_address_of_nothing_is_404_and_never_a_redirect",
     },
-    "405 with Allow": {"test_gate": "a_wrong_method_is_405_with_those_that_are_right"},
+    "405 with Allow": {
+        "http/test_gate": "a_wrong_method_is_405_with_those_that_are_right"
+    },
     "413 and 415": {
-        "test_gate": "a_body_has_at_most_64_kib the_body_must_say_that_it_is_json"
+        "http/test_gate": "a_body_has_at_most_64_kib the_body_must_say_that_it_is_json"
     },
     "503 with Retry-After": {
-        "test_errors": "a_locked_database_is_503_and_none_of_it_stays "
+        "http/test_errors": "a_locked_database_is_503_and_none_of_it_stays "
         "a_read_only_database_is_503_for_writes_and_serves_reads "
         "a_full_database_is_503 a_database_that_is_away_is_503"
     },
     "no input gives a 500 or a page": {
-        "test_gate": "no_bytes_whatever_make_a_500_or_a_page"
+        "http/test_gate": "no_bytes_whatever_make_a_500_or_a_page"
     },
     # Registration, login, tokens
     "POST register/": {
@@ -115,7 +118,7 @@ ROWS: dict[str, dict[str, str]] = {
     },
     "logout is immediate for every token of the session": {
         "auth/test_logout": "is_immediate_for_every_access_token_of_the_session",
-        "test_races": "logout_leaves_no_token_of_the_session_good",
+        "races/test_registration": "logout_leaves_no_token_of_the_session_good",
     },
     "refresh ignores the Authorization header": {
         "auth/test_refresh": "ignores_the_authorization_header"
@@ -129,7 +132,7 @@ ROWS: dict[str, dict[str, str]] = {
     },
     "N refreshes of one token at once": {
         "auth/test_refresh": "n_refreshes_of_one_token_at_once_are_n_times_200",
-        "test_races": "all_refreshes_of_one_token_succeed",
+        "races/test_registration": "all_refreshes_of_one_token_succeed",
     },
     "logout: own session over already": {
         "auth/test_logout": "own_session_already_revoked_is_200 "
@@ -191,11 +194,11 @@ ROWS: dict[str, dict[str, str]] = {
     },
     "counters equal the rows": {
         "follow/test_counters": "counters_equal_the_rows_after_any_calls",
-        "test_races": "a_storm_of_mutual_follows_leaves_exact_books",
+        "races/test_registration": "a_storm_of_mutual_follows_leaves_exact_books",
     },
     # Validation
     "username": {
-        "test_fields": "a_username_is_ascii_in_its_form_and_kept_as_typed",
+        "validation/test_fields": "a_username_is_ascii_in_its_form_and_kept_as_typed",
         "auth/test_register": "refuses_bad_values_and_names_the_field",
     },
     "reserved": {
@@ -203,26 +206,28 @@ ROWS: dict[str, dict[str, str]] = {
         "refuses_every_first_segment_of_the_paths_as_a_name"
     },
     "email": {
-        "test_fields": "an_email_address_is_short_ascii_at_a_real_domain "
+        "validation/test_fields": "an_email_address_is_short_ascii_at_a_real_domain "
         "an_email_address_that_looks_right_is_refused",
         "auth/test_register": "does_not_fold_dots_and_plusses_of_an_email",
     },
     "password": {
-        "test_fields": "a_password_is_any_text_of_its_length",
+        "validation/test_fields": "a_password_is_any_text_of_its_length",
         "auth/test_register": "takes_any_password_of_the_right_length "
         "refuses_a_password_that_is_the_username_or_the_email",
     },
-    "names and bio": {"test_fields": "names_and_bio_come_out_as_they_are_kept"},
+    "names and bio": {
+        "validation/test_fields": "names_and_bio_come_out_as_they_are_kept"
+    },
     "avatar": {
-        "test_fields": "an_avatar_is_a_plain_web_address",
+        "validation/test_fields": "an_avatar_is_a_plain_web_address",
         "profile/test_update": "an_avatar_is_cleared_by_null_and_by_nothing",
     },
     "following": {
         "follow/test_follow": "following_is_an_integer_from_1_to_the_largest_id",
-        "test_fields": "a_user_id_is_a_json_integer_that_fits",
+        "validation/test_fields": "a_user_id_is_a_json_integer_that_fits",
     },
     "no NUL and no lone surrogate": {
-        "test_gate": "no_string_anywhere_may_hold_nul",
+        "http/test_gate": "no_string_anywhere_may_hold_nul",
         "auth/test_register": "refuses_a_lone_surrogate_anywhere",
     },
     "unknown fields": {

@@ -16,17 +16,11 @@ from careers_users.http.errors import ServiceError
 from careers_users.observability import health
 from careers_users.validation import limits, usernames
 from careers_users.validation.limits import BASE_PATH
+from tests.project.documents import DOCUMENTS, ROOT, text_of
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 _SETTING = re.compile(r"\b(?:CAREERS_USERS_[A-Z0-9_]+|DATABASE_URL|HOST|PORT)\b")
 # Read by the test suite alone.
 _TEST_ONLY = re.compile(r"CAREERS_USERS_TEST_|_FILE$")
-
-
-def text_of(path: str) -> str:
-    """A file of the repository."""
-    return (ROOT / path).read_text("utf-8")
 
 
 def settings_read() -> set[str]:
@@ -148,7 +142,7 @@ def test_every_error_code_has_its_row_and_every_row_its_code() -> None:
     rows = re.findall(r"^\| \d+ \| (.+?) \|", errors_part, re.MULTILINE)
     shown = set(re.findall(r"`([a-z_]+)`", " ".join(rows)))
     server = set(
-        re.findall(r'"([a-z]+_[a-z_]+)"', text_of("careers_users/server/channel.py"))
+        re.findall(r'"([a-z]+_[a-z_]+)"', text_of("careers_users/http/refusals.py"))
     )
     known = refusals() | {code for code, _ in errors.HTTP_ERRORS.values()} | server
     assert shown <= known | {"conflict"}
@@ -258,53 +252,3 @@ def test_migrations_are_the_owners(name: str) -> None:
         for line in block.replace("\\\n", " ").splitlines():
             if "db upgrade" in line:
                 assert "sqlite:///" in block or "$OWNER_URL" in line, line
-
-
-# What the shell blocks may call beside what this repository brings.
-_PROGRAMS = (
-    "apt-get brew case chown curl docker esac eval export for do done install nginx "
-    "pg_dump pg_restore psql python python3 systemctl unset useradd while".split()
-)
-# ... and the services that other packages bring.
-_UNITS = {"nginx", "patroni", "pgbouncer", "postgresql"}
-# CONTRIBUTING.md shows how to write it.
-_EXAMPLE = "tests/follow/test_follows_me.py"
-_BROUGHT = "careers-users flask mypy pip pytest python ruff".split()
-
-
-def shell_commands(path: Path) -> set[str]:
-    """The first words of all commands in a document's shell blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
-    text = "\n".join(blocks).replace("\\\n", " ")
-    # Quotes hold no commands here.
-    text = re.sub(r"'[^']*'", "_", re.sub(r'"[^"\n]*"', "_", text))
-    commands = [line.strip() for line in re.split(r"\n|&&|;", text)]
-    without_variables = [re.sub(r"^(\w+=\S* +)+", "", one) for one in commands]
-    words = [one.split()[0] for one in without_variables if one]
-    return {word for word in words if not re.match(r"\w+=|#|\.$", word)}
-
-
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_commands_in_shell_blocks_exist(path: Path) -> None:
-    for word in shell_commands(path):
-        name = word.rpartition("/")[2]
-        assert word in _PROGRAMS or name in _BROUGHT, f"{word} in {path.name}"
-
-
-def test_shell_commands_are_found_at_all() -> None:
-    assert {"psql", "careers-users", "/opt/careers_users/.venv/bin/pip", "nginx"} <= (
-        shell_commands(ROOT / "docs/deployment.md")
-    )
-
-
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_files_named_in_commands_exist(path: Path) -> None:
-    text = path.read_text("utf-8")
-    named = re.findall(r"(?<![\w/.])(?:deploy|docs|tests|migrations)/[\w./@-]*\w", text)
-    for name in set(named) - {_EXAMPLE}:
-        assert (ROOT / name).exists() or (path.parent / name).exists(), name
-    units = {
-        file.name.partition("@")[0] for file in (ROOT / "deploy/systemd").iterdir()
-    }
-    for unit in re.findall(r"systemctl \w+ (?:--now )?'?([\w.-]+)@?", text):
-        assert unit.partition("@")[0] in units | _UNITS, unit

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import live_server, postgres
+from tests import live_server, postgres, postgres_replica
 from tests.conftest import driver_url, migrate
 from tests.live_server import PASSWORDS
 from tests.stress.conftest import Serve
@@ -27,20 +27,20 @@ _numbers = count(1)
 @pytest.fixture(scope="module")
 def standby(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[postgres.Replica]:
+) -> Iterator[postgres_replica.Replica]:
     """A server that is half a second behind one of these tests' own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TEST_DATABASE_URL", raising=False)
         folder = tmp_path_factory.mktemp("primary")
         with postgres.server(folder) as primary:
             migrate(driver_url(primary.create("template")))
-            with postgres.replica(primary, folder) as replica:
+            with postgres_replica.replica(primary, folder) as replica:
                 replica.configure(recovery_min_apply_delay=LATE)
                 yield replica
 
 
 @pytest.fixture
-def name(standby: postgres.Replica) -> Iterator[str]:
+def name(standby: postgres_replica.Replica) -> Iterator[str]:
     """The name of an empty, migrated database on both servers."""
     name = f"stress_{next(_numbers)}"
     standby.primary.create(name, "template")
@@ -106,7 +106,7 @@ class Owner:
 
 @pytest.mark.quick
 def test_own_changes_are_read_back_at_once(
-    standby: postgres.Replica,
+    standby: postgres_replica.Replica,
     name: str,
     serve: Serve,
     figures: dict[str, str],
@@ -142,7 +142,7 @@ def test_own_changes_are_read_back_at_once(
 
 @pytest.mark.quick
 def test_a_logout_works_at_once(
-    standby: postgres.Replica,
+    standby: postgres_replica.Replica,
     name: str,
     serve: Serve,
     figures: dict[str, str],
@@ -179,7 +179,7 @@ def test_a_logout_works_at_once(
 @pytest.mark.parametrize("how", ["killed", "paused", "frozen"])
 def test_the_replica_fails_and_comes_back(
     how: str,
-    standby: postgres.Replica,
+    standby: postgres_replica.Replica,
     name: str,
     serve: Serve,
     figures: dict[str, str],
@@ -220,7 +220,7 @@ def test_the_replica_fails_and_comes_back(
 
 
 def test_the_primary_fails_over_under_readers(
-    standby: postgres.Replica, name: str, serve: Serve, figures: dict[str, str]
+    standby: postgres_replica.Replica, name: str, serve: Serve, figures: dict[str, str]
 ) -> None:
     """While the primary is away, readers without a token are answered by the replica,
     for as long as it is known to be recent; tokens are not taken unchecked: 503."""
@@ -246,7 +246,7 @@ def test_the_primary_fails_over_under_readers(
 
 
 def replicated(
-    serve: Serve, standby: postgres.Replica, name: str, **settings: str
+    serve: Serve, standby: postgres_replica.Replica, name: str, **settings: str
 ) -> live_server.Server:
     """Serve a database with its replica."""
     url, read_url = standby.primary.url(name), standby.url(name)

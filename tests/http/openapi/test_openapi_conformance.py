@@ -64,7 +64,7 @@ class CurrentApp:
 def configuration() -> SchemathesisConfig:
     """The settings of Schemathesis: the same examples in each run."""
     config = SchemathesisConfig(seed=1)
-    # What becomes of NUL, tests/http/test_gate.py says; the document has only words for it.
+    # What becomes of NUL, tests/http/test_gate.py says; the document can only name it.
     config.projects.default.generation.allow_x00 = False
     return config
 
