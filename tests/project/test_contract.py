@@ -194,7 +194,7 @@ ROWS: dict[str, dict[str, str]] = {
     },
     "counters equal the rows": {
         "follow/test_counters": "counters_equal_the_rows_after_any_calls",
-        "races/test_registration": "a_storm_of_mutual_follows_leaves_exact_books",
+        "races/test_registration": "a_storm_of_mutual_follows_leaves_exact_counters",
     },
     # Validation
     "username": {

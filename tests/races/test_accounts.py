@@ -6,74 +6,19 @@ and afterwards counters that equal their rows.
 
 import itertools
 import random
-import shutil
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import pytest
 
-from tests import live_server, postgres
+from tests import live_server
 from tests.auth.stored import claims_of
-from tests.live_server import Client, Reply, Server, at_once
+from tests.live_server import Client, Reply, at_once
+from tests.races.conftest import CLIENTS
+from tests.races.two_servers import outcomes
 
-CLIENTS = 24
+pytestmark = pytest.mark.usefixtures("exact_counters")
 three_times = pytest.mark.parametrize("turn", range(3))
-
-
-@pytest.fixture(scope="module")
-def url(
-    database_kind: str,
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
-    """The URL of a migrated database for all tests of this module."""
-    if database_kind == "sqlite":
-        path = tmp_path_factory.mktemp("account_races") / "races.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-        return
-    server: postgres.Server = request.getfixturevalue("postgresql")
-    yield server.create("account_races", "template")
-    server.drop("account_races")
-
-
-@pytest.fixture(scope="module")
-def clients(
-    url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Client]]:
-    """Clients, every other one of them connected to the same of two servers."""
-    folder = tmp_path_factory.mktemp("servers")
-    settings = {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": live_server.KEY}
-    with ExitStack() as stack:
-        servers = [
-            stack.enter_context(Server(folder, "--threads", "8", **settings))
-            for _ in range(2)
-        ]
-        ports = itertools.cycle([server.port for server in servers])
-        clients = [stack.enter_context(Client(next(ports))) for _ in range(CLIENTS)]
-        yield clients
-        assert [server.stop() for server in servers] == [0, 0]
-        assert "Traceback" not in servers[0].log + servers[1].log
-
-
-@pytest.fixture(autouse=True)
-def _exact_books(url: str) -> Iterator[None]:
-    """Hold after every test: counters equal their rows."""
-    yield
-    assert live_server.wrong_counters(url) == []
-
-
-def outcomes(replies: list[Reply]) -> dict[Any, int]:
-    """Count the replies by status, and by code if they are refusals."""
-    return dict(
-        Counter(
-            reply.body["code"] if reply.status >= 400 else reply.status
-            for reply in replies
-        )
-    )
 
 
 def rotate(client: Client, token: str) -> Reply:

@@ -6,19 +6,18 @@ and afterwards counters that equal their rows.
 
 import itertools
 import random
-import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
-from tests import live_server, postgres
-from tests.live_server import Client, Reply, Server, at_once
+from tests import live_server
+from tests.live_server import Client, Reply, at_once
+from tests.races.conftest import CLIENTS
+from tests.races.two_servers import outcomes
 
-CLIENTS = 24
 STORM_OPERATIONS = 15  # of each client
+pytestmark = pytest.mark.usefixtures("exact_counters")
 three_times = pytest.mark.parametrize("turn", range(3))
 _numbers = itertools.count(1)
 
@@ -33,54 +32,9 @@ class User(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def url(
-    database_kind: str,
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
-    """The URL of a migrated database for all tests of this module."""
-    if database_kind == "sqlite":
-        path = tmp_path_factory.mktemp("races") / "races.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-        return
-    server: postgres.Server = request.getfixturevalue("postgresql")
-    yield server.create("races", "template")
-    server.drop("races")
-
-
-@pytest.fixture(scope="module")
-def clients(
-    url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Client]]:
-    """Clients, every other one of them connected to the same of two servers."""
-    folder = tmp_path_factory.mktemp("servers")
-    settings = {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": live_server.KEY}
-    with ExitStack() as stack:
-        servers = [
-            stack.enter_context(Server(folder, "--threads", "8", **settings))
-            for _ in range(2)
-        ]
-        ports = itertools.cycle([server.port for server in servers])
-        clients = [stack.enter_context(Client(next(ports))) for _ in range(CLIENTS)]
-        replies = at_once(lambda c: c.call("GET", "/health/ready"), clients)
-        assert outcomes(replies) == {200: CLIENTS}
-        yield clients
-        assert [server.stop() for server in servers] == [0, 0]
-        assert "Traceback" not in servers[0].log + servers[1].log
-
-
-@pytest.fixture(scope="module")
 def users(clients: list[Client]) -> list[User]:
     """Four users, each with one session."""
     return [register(clients[0]) for _ in range(4)]
-
-
-@pytest.fixture(autouse=True)
-def _exact_books(url: str) -> Iterator[None]:
-    """Hold after every test: counters equal their rows."""
-    yield
-    assert live_server.wrong_counters(url) == []
 
 
 def register(client: Client) -> User:
@@ -90,16 +44,6 @@ def register(client: Client) -> User:
     user = reply.body["user"]
     tokens = reply.body["access"], reply.body["refresh"]
     return User(user["id"], user["username"], *tokens)
-
-
-def outcomes(replies: list[Reply]) -> dict[Any, int]:
-    """Count the replies by status, and by code if they are refusals."""
-    return dict(
-        Counter(
-            reply.body["code"] if reply.status >= 400 else reply.status
-            for reply in replies
-        )
-    )
 
 
 @three_times
@@ -239,7 +183,7 @@ def test_all_changes_of_one_profile_at_once_are_kept(
 
 
 @three_times
-def test_a_storm_of_mutual_follows_leaves_exact_books(
+def test_a_storm_of_mutual_follows_leaves_exact_counters(
     clients: list[Client], users: list[User], url: str, turn: int
 ) -> None:
     before = live_server.ask(url, "SELECT count(*) FROM follows")[0][0]
