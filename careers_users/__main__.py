@@ -23,7 +23,7 @@ from careers_users.http.refusals import refuser
 from careers_users.observability import checks, logs, metrics
 from careers_users.observability import findings as observability_findings
 from careers_users.observability.findings import Finding
-from careers_users.server import Application, status
+from careers_users.server import Application
 from careers_users.settings import Settings, SettingsError
 
 # What decides about restarts, and what tells of overload, must be answered under it.
@@ -178,12 +178,12 @@ def _served(settings: Settings) -> Application:
         with app.app_context():
             extensions.db.engine.dispose()
 
-    status.at_end.append(close)
     return Application(
         behind_proxy(app, settings),
         refuser(settings.cors_origins),
         vital=VITAL,
         slow=calls_that_hash(app),
+        close=close,
     )
 
 

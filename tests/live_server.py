@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -41,6 +42,14 @@ SERVING = {  # Any free port; neither hashes nor limits are what these tests are
     "CAREERS_USERS_ARGON2_TIME_COST": "1",
     "CAREERS_USERS_RATELIMIT_ENABLED": "false",
 }
+# As systemd starts a command: with the socket as descriptor 3, and the number of the
+# process that the command becomes.
+WITH_SOCKET = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 # So that signals reach the server and its children, and nobody else.
 OWN_GROUP: dict[str, Any] = {"start_new_session": True}
 if sys.platform == "win32":
@@ -67,6 +76,12 @@ def run(
     return subprocess.run([*command, *words], check=False, **options)
 
 
+def on_socket(listener: socket.socket) -> tuple[str, ...]:
+    """Return the command that serves on this socket, given as systemd does."""
+    listener.set_inheritable(True)
+    return (sys.executable, "-c", WITH_SOCKET, str(listener.fileno()), *SERVE)
+
+
 class Server:
     """A running server with all its processes."""
 
@@ -75,6 +90,7 @@ class Server:
     ) -> None:
         env = environment(SERVING | settings)
         options = {"cwd": folder, "env": env, "stderr": subprocess.PIPE, **OWN_GROUP}
+        options["close_fds"] = False  # What is inheritable is meant for it.
         self._process = subprocess.Popen([*command, *words], text=True, **options)
         self._lines: list[str] = []
         self._port = 0

@@ -18,11 +18,12 @@ class Application:
 
     `refuse` makes the headers and the body of a reply to a request that `wsgi` never
     sees, from its status, `Origin`, `X-Request-ID` and the client's address (None: such
-    refusals come in floods, and are not logged one by one). `vital` calls have a thread
-    of their own, `slow` ones leave threads to others.
+    refusals are many, and are not logged one by one). `vital` calls have a thread of
+    their own, `slow` ones leave threads to others. `close` is called after serving.
     """
 
     wsgi: WSGIApplication
     refuse: Refuse
     vital: Collection[Call] = ()
     slow: Collection[Call] = ()
+    close: Callable[[], object] = lambda: None

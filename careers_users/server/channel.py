@@ -17,7 +17,7 @@ from waitress.utilities import Error, build_http_date  # type: ignore[import-unt
 from careers_users.server import status
 from careers_users.server.dispatcher import Lane
 from careers_users.server.parser import Parser, epoch_now
-from careers_users.server.status import closing
+from careers_users.server.status import draining
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class _Task(WSGITask):  # type: ignore[misc]
     """Sends header and body together, and says while we drain that it was the last."""
 
     def build_response_header(self) -> bytes:
-        if closing.is_set():
+        if draining.is_set():
             with self.channel.requests_lock:
                 # Closing would drop what the client has pipelined behind this one.
                 last = len(self.channel.requests) <= 1 and not self.channel.request
@@ -166,7 +166,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """Answer the first request; with 503 if it has waited for far too long."""
         waited = time.monotonic() - self.queued
         if waited > 2 * self.adj.queue_timeout and not (
-            closing.is_set() or self.lane is Lane.VITAL
+            draining.is_set() or self.lane is Lane.VITAL
         ):
             status.count_refusal()
             self.requests[0].error = self.requests[0].error or _Overloaded("")

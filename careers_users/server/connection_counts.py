@@ -1,52 +1,52 @@
 """How many connections each process of a server has, so that all have about as many.
 
-The processes listen at one door, and whoever is awake first lets a newcomer in. Clients
-and proxies keep their connections, so a process that was lucky once would have all the
-work for as long as they last, and the other cores none.
+The processes accept from one socket, and the one that wakes up first gets a connection.
+Clients and proxies keep their connections open, so without this a process that was
+lucky once would have all the work, and the other cores none.
 """
 
 import math
 import mmap
 import time
 
-_SIZE = 8  # Bytes of a number.
-# A process notes its number about once a second, if it is not stuck.
+_NUMBER_BYTES = 8
+# A process updates its count about once a second, unless it is stuck.
 STUCK_SECONDS = 3.0
 
 
-class Shares:
-    """The numbers of all processes, in memory that they share once forked."""
+class ConnectionCounts:
+    """The counts of all processes, in memory that they share once forked."""
 
     def __init__(self, processes: int) -> None:
-        size = _SIZE * processes
+        size = _NUMBER_BYTES * processes
         self.numbers = memoryview(mmap.mmap(-1, size)).cast("d")
-        self.noted = memoryview(mmap.mmap(-1, size)).cast("d")
+        self.updated = memoryview(mmap.mmap(-1, size)).cast("d")
         for place in range(processes):
-            self.leave(place)
+            self.clear(place)
 
-    def leave(self, place: int) -> None:
-        """Note that nobody at that place lets anybody in."""
+    def clear(self, place: int) -> None:
+        """Note that no process accepts connections at that place."""
         self.numbers[place] = math.inf
 
 
-class Share:
-    """That of one process."""
+class ConnectionCount:
+    """The count of one process."""
 
-    def __init__(self, shares: Shares, place: int) -> None:
-        self._shares, self._place = shares, place
+    def __init__(self, counts: ConnectionCounts, place: int) -> None:
+        self._counts, self._place = counts, place
 
-    def note(self, connections: int) -> None:
-        """Note how many connections it has."""
-        self._shares.numbers[self._place] = connections
-        self._shares.noted[self._place] = time.monotonic()
+    def update(self, connections: int) -> None:
+        """Set how many connections this process has."""
+        self._counts.numbers[self._place] = connections
+        self._counts.updated[self._place] = time.monotonic()
 
-    def leave(self) -> None:
-        """Note that it lets nobody in any more."""
-        self._shares.leave(self._place)
+    def clear(self) -> None:
+        """Note that this process accepts no further connections."""
+        self._counts.clear(self._place)
 
-    def is_ahead(self) -> bool:
-        """Tell whether another process should rather let in the next one."""
+    def is_above_others(self) -> bool:
+        """Return whether a process with fewer connections should accept the next."""
         late = time.monotonic() - STUCK_SECONDS
-        numbers = zip(self._shares.numbers, self._shares.noted, strict=True)
-        fewest = min((n for n, noted in numbers if noted > late), default=math.inf)
-        return self._shares.numbers[self._place] > fewest + 1
+        counts = zip(self._counts.numbers, self._counts.updated, strict=True)
+        fewest = min((n for n, updated in counts if updated > late), default=math.inf)
+        return self._counts.numbers[self._place] > fewest + 1

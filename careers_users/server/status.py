@@ -1,4 +1,4 @@
-"""What this process tells of itself: stopping, overload, warnings for the operator.
+"""The state of this process: stopping, overload, warnings for the operator.
 
 The server sets it, readiness and metrics read it. One process serves one application,
 so there is one of everything here.
@@ -17,13 +17,8 @@ LOG_REFUSALS_SECONDS = 10.0
 # How long after it was last given a warning is still told.
 WARNINGS_SECONDS = 300.0
 
-# The whole service goes away; readiness says so.
+# This process stops: readiness says so, and replies end their connection.
 draining: threading.Event = threading.Event()
-# Each reply is the last one of its connection, since this process goes away, whichever
-# takes its place.
-closing: threading.Event = threading.Event()
-# Called when this process has served, the last first.
-at_end: list[Callable[[], object]] = []
 
 
 def _unwatched() -> None:

@@ -1,95 +1,79 @@
-"""One process that serves: its listener, its loop, and the stop that loses nothing."""
+"""One process that serves: its listener, its loop, and a stop that loses nothing."""
 
 import errno
 import logging
 import os
-import signal
-import socket
-import struct
-import sys
 import threading
 import time
-from array import array
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
 from typing import Any
 
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 
 from careers_users import clock
-from careers_users.server import file_limits, memory, status
+from careers_users.server import file_limits, memory, status, systemd
 from careers_users.server.application import Application
 from careers_users.server.channel import Channel
-from careers_users.server.connection_counts import Share
+from careers_users.server.connection_counts import ConnectionCount
 from careers_users.server.dispatcher import Lanes, Queue
 from careers_users.server.event_loop import Loop
-from careers_users.server.handover import Terminal
-from careers_users.server.status import at_end, closing, draining
+from careers_users.server.listener import Listener
+from careers_users.server.signals import Signals
+from careers_users.server.status import draining
 
 log = logging.getLogger(__name__)
 
-COURTESY = 0.0005  # Seconds for another process to be awake and let a newcomer in.
-CROWD = 100  # Connections that are spread well enough by themselves, and must not wait.
-# A crowd's newcomers in one turn of the loop. With one, the last of 1,500 who come at
-# once waited for as many turns, each with requests of those who came before.
-NEWCOMERS = 50
-SETTLE = 0.5  # Seconds in which requests that are on the wire still arrive.
-# No descriptor left, in this process or at all; no memory. And how long to wait then.
+# For a process with fewer connections to wake up and accept the next one.
+YIELD_SECONDS = 0.0005
+# So many connections are spread well enough by themselves, and must not wait.
+SPREAD_CONNECTIONS = 100
+# Above that, connections accepted in one turn of the loop. With one, the last of 1,500
+# that came at once waited for as many turns, each with requests of those before.
+ACCEPT_BATCH = 50
+SETTLE_SECONDS = 0.5  # In which requests that are on the wire still arrive.
+# No file descriptor left, in this process or at all; no memory.
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-NO_ROOM_SECONDS = 0.5
-# "Others have taken over: go, in your own time." None where processes can't be forked.
-LEAVE: int | None = getattr(signal, "SIGUSR1", None)
-
-
-def ignore_newcomers(listener: socket.socket) -> None:
-    """Leave handshakes unanswered, where the system can: the next try finds us gone.
-
-    Otherwise closing cuts off whoever came in since the last look at who waits.
-    """
-    if sys.platform == "linux":
-        # SO_ATTACH_FILTER with one instruction, "keep 0 bytes" (BPF_RET); socket(7).
-        keep_nothing = array("B", struct.pack("HBBI", 6, 0, 0, 0))
-        program = struct.pack("HP", 1, keep_nothing.buffer_info()[0])
-        with suppress(OSError):
-            listener.setsockopt(socket.SOL_SOCKET, 26, program)
+NO_ROOM_SECONDS = 0.5  # To wait then.
 
 
 class Worker(TcpWSGIServer):  # type: ignore[misc]
     """The listener and the loop of one process."""
 
     channel_class = Channel
-    alone = stopping = leaving = hung_up = False
-    _closed_until = 0.0
     next_channel_cleanup: float
+    _accept_after = 0.0
 
     def __init__(
         self,
         served: Application,
         adj: Any,
-        listener: socket.socket,
-        share: Share,
+        listener: Listener,
+        count: ConnectionCount,
+        *,
+        is_alone: bool,
     ) -> None:
-        self._share, self.served = share, served
+        """Prepare to serve on `listener`; `is_alone` if there is no supervisor."""
+        self.served = served
+        self._listener, self._count, self._is_alone = listener, count, is_alone
         self._lanes = Lanes(served.vital, served.slow)
-        where = (listener.family, listener.type, listener.proto, None)
         self.queue = Queue(adj.threads, adj.slow, adj.queue_timeout, adj.queue_room)
         self.changed: deque[Channel] = deque()
         self._thread = threading.get_ident()
+        sock = listener.socket
         super().__init__(
             served.wsgi,
-            _sock=listener,
+            _sock=sock,
             dispatcher=self.queue,
             adj=adj,
-            sockinfo=where,
+            sockinfo=(sock.family, sock.type, sock.proto, None),
             bind_socket=False,
         )
-        # Waitress has wrapped it in its own reading of forwarding headers.
-        self.application = served.wsgi
         self._loop = Loop(self._map)
-        # What wakes up the loop must never wait for the loop to read it.
+        self._signals = Signals(self.pull_trigger, os._exit)
+        # Waking up the loop must never wait for the loop to read.
         if os.name == "posix":
             os.set_blocking(self.trigger.trigger, False)
         else:
@@ -99,53 +83,54 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         return addr[0].removeprefix("::ffff:"), addr[1]
 
     def handle_accept(self) -> None:
-        """Let a newcomer in, unless a process with fewer connections does just now.
+        """Accept one connection, after giving a less loaded worker the chance to.
 
-        Of a crowd, several.
+        Above SPREAD_CONNECTIONS accept up to ACCEPT_BATCH at once.
         """
         known = len(self.active_channels)
-        if not (self.stopping or known >= CROWD) and self._share.is_ahead():
-            time.sleep(COURTESY)
+        is_spread = draining.is_set() or known >= SPREAD_CONNECTIONS
+        if not is_spread and self._count.is_above_others():
+            time.sleep(YIELD_SECONDS)
         super().handle_accept()
-        most = min(known + NEWCOMERS, self.adj.connection_limit)
-        while max(known, CROWD - 1) < len(self.active_channels) < most:
+        most = min(known + ACCEPT_BATCH, self.adj.connection_limit)
+        while max(known, SPREAD_CONNECTIONS - 1) < len(self.active_channels) < most:
             known = len(self.active_channels)
             super().handle_accept()
 
     def accept(self) -> Any:
-        """Return a newcomer, if there is one and room for it in this process."""
+        """Return a new connection, or None if there is none or no room for it."""
         try:
             return super().accept()
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
-        # The listener says again and again that somebody waits.
-        self._closed_until = time.monotonic() + NO_ROOM_SECONDS
+        # The listener stays readable, and would keep the loop busy.
+        self._accept_after = time.monotonic() + NO_ROOM_SECONDS
         if status.warn("descriptors", "No file can be opened for a connection."):
             log.error("No file can be opened for one more connection (ulimit -n).")
         return None
 
     def readable(self) -> bool:
-        return bool(super().readable()) and time.monotonic() >= self._closed_until
+        return bool(super().readable()) and time.monotonic() >= self._accept_after
 
     def add_task(self, channel: Channel) -> None:
         """Let a request wait for a thread, or refuse it if too many do.
 
-        What a client has sent behind another request is let in with that one: a thread
-        calls for it, and holds a lock of the connection.
+        A pipelined request is always let in behind the one before: a thread calls this
+        for it then, and holds a lock of the connection.
         """
         request = channel.requests[0]
         channel.lane = self._lanes.of(
             getattr(request, "command", None), getattr(request, "path", None)
         )
-        is_new = self.is_loop() and not closing.is_set()
+        is_new = self.is_loop() and not draining.is_set()
         if is_new and self.queue.is_full(channel.lane):
             channel.turned_away = True
         else:
             self.queue.add_task(channel)
 
     def is_loop(self) -> bool:
-        """Tell whether the thread that asks is the one of the loop."""
+        """Return whether the calling thread is the one of the loop."""
         return threading.get_ident() == self._thread
 
     def pull_trigger(self) -> None:
@@ -154,7 +139,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             super().pull_trigger()
 
     def maintenance(self, now: float) -> None:
-        """Close what is idle, and what takes for ever to send or take anything."""
+        """Close connections that are idle, or too slow to send or to take anything."""
         for channel in list(self.active_channels.values()):
             is_idle = channel.last_activity < now - self.adj.channel_timeout
             if is_idle and (channel.will_close or channel.total_outbufs_len):
@@ -172,65 +157,37 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             if channel.will_close:
                 self.changed.append(channel)
 
-    def run_until(
-        self, signals: list[int], ready: Callable[[], object], drain_timeout: int
+    def run_until_stopped(
+        self, ready: Callable[[], object], drain_timeout: int
     ) -> None:
-        """Serve until one of `signals` comes; then answer what is asked, in time.
+        """Serve until a stop signal; then answer the requests that are there, in time.
 
-        A process that does not listen to SIGINT has a supervisor. Any other is alone:
-        a second signal ends it at once.
+        `ready` is called when connections are accepted.
         """
-        self.alone = signal.SIGINT in signals
-
-        def stop(number: int, _frame: FrameType | None) -> None:
-            if self.stopping and self.alone:
-                os._exit(128 + number)
-            self.leaving = number == LEAVE
-            if not self.stopping:
-                self.stopping = True
-                self.pull_trigger()
-
-        for number in signals:
-            signal.signal(number, stop)
-        if self.alone and hasattr(signal, "SIGHUP"):
-            self._watch_terminal(stop)
-        memory.keep_what_is_there()
+        if self._is_alone:
+            self._signals.install()
+        else:
+            self._signals.install_in_worker()
+        memory.freeze()
         ready()
-        while not self.stopping:
+        while not self._signals.is_stopping:
             self._pump(1)
-            if self.hung_up:
-                self.hung_up = False
-                log.warning(
-                    "A restart without a gap takes CAREERS_USERS_PROCESSES of 2 or "
-                    "more. Nothing changes; stop and start instead."
-                )
+            self._signals.log_noted()
+        if self._is_alone:
+            systemd.notify("STOPPING=1")
         self._drain(drain_timeout)
-        memory.let_go()
-        while at_end:
-            at_end.pop()()
-
-    def _watch_terminal(self, stop: Callable[[int, FrameType | None], None]) -> None:
-        terminal = Terminal()
-
-        def hang_up(number: int, frame: FrameType | None) -> None:
-            if terminal.is_gone():
-                stop(number, frame)
-            else:
-                self.hung_up = True
-
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # By nohup.
-            signal.signal(signal.SIGHUP, hang_up)
+        memory.unfreeze()
 
     def _pump(self, timeout: float) -> None:
-        # Waitress does it when it asks the listener, of which there is none in the end.
+        # Waitress does it when it asks the listener, which is closed in the end.
         if (now := clock.timestamp()) >= self.next_channel_cleanup:
             self.next_channel_cleanup = now + self.adj.cleanup_interval
             self.maintenance(now)
         changed = [self, *self.queue.served()]
         while self.changed:
             changed.append(self.changed.popleft())
-        if not self.stopping:
-            self._share.note(len(self.active_channels))
+        if not draining.is_set():
+            self._count.update(len(self.active_channels))
         self._loop.turn(timeout, changed)
 
     def _unfinished(self) -> int:
@@ -240,32 +197,28 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         )
 
     def _close_listener(self) -> None:
-        if self.alone:  # Other processes may listen at the same door.
-            ignore_newcomers(self.socket)
+        if not self._listener.is_given:
+            self._accept_waiting()
+        self._loop.forget(self)
+        wasyncore.dispatcher.close(self)  # Not our own: that closes the trigger too.
+
+    def _accept_waiting(self) -> None:
+        """Accept the connections that wait in the kernel: closing would reset them."""
+        if self._is_alone:  # Other processes may accept from the same socket.
+            self._listener.ignore_handshakes()
         known, most = -1, self.adj.connection_limit + file_limits.SPARE // 2
         while known < len(self.active_channels) < most:
             known = len(self.active_channels)
             self.handle_accept()
-        self._loop.forget(self)
-        wasyncore.dispatcher.close(self)  # Not our own: that closes the trigger too.
-
-    def _is_over(self, elapsed: float) -> bool:
-        if self.leaving:
-            # Nobody waits for our end. Who calls again on an open connection is told
-            # that it was the last time, rather than finding it closed.
-            return not self.active_channels
-        return elapsed > SETTLE and not self._unfinished()
 
     def _drain(self, limit: int) -> None:
-        closing.set()
-        self._share.leave()
+        draining.set()
+        self._count.clear()
         begun = time.monotonic()
         self._close_listener()
         while (elapsed := time.monotonic() - begun) < limit:
-            if not self.leaving:
-                draining.set()
             self._pump(0.05)
-            if self._is_over(elapsed):
+            if elapsed > SETTLE_SECONDS and not self._unfinished():
                 break
         if lost := self._unfinished():
             log.warning("Cut off %d unanswered request(s) after %d s", lost, limit)

@@ -104,9 +104,10 @@ def analyze(*words: str) -> "subprocess.CompletedProcess[str]":
 def test_systemd_has_nothing_to_say_against_the_units(units: Path) -> None:
     names = sorted(path.name for path in units.iterdir() if ".service" in path.name)
     assert names == ["careers-users-prune.service", "careers-users@8001.service"]
-    done = analyze(
-        "verify", *map(str, units.glob("*.service")), *map(str, units.glob("*.timer"))
-    )
+    kinds = ("service", "socket", "timer")
+    files = [str(path) for kind in kinds for path in units.glob(f"*.{kind}")]
+    assert len(files) == 4
+    done = analyze("verify", *files)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -132,6 +133,11 @@ def test_the_units_fit_the_service() -> None:
     # The grace that the service gives itself, and what it gives stuck workers.
     assert int(service["TimeoutStopSec"][0]) > Settings.drain_timeout + 5
     assert service["KillMode"] == ["mixed"]
+    assert service["Type"] == ["notify"]
+    assert int(service["TimeoutStartSec"][0]) > 2 * Settings.db_start_timeout
+    held = unit("careers-users@.socket")
+    assert held["ListenStream"] == ["127.0.0.1:%i"]
+    assert held["Accept"] == ["no"]
     names = {line.partition("=")[0] for line in service["Environment"]}
     assert names <= settings_read()
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from careers_users.server import runner
-from careers_users.server.worker import SETTLE
+from careers_users.server.worker import SETTLE_SECONDS
 
 PACKAGE = Path(runner.__file__).parent.parent
 PATIENCE = 20  # Seconds until a test gives up; nothing here should take a tenth of it.
@@ -49,7 +49,7 @@ from careers_users.server import Application, worker
 from careers_users.server.status import draining
 
 options = json.loads(sys.argv[1])
-worker.SETTLE = options.pop("settle")
+worker.SETTLE_SECONDS = options.pop("settle")
 options["trusted_proxy_headers"] = frozenset(options["trusted_proxy_headers"])
 settings = SimpleNamespace(**options)
 folder = Path(__file__).parent
@@ -270,7 +270,7 @@ def options(**changes: Any) -> dict[str, Any]:
         "trusted_proxy_headers": ["x-forwarded-for", "x-forwarded-proto"],
         "drain_timeout": 15,
         "cors_origins": [],
-        "settle": SETTLE,
+        "settle": SETTLE_SECONDS,
         **changes,
     }
 

@@ -16,9 +16,10 @@ import pytest
 
 from careers_users.http.refusals import refuser
 from careers_users.server import Application, runner
-from careers_users.server.connection_counts import Share, Shares
+from careers_users.server.connection_counts import ConnectionCount, ConnectionCounts
 from careers_users.server.dispatcher import Lane, Lanes, Queue
-from careers_users.server.worker import CROWD, NEWCOMERS, Worker
+from careers_users.server.listener import Listener
+from careers_users.server.worker import ACCEPT_BATCH, SPREAD_CONNECTIONS, Worker
 from tests.server.small_server import (
     PATIENCE,
     Launch,
@@ -232,9 +233,9 @@ def worker_of(listener: socket.socket) -> Iterator[Worker]:
     made = options(trusted_proxy_headers=frozenset(), connection_limit=1000)
     made.pop("settle")
     adjustments = runner._adjustments(SimpleNamespace(**made))
-    share = Share(Shares(1), 0)
+    count = ConnectionCount(ConnectionCounts(1), 0)
     nothing = Application(lambda _environ, _start: [], refuser(()))
-    worker = Worker(nothing, adjustments, listener, share)
+    worker = Worker(nothing, adjustments, Listener(listener), count, is_alone=True)
     try:
         yield worker
     finally:
@@ -262,7 +263,7 @@ def test_to_wake_up_the_loop_waits_for_nobody() -> None:
 
 
 def test_of_a_crowd_several_are_let_in_at_a_time() -> None:
-    newcomers = CROWD + NEWCOMERS + 10
+    newcomers = SPREAD_CONNECTIONS + ACCEPT_BATCH + 10
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.listen(newcomers)
@@ -274,7 +275,10 @@ def test_of_a_crowd_several_are_let_in_at_a_time() -> None:
             known.append(len(worker.active_channels))
             worker.handle_accept()
         # One by one, so that they can be shared, until they are a crowd.
-        assert known == [*range(CROWD), CROWD - 1 + NEWCOMERS]
+        assert known == [
+            *range(SPREAD_CONNECTIONS),
+            SPREAD_CONNECTIONS - 1 + ACCEPT_BATCH,
+        ]
 
 
 @needs_posix

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from careers_users.server.connection_counts import STUCK_SECONDS, Share, Shares
+from careers_users.server.connection_counts import (
+    STUCK_SECONDS,
+    ConnectionCount,
+    ConnectionCounts,
+)
 from tests.server.small_server import (
     PATIENCE,
     Launch,
@@ -171,38 +175,23 @@ def test_a_process_that_is_replaced_gets_its_share_again(launch: Launch) -> None
     assert pids >= new
 
 
-def test_who_is_stuck_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stuck_process_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    shares = Shares(2)
-    mine, other = Share(shares, 0), Share(shares, 1)
-    mine.note(5)
-    assert not mine.is_ahead()  # The other has not begun.
-    other.note(3)
-    assert mine.is_ahead()
-    assert not other.is_ahead()
-    mine.note(4)
-    assert not mine.is_ahead()  # By one there is no need.
-    mine.note(9)
+    counts = ConnectionCounts(2)
+    mine, other = ConnectionCount(counts, 0), ConnectionCount(counts, 1)
+    mine.update(5)
+    assert not mine.is_above_others()  # The other has not begun.
+    other.update(3)
+    assert mine.is_above_others()
+    assert not other.is_above_others()
+    mine.update(4)
+    assert not mine.is_above_others()  # By one there is no need.
+    mine.update(9)
     now += STUCK_SECONDS
-    mine.note(9)
-    assert not mine.is_ahead()
-    other.note(3)
-    assert mine.is_ahead()
-    other.leave()
-    assert not mine.is_ahead()
-
-
-@needs_fork
-def test_who_leaves_closes_idle_connections_in_time(launch: Launch) -> None:
-    running = launch(processes=2, threads=1, channel_timeout=2, drain_timeout=60)
-    running.listening()
-    first = all_pids(running, 2)
-    with ExitStack() as stack:
-        idle = [stack.enter_context(running.connect()) for _ in range(8)]
-        for sock in idle:
-            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            read_reply(sock)
-        for pid in first:
-            os.kill(pid, signal.SIGUSR1)
-        until(lambda: all(is_gone(pid) for pid in first))
+    mine.update(9)
+    assert not mine.is_above_others()
+    other.update(3)
+    assert mine.is_above_others()
+    other.clear()
+    assert not mine.is_above_others()

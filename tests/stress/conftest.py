@@ -7,6 +7,7 @@ hold; `pytest -m "stress and quick" tests/stress` is what every change has to pa
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,14 +67,14 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """
     with contextlib.ExitStack() as stack:
 
-        def start(url: str, *words: str, **settings: str) -> Server:
+        def start(url: str, *words: str, **settings: Any) -> Server:
             server = two_processes(tmp_path, url, *words, **settings)
             return stack.enter_context(server)
 
         yield start
 
 
-def two_processes(folder: Path, url: str, *words: str, **settings: str) -> Server:
+def two_processes(folder: Path, url: str, *words: str, **settings: Any) -> Server:
     """Serve a database from two processes, as operators would."""
     key = {"CAREERS_USERS_JWT_SECRET_KEY": live_server.KEY}
     words = ("--processes", "2", "--threads", "4", *words)
