@@ -46,7 +46,7 @@ from careers_users.settings import Settings
 
 settings = Settings.from_env()
 logs.configure(settings.log_format, settings.log_level)
-watched = create_app(settings, served=True)
+watched = create_app(settings)
 
 
 def unwatched(inner, _at_begin, at_reply, _at_end):
@@ -64,7 +64,7 @@ def unwatched(inner, _at_begin, at_reply, _at_end):
 patch("careers_users.http.context._watched", unwatched).start()
 for name in ("request_log", "metrics"):
     patch(f"careers_users.observability.{name}.init_app").start()
-for app in (create_app(settings, served=True), watched):
+for app in (create_app(settings), watched):
     server = create_server(app, map={}, host="127.0.0.1", port=0, threads=4)
     Thread(target=server.run).start()
     print("port", server.effective_port, flush=True)

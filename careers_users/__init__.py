@@ -24,17 +24,16 @@ from careers_users.validation import password_blocklist
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings, *, served: bool = False) -> Flask:
+def create_app(settings: Settings) -> Flask:
     """Return the application with these settings.
 
     Nothing is connected or checked yet: `startup.prepare()` does that before serving.
-    `served` is one that our own server serves, with the threads of the settings.
     """
     app = flask_app.Service("careers_users", static_folder=None)
     context.init_app(app)
     request_log.init_app(app)
     _configure(app, settings)
-    database.init_app(app, settings, keeps=served)
+    database.init_app(app, settings)
     replica.init_app(app, settings)
     migrate.init_app(app, db, str(schema_version.migrations_directory()))
     jwt.init_app(app)

@@ -172,7 +172,7 @@ def run(settings: Settings) -> int:
 
 def _served(settings: Settings) -> Application:
     """Return the application to serve, whose files are closed in the end."""
-    app = create_app(settings, served=True)
+    app = create_app(settings)
 
     def close() -> None:
         with app.app_context():

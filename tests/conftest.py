@@ -131,7 +131,7 @@ def settings(database_url: str) -> TestConfig:
 @pytest.fixture
 def app(settings: TestConfig) -> Iterator[Flask]:
     """The application under test, on a database of its own."""
-    app = create_app(settings, served=True)
+    app = create_app(settings)
     yield app
     with app.app_context():
         db.engine.dispose()

@@ -8,7 +8,7 @@ from careers_users.auth.password_hashing import passwords, verify
 from careers_users.auth.schemas import refuse_known
 from careers_users.auth.throttle import Bucket, uncounted_in_trouble
 from careers_users.auth.tokens import Tokens
-from careers_users.database.statements import UsualTransaction
+from careers_users.database import Transaction
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked, ValidationFailed
 from careers_users.models import User
@@ -46,7 +46,7 @@ def change(user_id: int, old: str, new: str, device: Device) -> Tokens:
             tokens.end_sessions(user_id, "password_changed")
             row, opened = tokens.new_session(user_id, version, device)
             audit.record("password_changed", user_id, device, beside=row)
-            tries.give_back(UsualTransaction(db.session.connection()))
+            tries.give_back(Transaction(db.session.connection()))
     security_log.record("password_changed", user_id)
     return opened
 

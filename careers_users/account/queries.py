@@ -7,7 +7,7 @@ from typing import Any, Literal
 import orjson
 from sqlalchemy import BigInteger, bindparam, select
 
-from careers_users import database
+from careers_users.database import Query
 from careers_users.models import Follow, RefreshToken, SecurityEvent, User, UserCounters
 from careers_users.validation import text
 from careers_users.validation.cursor import Cursor
@@ -25,10 +25,11 @@ _EVENTS = (
     .where(SecurityEvent.user_id == bindparam("user_id"))
     .limit(bindparam("size", type_=BigInteger()))
 )
-_NEWEST = _EVENTS.order_by(SecurityEvent.id.desc())
-_OLDER = _NEWEST.where(SecurityEvent.id < bindparam("event_id"))
-_NEWER = _EVENTS.where(SecurityEvent.id > bindparam("event_id")).order_by(
-    SecurityEvent.id
+_DOWN = _EVENTS.order_by(SecurityEvent.id.desc())
+_NEWEST = Query(_DOWN)
+_OLDER = Query(_DOWN.where(SecurityEvent.id < bindparam("event_id")))
+_NEWER = Query(
+    _EVENTS.where(SecurityEvent.id > bindparam("event_id")).order_by(SecurityEvent.id)
 )
 
 
@@ -73,7 +74,7 @@ def activity(user_id: int, query: Mapping[str, Any]) -> Page:
     )
 
 
-_PERSON = (
+_PERSON = Query(
     select(
         User.id,
         User.username,
@@ -95,7 +96,7 @@ _PERSON = (
     .where(User.id == bindparam("user_id"))
 )
 
-_SESSIONS = (
+_SESSIONS = Query(
     select(
         RefreshToken.id,
         RefreshToken.user_agent.label("device"),
@@ -113,11 +114,11 @@ _SESSIONS = (
 )
 
 
-def _edges(side: Side) -> Any:
+def _edges(side: Side) -> Query:
     mine, other = Follow.follower_id, Follow.following_id
     if side == "followers":
         mine, other = other, mine
-    return (
+    return Query(
         select(Follow.id, User.id.label("user_id"), User.username, Follow.created_at)
         .join(User, User.id == other)
         .where(mine == bindparam("user_id"))
@@ -132,8 +133,7 @@ _EDGES = {"followers": _edges("followers"), "following": _edges("following")}
 
 def person(user_id: int) -> dict[str, Any] | None:
     """Return what is held of a user in one row; None if there is no such user."""
-    row = database.fetch_one(_PERSON, {"user_id": user_id})
-    return None if row is None else dict(row)
+    return _PERSON.one(user_id=user_id)
 
 
 def sessions(user_id: int) -> Iterator[dict[str, Any]]:
@@ -154,25 +154,25 @@ def events(user_id: int) -> Iterator[dict[str, Any]]:
         last = rows[-1]["id"]
 
 
-def _walk(statement: Any, user_id: int, after: int | str) -> Iterator[dict[str, Any]]:
+def _walk(query: Query, user_id: int, after: int | str) -> Iterator[dict[str, Any]]:
     while True:
-        rows = database.fetch_all(statement, {"user_id": user_id, "after": after})
-        yield from (dict(row) for row in rows)
+        rows = query.all(user_id=user_id, after=after)
+        yield from rows
         if len(rows) < EXPORT_BATCH:
             return
         after = rows[-1]["id"]
 
 
-_ID_BY_USERNAME = select(User.id).where(User.username_key == bindparam("key"))
-_ID_BY_EMAIL = select(User.id).where(User.email_key == bindparam("key"))
+_ID_BY_USERNAME = Query(select(User.id).where(User.username_key == bindparam("key")))
+_ID_BY_EMAIL = Query(select(User.id).where(User.email_key == bindparam("key")))
 
 
 def user_id(name: str) -> int | None:
     """Return the number of the user with that username or e-mail address, if any."""
     if "@" not in name and not is_username(name):
         return None
-    statement = _ID_BY_EMAIL if "@" in name else _ID_BY_USERNAME
-    row = database.fetch_one(statement, {"key": text.fold(name)})
+    query = _ID_BY_EMAIL if "@" in name else _ID_BY_USERNAME
+    row = query.one(key=text.fold(name))
     return None if row is None else row["id"]
 
 
@@ -192,7 +192,7 @@ def newer_events(user_id: int, size: int, event_id: int) -> Sequence[dict[str, A
 
 
 def _fetch(
-    statement: Any, user_id: int, size: int, **place: int
+    query: Query, user_id: int, size: int, **place: int
 ) -> Sequence[dict[str, Any]]:
-    rows = database.fetch_all(statement, {"user_id": user_id, "size": size, **place})
+    rows = query.all(user_id=user_id, size=size, **place)
     return [{**row, "details": orjson.loads(row["details"])} for row in rows]

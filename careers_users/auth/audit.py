@@ -14,10 +14,9 @@ import orjson
 from flask import current_app
 from sqlalchemy import CursorResult, Insert, bindparam, delete, insert, select
 
-from careers_users import clock
+from careers_users import clock, database
 from careers_users.auth.device import Device
-from careers_users.database import is_sqlite
-from careers_users.database.statements import New, Transaction, UsualTransaction
+from careers_users.database import Query, Row, Transaction
 from careers_users.extensions import db
 from careers_users.http import context
 from careers_users.models import SecurityEvent, User
@@ -84,18 +83,18 @@ def record(
     user_id: int,
     device: Device,
     *,
-    beside: New | None = None,
+    beside: tuple[Query, Row] | None = None,
     within: Transaction | None = None,
     **details: object,
 ) -> None:
     """Add an event to the trail of a user. The caller commits.
 
-    `beside` is the row that the event is about, to be inserted too: on PostgreSQL in
-    the same statement, so that a login is no round trip longer. `within` a transaction,
-    or else that of the ORM's session.
+    `beside` is an INSERT, with its values, of the row that the event is about: on
+    PostgreSQL made in the same statement, so that a login is no round trip longer.
+    `within` a transaction, or else that of the ORM's session.
     """
-    transaction = within or UsualTransaction(db.session.connection())
-    statement = _ADD
+    transaction = within or Transaction(db.session.connection())
+    query = _ADD
     values = {
         "of": user_id,
         "what": event,
@@ -104,14 +103,16 @@ def record(
         "with_agent": device.user_agent,
         "more": orjson.dumps(details).decode(),
     }
-    if beside is not None and is_sqlite():
-        transaction.defer(*beside)
-    elif beside is not None:
-        statement, values = _add_with(beside.statement), {**beside.values, **values}
-    transaction.defer(statement, values)
+    if beside is not None:
+        other, others = beside
+        if database.is_sqlite():
+            transaction.defer(other, **others)
+        else:
+            query, values = _add_with(other), {**others, **values}
+    transaction.defer(query, **values)
 
 
-_ADD = insert(SecurityEvent).values(
+_ADD_EVENT = insert(SecurityEvent).values(
     user_id=bindparam("of"),
     event=bindparam("what"),
     created_at=bindparam("moment"),
@@ -119,11 +120,13 @@ _ADD = insert(SecurityEvent).values(
     user_agent=bindparam("with_agent"),
     details=bindparam("more"),
 )
+_ADD = Query(_ADD_EVENT)
 
 
 @cache
-def _add_with(row: Insert) -> Insert:
-    return _ADD.add_cte(row.cte("beside"))
+def _add_with(other: Query) -> Query:
+    assert isinstance(other.statement, Insert)
+    return Query(_ADD_EVENT.add_cte(other.statement.cte("beside")))
 
 
 def record_repeated(event: str, user_id: int, device: Device) -> None:

@@ -10,8 +10,7 @@ from sqlalchemy import Select
 
 from careers_users.auth import queries, sessions, tokens
 from careers_users.auth.tokens import Claims
-from careers_users.database import replica
-from careers_users.database.statements import Row
+from careers_users.database import Row, replica
 from careers_users.extensions import jwt
 from careers_users.http import context
 from careers_users.http.decorators import View, describe

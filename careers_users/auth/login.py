@@ -16,7 +16,7 @@ from careers_users.auth.throttle import (
     uncounted_in_trouble,
 )
 from careers_users.auth.tokens import Tokens
-from careers_users.database.statements import Row, Transaction, UsualTransaction
+from careers_users.database import Row, Transaction
 from careers_users.extensions import db
 from careers_users.http.errors import Forbidden, Unauthorized
 from careers_users.models import User
@@ -101,7 +101,7 @@ def _open_session(
             ended = tokens.make_room(user_id)
         if ended:
             audit.record("session_ended", user_id, device, reason="limit", count=ended)
-        write(UsualTransaction(db.session.connection()))
+        write(Transaction(db.session.connection()))
     if ended:
         security_log.record("session_ended", user_id, reason="limit", count=ended)
     return opened

@@ -16,7 +16,7 @@ from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 from flask import Flask, current_app
 
-from careers_users.database.statements import Row
+from careers_users.database import Row
 from careers_users.http.errors import Unavailable
 from careers_users.settings import Settings
 from careers_users.validation import text

@@ -18,12 +18,11 @@ from sqlalchemy import (
 
 from careers_users import clock, database
 from careers_users.auth.tokens import Claims
-from careers_users.database import replica
-from careers_users.database.statements import Row
+from careers_users.database import Query, Row, replica
 from careers_users.models import RefreshToken, RevokedToken, User, UserCounters
 from careers_users.validation import text
 
-_LIVE = (
+_LIVE = Query(
     select(
         RefreshToken.id,
         RefreshToken.user_agent.label("device"),
@@ -63,21 +62,23 @@ _SETTLING_VIEWER = VIEWER.join(
 
 
 @cache
-def _rotated(statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    """Return the same for the few tokens that came with a rotation.
+def _viewer(statement: Select[*tuple[Any, ...]], *, is_rotated: bool) -> Query:
+    """Return the query of a viewer, whose token may have come with a rotation.
 
-    Whether that is still to be confirmed is a column more.
+    For those few, whether the rotation is still to be confirmed is one more column.
     """
-    return statement.add_columns(
-        exists()
-        .where(RefreshToken.id == bindparam("session_id"))
-        .where(RefreshToken.generation == bindparam("generation"))
-        .where(RefreshToken.confirmed_at.is_(None))
-        .label("is_unconfirmed")
-    )
+    if is_rotated:
+        statement = statement.add_columns(
+            exists()
+            .where(RefreshToken.id == bindparam("session_id"))
+            .where(RefreshToken.generation == bindparam("generation"))
+            .where(RefreshToken.confirmed_at.is_(None))
+            .label("is_unconfirmed")
+        )
+    return Query(statement)
 
 
-_LIVE_SESSION = (
+_LIVE_SESSION = Query(
     select(
         RefreshToken.generation,
         RefreshToken.confirmed_at,
@@ -129,19 +130,21 @@ _RECENT = (
 
 
 @cache
-def _login(*, by_email: bool, is_sqlite: bool) -> Select[*tuple[Any, ...]]:
+def _login(*, by_email: bool, is_sqlite: bool) -> Query:
     # Not `aggregate_strings`, whose separator is no part of the statement's text.
     joined = func.group_concat if is_sqlite else func.string_agg
     addresses = select(joined(_RECENT.c.address, literal_column("' '"), type_=String()))
     key = User.email_key if by_email else User.username_key
-    return _ACCOUNT.add_columns(addresses.scalar_subquery().label("addresses")).where(
-        key == bindparam("key")
+    return Query(
+        _ACCOUNT.add_columns(addresses.scalar_subquery().label("addresses")).where(
+            key == bindparam("key")
+        )
     )
 
 
-_ACCOUNT_BY_USERNAME = _ACCOUNT.where(User.username_key == bindparam("key"))
-_ACCOUNT_BY_EMAIL = _ACCOUNT.where(User.email_key == bindparam("key"))
-_ACCOUNT_BY_ID = _ACCOUNT.where(User.id == bindparam("user_id"))
+_ACCOUNT_BY_USERNAME = Query(_ACCOUNT.where(User.username_key == bindparam("key")))
+_ACCOUNT_BY_EMAIL = Query(_ACCOUNT.where(User.email_key == bindparam("key")))
+_ACCOUNT_BY_ID = Query(_ACCOUNT.where(User.id == bindparam("user_id")))
 
 
 def viewer(
@@ -164,9 +167,8 @@ def viewer(
         statement = _SETTLING_VIEWER
         parameters["settling"] = copy.settling
     if claims.generation:
-        statement = _rotated(statement)
         parameters["generation"] = claims.generation
-    return database.fetch_one(statement, parameters)
+    return _viewer(statement, is_rotated=bool(claims.generation)).one(**parameters)
 
 
 def live_session(claims: Claims) -> Row | None:
@@ -174,15 +176,12 @@ def live_session(claims: Claims) -> Row | None:
 
     Whether the token's own generation is still good is not asked here.
     """
-    return database.fetch_one(
-        _LIVE_SESSION,
-        {
-            "session_id": claims.session_id,
-            "token_id": claims.token_id,
-            "user_id": claims.user_id,
-            "token_version": claims.token_version,
-            "now": clock.utcnow(),
-        },
+    return _LIVE_SESSION.one(
+        session_id=claims.session_id,
+        token_id=claims.token_id,
+        user_id=claims.user_id,
+        token_version=claims.token_version,
+        now=clock.utcnow(),
     )
 
 
@@ -193,15 +192,13 @@ def account(identifier: str) -> Row | None:
 
     No username contains an @ and every address does, so there is no doubt which it is.
     """
-    statement = _ACCOUNT_BY_EMAIL if "@" in identifier else _ACCOUNT_BY_USERNAME
-    key = text.fold(identifier.strip())
-    return database.fetch_one(statement, {"key": key, "now": clock.utcnow()})
+    query = _ACCOUNT_BY_EMAIL if "@" in identifier else _ACCOUNT_BY_USERNAME
+    return query.one(key=text.fold(identifier.strip()), now=clock.utcnow())
 
 
 def account_by_id(user_id: int) -> Row | None:
     """Return the account of that number; otherwise as `account`."""
-    parameters = {"user_id": user_id, "now": clock.utcnow()}
-    return database.fetch_one(_ACCOUNT_BY_ID, parameters)
+    return _ACCOUNT_BY_ID.one(user_id=user_id, now=clock.utcnow())
 
 
 def login_account(identifier: str) -> Row | None:
@@ -209,9 +206,8 @@ def login_account(identifier: str) -> Row | None:
 
     They stand in one text, with spaces between them.
     """
-    statement = _login(by_email="@" in identifier, is_sqlite=database.is_sqlite())
-    key = text.fold(identifier.strip())
-    return database.fetch_one(statement, {"key": key, "now": clock.utcnow()})
+    query = _login(by_email="@" in identifier, is_sqlite=database.is_sqlite())
+    return query.one(key=text.fold(identifier.strip()), now=clock.utcnow())
 
 
 # ------------------------------------------------------------------- for the operator
@@ -219,8 +215,7 @@ def login_account(identifier: str) -> Row | None:
 
 def live(viewer: Claims) -> Sequence[dict[str, Any]]:
     """Return the viewer's live sessions, the last used first, the `current` marked."""
-    parameters = {"user_id": viewer.user_id, "now": clock.utcnow()}
     return [
         {**row, "current": row["id"] == viewer.session_id}
-        for row in database.fetch_all(_LIVE, parameters)
+        for row in _LIVE.all(user_id=viewer.user_id, now=clock.utcnow())
     ]

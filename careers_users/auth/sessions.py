@@ -18,8 +18,8 @@ from careers_users import clock
 from careers_users.auth import audit, pruning, queries, tokens
 from careers_users.auth.device import Device
 from careers_users.auth.tokens import LAST_USED_PRECISION, Claims
+from careers_users.database import Row
 from careers_users.database.errors import if_possible
-from careers_users.database.statements import Row
 from careers_users.extensions import db
 from careers_users.http.errors import (
     Forbidden,

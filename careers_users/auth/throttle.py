@@ -21,7 +21,6 @@ from sqlalchemy import (
     BindParameter,
     Connection,
     CursorResult,
-    Executable,
     bindparam,
     case,
     delete,
@@ -34,8 +33,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session
 
 from careers_users import clock, database
+from careers_users.database import Query, Transaction
 from careers_users.database.errors import if_possible
-from careers_users.database.statements import Transaction
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.keys import secret_for
@@ -94,7 +93,7 @@ class Reservation:
             # A row that is named twice is one row.
             filled = [*self.keys, *self.keys[-1:] * (BUCKETS_MAX - len(self.keys))]
             keys = {f"key_{n}": key for n, key in enumerate(filled)}
-            transaction.defer(_GIVE_BACK, {**keys, "made_at": self.made_at})
+            transaction.defer(_GIVE_BACK, **keys, made_at=self.made_at)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -167,8 +166,8 @@ def count(transaction: Transaction, *buckets: Bucket) -> Reservation:
     for n, key in enumerate(sorted(named)):
         seconds = rates[named[key]].seconds
         values |= {f"key_{n}": key, f"until_{n}": now + timedelta(seconds=seconds)}
-    statement = _count_statement(len(named), on_sqlite=database.is_sqlite())
-    counted = transaction.execute(statement, values)
+    query = _count_query(len(named), on_sqlite=database.is_sqlite())
+    counted = transaction.execute(query, **values)
     waits = {
         named[row["key"]]: (row["expires_at"] - now).total_seconds()
         for row in counted
@@ -225,7 +224,7 @@ def _key_parameter(number: int) -> BindParameter[str]:
 
 
 @cache
-def _count_statement(buckets: int, *, on_sqlite: bool) -> Executable:
+def _count_query(buckets: int, *, on_sqlite: bool) -> Query:
     """Return the upsert for so many: a window that is over begins anew with this try.
 
     Its values are `now`, and `key_0`, `until_0` and so on.
@@ -244,7 +243,7 @@ def _count_statement(buckets: int, *, on_sqlite: bool) -> Executable:
         ]
     )
     is_over = Throttle.expires_at <= new.excluded.started_at
-    statement: Executable = new.on_conflict_do_update(
+    statement = new.on_conflict_do_update(
         index_elements=[Throttle.key],
         set_={
             "used": case((is_over, 1), else_=Throttle.used + 1),
@@ -256,11 +255,11 @@ def _count_statement(buckets: int, *, on_sqlite: bool) -> Executable:
             ),
         },
     ).returning(Throttle.key, Throttle.used, Throttle.started_at, Throttle.expires_at)
-    return statement
+    return Query(statement)
 
 
 # Only in the window in which they were counted; locked in the order of `count`.
-_GIVE_BACK = (
+_GIVE_BACK = Query(
     update(Throttle)
     .where(
         Throttle.key.in_(

@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from careers_users import clock
 from careers_users.auth.device import Device
-from careers_users.database.statements import New
+from careers_users.database import Query, Row
 from careers_users.extensions import db
 from careers_users.models import RefreshToken, RevokedToken, User
 from careers_users.validation.limits import (
@@ -77,20 +77,24 @@ def claims_of(payload: dict[str, Any]) -> Claims:
     )
 
 
-_ADD_SESSION = insert(RefreshToken).values(
-    id=bindparam("session_id"),
-    user_id=bindparam("session_user_id"),
-    generation=1,
-    created_at=bindparam("session_begins"),
-    last_used_at=bindparam("session_begins"),
-    expires_at=bindparam("session_ends"),
-    user_agent=bindparam("session_user_agent"),
-    address=bindparam("session_address"),
+_ADD_SESSION = Query(
+    insert(RefreshToken).values(
+        id=bindparam("session_id"),
+        user_id=bindparam("session_user_id"),
+        generation=1,
+        created_at=bindparam("session_begins"),
+        last_used_at=bindparam("session_begins"),
+        expires_at=bindparam("session_ends"),
+        user_agent=bindparam("session_user_agent"),
+        address=bindparam("session_address"),
+    )
 )
 
 
-def new_session(user_id: int, token_version: int, device: Device) -> tuple[New, Tokens]:
-    """Return a new session's row, for the caller to insert, and its tokens."""
+def new_session(
+    user_id: int, token_version: int, device: Device
+) -> tuple[tuple[Query, Row], Tokens]:
+    """Return a new session's INSERT, for the caller to run, and its tokens."""
     now = clock.utcnow()
     session_id = uuid.uuid4().hex
     row = {
@@ -101,7 +105,7 @@ def new_session(user_id: int, token_version: int, device: Device) -> tuple[New, 
         "session_user_agent": device.user_agent,
         "session_address": device.address,
     }
-    return New(_ADD_SESSION, row), Tokens(
+    return (_ADD_SESSION, row), Tokens(
         access=issue_access(user_id, session_id, token_version),
         refresh=issue_refresh(
             user_id, session_id, token_version, 1, now + REFRESH_LIFETIME

@@ -9,7 +9,7 @@ from careers_users.auth import audit, queries, tokens
 from careers_users.auth.device import Device
 from careers_users.auth.password_hashing import passwords
 from careers_users.auth.registration import add_user, count_new_user, taken
-from careers_users.database.statements import Row
+from careers_users.database import Row
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.models import User

@@ -17,7 +17,7 @@ from marshmallow import EXCLUDE, ValidationError, fields, pre_load
 from careers_users import clock
 from careers_users.auth.password_hashing import UNUSABLE, scheme
 from careers_users.cli.console import as_json
-from careers_users.database.statements import Row
+from careers_users.database import Row
 from careers_users.validation.fields import (
     AvatarUrl,
     Bio,

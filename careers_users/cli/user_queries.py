@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select
 
 from careers_users import clock, database
-from careers_users.database.statements import Row
+from careers_users.database import Query, Row
 from careers_users.models import RefreshToken, User, UserCounters
 from careers_users.validation import text
 
@@ -42,7 +42,7 @@ _EXPORT = select(
 )
 
 
-_DETAILS = (
+_DETAILS = Query(
     select(
         *_LISTED,
         User.bio,
@@ -87,27 +87,26 @@ def _chunks(statement: Select[*tuple[Any, ...]]) -> Iterator[Row]:
     statement = statement.where(User.id > bindparam("after"))
     statement = statement.order_by(User.id).limit(CHUNK)
     after = 0
-    while rows := database.fetch_all(statement, {"after": after}):
+    while rows := database.fetch(statement, {"after": after}):
         yield from rows
         after = rows[-1]["id"]
 
 
 def details(user_id: int) -> Row | None:
     """Return what an operator may want to know of an account, its hash included."""
-    parameters = {"user_id": user_id, "now": clock.utcnow()}
-    return database.fetch_one(_DETAILS, parameters)
+    return _DETAILS.one(user_id=user_id, now=clock.utcnow())
 
 
 def number_of_users() -> int:
     """Return how many users there are."""
-    rows = database.fetch_all(select(func.count().label("users")).select_from(User))
+    rows = database.fetch(select(func.count().label("users")).select_from(User))
     number: int = rows[0]["users"]
     return number
 
 
 def keys_among(usernames: Sequence[str], emails: Sequence[str]) -> Sequence[Row]:
     """Return folded name and address of the users who have one of these."""
-    return database.fetch_all(
+    return database.fetch(
         select(User.username_key, User.email_key).where(
             User.username_key.in_(usernames) | User.email_key.in_(emails)
         )

@@ -11,7 +11,7 @@ from careers_users.account import queries, service
 from careers_users.auth.password_hashing import scheme
 from careers_users.auth.schemas import NewPasswordSchema, RegisterSchema
 from careers_users.cli import accounts, console, user_queries
-from careers_users.database.statements import Row
+from careers_users.database import Row
 
 _REGISTER = RegisterSchema()
 _NEW_PASSWORD = NewPasswordSchema()

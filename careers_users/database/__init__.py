@@ -1,23 +1,31 @@
-"""The database: its engine, how statements get there, and what its errors mean."""
+"""The database: its statements, what its errors mean, and how it is asked otherwise."""
 
-from careers_users.database.engine import (
-    fetch_all,
-    fetch_one,
-    init_app,
-    is_sqlite,
-    reader,
-    reader_of,
-    reading_from,
+from careers_users.database import bulk, errors, replica, schema_version
+from careers_users.database.engine import probing_engine
+from careers_users.database.query import (
+    Query,
+    Row,
+    Transaction,
+    fetch,
+    room_for,
     transaction,
 )
+from careers_users.database.target import init_app, is_sqlite, observers, reader
 
 __all__ = [
-    "fetch_all",
-    "fetch_one",
+    "Query",
+    "Row",
+    "Transaction",
+    "bulk",
+    "errors",
+    "fetch",
     "init_app",
     "is_sqlite",
+    "observers",
+    "probing_engine",
     "reader",
-    "reader_of",
-    "reading_from",
+    "replica",
+    "room_for",
+    "schema_version",
     "transaction",
 ]

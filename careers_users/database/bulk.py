@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from careers_users.database.statements import THROUGH_PGBOUNCER
+from careers_users.database.engine import AUTOCOMMITS, THROUGH_PGBOUNCER
 from careers_users.extensions import Base
 
 Row = Mapping[str, Any]
@@ -137,7 +137,7 @@ def finish(engine: Engine) -> None:
 
     Statistics for the planner; and one part instead of many in SQLite's search index.
     """
-    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    autocommit = engine.execution_options(**{AUTOCOMMITS: True})
     with autocommit.connect() as connection:
         if connection.dialect.name == "sqlite":
             _merge_search(connection)

@@ -1,44 +1,31 @@
-"""The engine: what each connection is told, how reads are made, what errors mean."""
+"""The engine: how its connections are pooled, and what each of them is told."""
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app
-from sqlalchemy import URL, Engine, Executable, create_engine, event
+from flask import Flask
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import NullPool
 
-from careers_users.database import statements
-from careers_users.database.kept import IDLE_SECONDS, Kept, is_open
-from careers_users.database.statements import (
-    KEPT,
-    THROUGH_PGBOUNCER,
-    Transaction,
-    UsualTransaction,
-    is_fixed,
-    read,
-)
 from careers_users.extensions import db
 from careers_users.settings import Settings
 
-_READER = "careers_users.reader"
-_OPENING = "careers_users.opening"
-# Where reads go instead of the database, if anywhere.
-_elsewhere: ContextVar[Engine | None] = ContextVar("elsewhere", default=None)
+# Execution options of engines: each statement commits by itself; and PgBouncer stands
+# between, where nothing can be set on a connection, only in a transaction.
+AUTOCOMMITS = "careers_users.autocommits"
+THROUGH_PGBOUNCER = "careers_users.through_pgbouncer"
+# A connection that has been idle this long is asked whether it still lives before it is
+# used. Busy ones never are, so the question costs nothing under load, and a server
+# restarted at night goes unnoticed.
+IDLE_SECONDS = 1.0
 
 
-def init_app(app: Flask, settings: Settings, *, keeps: bool) -> None:
-    """Bind the database of `settings` to `app`; nothing is connected yet.
-
-    Where reads are to keep connections for each other, no more threads than the
-    settings say may use it.
-    """
+def prepare(app: Flask, settings: Settings) -> Engine:
+    """Return the engine that Flask-SQLAlchemy makes for `app`, with our events."""
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
     db.init_app(app)
@@ -49,21 +36,8 @@ def init_app(app: Flask, settings: Settings, *, keeps: bool) -> None:
     else:
         settle(engine, settings)
         _ask_the_idle(engine)
-    _prepare_transactions(engine, settings)
-    app.extensions[_READER] = engine.execution_options(
-        isolation_level="AUTOCOMMIT",
-        **{
-            KEPT: _kept(engine, settings) if keeps else None,
-            _OPENING: _opening(settings),
-        },
-    )
-
-
-def _kept(engine: Engine, settings: Settings) -> Kept | None:
-    """Return what reads keep their connections in, if the pool has enough of them."""
-    # Each thread may need one for a transaction, and so may the one for health.
-    spare = settings.db_pool_size - settings.threads - 1
-    return Kept(engine, min(spare, settings.threads)) if spare > 0 else None
+    _begin_transactions(engine, settings)
+    return engine
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -84,7 +58,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         options["connect_args"] = {"timeout": settings.db_lock_timeout}
     else:
         options["connect_args"] = patience(settings.db_connect_timeout)
-        # Psycopg prepares nothing: what pays is prepared by `statements`, and Psycopg
+        # Psycopg prepares nothing: what pays is prepared by `libpq`, and Psycopg
         # would have the server forget that too after each ROLLBACK. In transaction mode
         # PgBouncer hands each transaction another server connection, which does not
         # know the statements prepared on the last.
@@ -119,17 +93,18 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.execute("PRAGMA cache_size = -4096")
 
 
-def _prepare_transactions(engine: Engine, settings: Settings) -> None:
+def _begin_transactions(engine: Engine, settings: Settings) -> None:
     """Let the transactions of sessions begin; connections of `reader()` have none."""
-    opening = _opening(settings)
+    text = opening(settings)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql(opening)
+        if not connection.get_execution_options().get(AUTOCOMMITS):
+            connection.exec_driver_sql(text)
 
 
-def _opening(settings: Settings) -> str:
+def opening(settings: Settings) -> str:
+    """Return the text that opens a transaction."""
     if settings.is_sqlite:
         # One that writes takes the write lock at once. Taking it half way fails at
         # once, without waiting, when another writer came in between.
@@ -149,7 +124,11 @@ def _reset(connection: Any, _record: object, _state: object) -> None:
     Nothing is, unless somebody has forgotten it, so SQLAlchemy's own way of finding
     that out is too long: 3% of the processor time of a profile.
     """
-    if is_open(connection):
+    if isinstance(connection, sqlite3.Connection):
+        is_open = connection.in_transaction
+    else:
+        is_open = bool(connection.pgconn.transaction_status)
+    if is_open:
         connection.rollback()
 
 
@@ -213,96 +192,3 @@ def probing_engine(settings: Settings, seconds: int, url: URL | None = None) -> 
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{seconds}s'")
 
     return engine
-
-
-def fetch_all(
-    statement: Executable, parameters: dict[str, Any] | None = None
-) -> list[dict[str, Any]]:
-    """Return all rows of a read as mappings.
-
-    The statement is compiled once and remembered, so make it once: with `bindparam` for
-    what differs from request to request.
-
-    A connection found dead is replaced and the read made once more: it changes nothing,
-    so it can be repeated, and the viewer need not hear of it.
-    """
-    engine = reader()
-    # Who listens to statements (tracing, tests) sees them all: then not the quick way.
-    is_watched = bool(engine.dispatch.before_cursor_execute)
-    is_quick = not is_watched and is_fixed(statement, engine.dialect)
-    quick = [read] if is_quick else []
-    # If two connections are dead SQLAlchemy gives up all, so that the third is new.
-    for attempt in (*quick, _read):
-        try:
-            return attempt(engine, statement, parameters)
-        except DBAPIError as error:
-            if not error.connection_invalidated or _elsewhere.get() is not None:
-                raise
-    return _read(engine, statement, parameters)
-
-
-def fetch_one(
-    statement: Executable, parameters: dict[str, Any] | None = None
-) -> dict[str, Any] | None:
-    """Return the first row of a read, or None; otherwise as `fetch_all`."""
-    rows = fetch_all(statement, parameters)
-    return rows[0] if rows else None
-
-
-@contextmanager
-def transaction() -> Iterator[Transaction]:
-    """Give a transaction, committed in the end and rolled back if anything fails.
-
-    For few, short statements that are made often, each made once as for `fetch_all`:
-    what the ORM's sessions do around them is most of their time.
-    """
-    engine: Engine = current_app.extensions[_READER]
-    if engine.dispatch.before_cursor_execute:
-        with db.engine.begin() as connection:
-            yield UsualTransaction(connection)
-    else:
-        opening = engine.get_execution_options()[_OPENING]
-        with statements.transaction(engine, opening) as link:
-            yield link
-
-
-def reader() -> Engine:
-    """Return the engine of the current application as reads use it: autocommitting."""
-    elsewhere = _elsewhere.get()
-    if elsewhere is not None:
-        return elsewhere
-    engine: Engine = current_app.extensions[_READER]
-    return engine
-
-
-@contextmanager
-def reading_from(engine: Engine) -> Iterator[None]:
-    """Let the reads of this block go elsewhere, and fail if that is away.
-
-    Writes never do.
-    """
-    token = _elsewhere.set(engine)
-    try:
-        yield
-    finally:
-        _elsewhere.reset(token)
-
-
-def reader_of(app: Flask) -> Engine:
-    """Return the same of an application that is not the current one."""
-    engine: Engine = app.extensions[_READER]
-    return engine
-
-
-def is_sqlite() -> bool:
-    """Tell whether the current application's database is SQLite, else PostgreSQL."""
-    return reader().dialect.name == "sqlite"
-
-
-def _read(
-    engine: Engine, statement: Executable, parameters: Mapping[str, Any] | None
-) -> list[dict[str, Any]]:
-    """Return all rows by SQLAlchemy's own way; otherwise as `statements.read`."""
-    with engine.connect() as connection:
-        found = connection.execute(statement, parameters).mappings()
-        return [{**row} for row in found]

@@ -21,8 +21,14 @@ from flask import Flask, current_app
 from sqlalchemy import BigInteger, Engine, create_engine, event, literal_column, select
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 
-from careers_users.database import engine as database_engine
-from careers_users.database import errors
+from careers_users.database import errors, target
+from careers_users.database.engine import (
+    engine_options,
+    patience,
+    probing_engine,
+    settle,
+)
+from careers_users.database.query import Query
 from careers_users.server import status
 from careers_users.settings import Settings
 
@@ -49,12 +55,14 @@ _STATE = "careers_users.replica.state"
 # What is on disk there: no more is sent to replicas. A commit that did not wait for the
 # disk (synchronous_commit) is there a little later, well within TRANSACTION_SECONDS.
 # Null on a server that is a standby itself, as after a failover.
-_GROWN = select(
-    literal_column(
-        "CASE WHEN NOT pg_is_in_recovery()"
-        " THEN (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END",
-        BigInteger(),
-    ).label("position")
+_GROWN = Query(
+    select(
+        literal_column(
+            "CASE WHEN NOT pg_is_in_recovery()"
+            " THEN (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END",
+            BigInteger(),
+        ).label("position")
+    )
 )
 # Some balancers lead to the primary when there is no replica left.
 REPLAYED = (
@@ -104,9 +112,8 @@ class Replica:
         # By then the server itself would have ended a read.
         self._hopeless = settings.db_statement_timeout + PATIENCE_SECONDS
         self.engine = _engine(settings, self._connected, self._checked_out)
-        self._probe = database_engine.probing_engine(
-            settings, PATIENCE_SECONDS, settings.read_url
-        )
+        self._target = target.Target(self.engine, settings, target.observers(app))
+        self._probe = probing_engine(settings, PATIENCE_SECONDS, settings.read_url)
         self._marks: tuple[tuple[float, int], ...] = ()
         self._marked = self._rested = -math.inf
         self._is_away = self._is_behind = False
@@ -134,7 +141,7 @@ class Replica:
         if not self._is_usable():
             return view()
         try:
-            with database_engine.reading_from(self.engine):
+            with target.reading_from(self._target):
                 return view()
         except Behind:
             self._rested = time.monotonic()
@@ -176,7 +183,7 @@ class Replica:
     def _mark(self, now: float) -> None:
         """Make a mark and remember it; of those out of date only the newest is kept."""
         try:
-            row = database_engine.fetch_one(_GROWN)
+            row = _GROWN.one()
         except SQLAlchemyError as error:
             # The replica may be asked for as long as it is known to be recent enough.
             log.warning("The primary is in trouble: %s", errors.sentence(error))
@@ -299,10 +306,10 @@ def _closing(_connection: object, record: Any) -> None:
 
 
 def _engine(settings: Settings, connected: Any, checked_out: Any) -> Engine:
-    options = database_engine.engine_options(settings)
-    options["connect_args"] |= database_engine.patience(PATIENCE_SECONDS)
+    options = engine_options(settings)
+    options["connect_args"] |= patience(PATIENCE_SECONDS)
     engine = create_engine(settings.read_url, **options)
-    database_engine.settle(engine, settings)
+    settle(engine, settings)
     event.listen(engine, "connect", connected)
     event.listen(engine, "checkout", checked_out)
     event.listen(engine, "close", _closing)

@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import Engine
 
-from careers_users.database import engine as database_engine
+from careers_users.database.target import reader
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -50,7 +50,7 @@ def current(engine: Engine) -> tuple[str, ...]:
 def mistake(app: Flask) -> str | None:
     """Return what is wrong with the schema of an application's database, or None."""
     with app.app_context():
-        return mistake_of(database_engine.reader())
+        return mistake_of(reader())
 
 
 def mistake_of(engine: Engine) -> str | None:

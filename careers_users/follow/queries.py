@@ -9,7 +9,6 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
-    Executable,
     Select,
     Subquery,
     and_,
@@ -21,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from careers_users import database
-from careers_users.database.statements import Row, room_for
+from careers_users.database import Query, Row, room_for
 from careers_users.models import Follow, User, UserCounters
 from careers_users.profile.queries import CARD
 from careers_users.validation import text
@@ -34,14 +33,13 @@ Shape = Literal["cards", "edges"]
 # Where a page begins: at the newest edge, after a number of them, next to a cursor.
 Start = Literal["newest", "skipped"] | Direction
 
-_USER_BY_USERNAME = select(User.id, User.username).where(
-    User.username_key == bindparam("key")
-)
-_USER_BY_ID = select(User.id, User.username).where(User.id == bindparam("user_id"))
+_USER = select(User.id, User.username)
+_USER_BY_USERNAME = Query(_USER.where(User.username_key == bindparam("key")))
+_USER_BY_ID = Query(_USER.where(User.id == bindparam("user_id")))
 
 _FOLLOWER = aliased(User)
 _FOLLOWING = aliased(User)
-_EDGE = (
+_EDGE = Query(
     select(
         Follow.id,
         Follow.follower_id.label("follower"),
@@ -58,7 +56,7 @@ _EDGE = (
 
 _THERE = aliased(Follow)
 _BACK = aliased(Follow)
-_RELATIONSHIPS = (
+_RELATIONSHIPS = Query(
     select(
         User.id,
         _THERE.id.is_not(None).label("following"),
@@ -95,21 +93,19 @@ class Page:
 
 def user_by_id(user_id: int) -> Row | None:
     """Return id and username of a user."""
-    return database.fetch_one(_USER_BY_ID, {"user_id": user_id})
+    return _USER_BY_ID.one(user_id=user_id)
 
 
 def user_by_username(username: str) -> Row | None:
     """Return id and username of a user, whatever the name's case."""
     if not is_username(username):
         return None
-    return database.fetch_one(_USER_BY_USERNAME, {"key": text.fold(username)})
+    return _USER_BY_USERNAME.one(key=text.fold(username))
 
 
 def edge(follower_id: int, following_id: int) -> Row | None:
     """Return the edge between two users, with the names at its ends."""
-    return database.fetch_one(
-        _EDGE, {"follower_id": follower_id, "following_id": following_id}
-    )
+    return _EDGE.one(follower_id=follower_id, following_id=following_id)
 
 
 def relationships(viewer_id: int, user_ids: Sequence[int]) -> list[dict[str, Any]]:
@@ -119,7 +115,7 @@ def relationships(viewer_id: int, user_ids: Sequence[int]) -> list[dict[str, Any
     """
     if not user_ids:
         return []
-    rows = database.fetch_all(_RELATIONSHIPS, {"viewer_id": viewer_id, "ids": user_ids})
+    rows = _RELATIONSHIPS.all(viewer_id=viewer_id, ids=user_ids)
     found = {row["id"]: row for row in rows}
     return [dict(found[user_id]) for user_id in user_ids if user_id in found]
 
@@ -156,10 +152,8 @@ def _page(
     else:
         skipped = parameters["skipped"] = query["batch_number"] * size
         start = "skipped" if skipped else "newest"
-    statement = _statement(
-        shape, side, start, room_for(size), is_sqlite=database.is_sqlite()
-    )
-    found = database.fetch_all(statement, parameters)
+    room, is_sqlite = room_for(size), database.is_sqlite()
+    found = _query(shape, side, start, room, is_sqlite=is_sqlite).all(**parameters)
     count = _count(shape, side, found, parameters["owner"])
     if count is None:
         return None
@@ -190,7 +184,7 @@ def _count(
     counts: list[int] = [row.pop("count") for row in found]
     if counts:
         return counts[0]
-    row = database.fetch_one(_owner(shape, side), {"owner": owner})
+    row = _owner_query(shape, side).one(owner=owner)
     return None if row is None else row["count"]
 
 
@@ -208,6 +202,10 @@ def _ends(places: Sequence[int], cursor: Cursor | None) -> tuple[int, int]:
 
 
 @cache
+def _owner_query(shape: Shape, side: Side) -> Query:
+    return Query(_owner(shape, side))
+
+
 def _owner(shape: Shape, side: Side) -> Select[Any]:
     """Return the SELECT of whose list it is: cards go by username, edges by id."""
     count = (
@@ -225,10 +223,10 @@ def _owner(shape: Shape, side: Side) -> Select[Any]:
 
 
 @cache
-def _statement(
+def _query(
     shape: Shape, side: Side, start: Start, room: int, *, is_sqlite: bool
-) -> Executable:
-    """Return the SELECT of a page; made once, so that it is compiled once.
+) -> Query:
+    """Return the query of a page.
 
     It finds one row more than it has room for: is there a page after it?
     """
@@ -245,10 +243,12 @@ def _statement(
     )
     if shape == "cards":
         other = batch.c.follower_id if side == "followers" else batch.c.following_id
-        return select(*CARD, *extra).join(batch, User.id == other).order_by(*order)
+        return Query(
+            select(*CARD, *extra).join(batch, User.id == other).order_by(*order)
+        )
     follower = aliased(User)
     following = aliased(User)
-    return (
+    return Query(
         select(
             batch.c.id.label("id"),
             batch.c.follower_id.label("follower"),

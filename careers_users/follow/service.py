@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from careers_users import clock, database
 from careers_users.auth import throttle
 from careers_users.auth.throttle import Bucket, RateLimited
+from careers_users.database import Query, Row
 from careers_users.database.errors import is_violated
-from careers_users.database.statements import Row
 from careers_users.follow import queries
 from careers_users.http.errors import ServiceError
 from careers_users.models import Follow, UserCounters
@@ -58,7 +58,7 @@ _edges = cast(Table, Follow.__table__)
 _counters = cast(Table, UserCounters.__table__)
 # What stands in a list, or is added, has no type by what is beside it.
 _ID, _NAMES = Follow.follower_id.type, ("follower", "following")
-_ADD = (
+_ADD = Query(
     insert(_edges)
     .values(
         follower_id=bindparam("follower"),
@@ -67,7 +67,7 @@ _ADD = (
     )
     .returning(_edges.c.id)
 )
-_REMOVE = (
+_REMOVE = Query(
     delete(_edges)
     .where(_edges.c.follower_id == bindparam("follower"))
     .where(_edges.c.following_id == bindparam("following"))
@@ -81,7 +81,7 @@ _ENDS = (
     .order_by(_counters.c.user_id)
     .with_for_update()
 )
-_COUNT = (
+_COUNT = Query(
     update(_counters)
     .where(_counters.c.user_id.in_(_ENDS))
     .values(
@@ -134,8 +134,8 @@ def _follow(viewer: Row, user: Row | None) -> Edge:
             # Here, not before: so it costs one statement, and counts what comes of it.
             throttle.count(transaction, Bucket("follow", (viewer["id"],)))
             ends = {"follower": viewer["id"], "following": user["id"]}
-            added = transaction.execute(_ADD, {**ends, "created_at": created_at})
-            transaction.defer(_COUNT, {**ends, "by": 1})
+            added = transaction.execute(_ADD, **ends, created_at=created_at)
+            transaction.defer(_COUNT, **ends, by=1)
     except RateLimited as refusal:
         security_log.record("throttled", viewer["id"], rate=refusal.rate)
         raise
@@ -206,9 +206,9 @@ def _end(follower_id: int, following_id: int) -> bool:
     """Delete an edge; tell whether there was one."""
     ends = {"follower": follower_id, "following": following_id}
     with database.transaction() as transaction:
-        removed = transaction.execute(_REMOVE, ends)
+        removed = transaction.execute(_REMOVE, **ends)
         if removed:
-            transaction.defer(_COUNT, {**ends, "by": -1})
+            transaction.defer(_COUNT, **ends, by=-1)
         return bool(removed)
 
 

@@ -64,7 +64,7 @@ def all_of(app: Flask, settings: Settings) -> list[Finding]:
         if migrated.state == OK:
             findings.append(_ask("search", lambda: search_index(app)))
             findings.append(_ask("timeouts", lambda: timeouts(app, settings)))
-            findings.append(_ask("clock", lambda: clock_of(database.reader_of(app))))
+            findings.append(_ask("clock", lambda: clock_of(database.reader(app))))
             findings.append(_ask("sign-ins", lambda: sign_ins(app, settings)))
             findings.append(_ask("replica", lambda: read_replica(app, settings)))
     return findings
@@ -76,7 +76,7 @@ def at_start(app: Flask, settings: Settings) -> list[Finding]:
         signing_key(settings),
         search_index(app),
         timeouts(app, settings),
-        clock_of(database.reader_of(app)),
+        clock_of(database.reader(app)),
         disk(settings),
         read_replica(app, settings),
     )

@@ -10,13 +10,12 @@ from sqlalchemy import BigInteger, Connection, Engine, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from careers_users import clock, database
-from careers_users.database import engine as database_engine
 from careers_users.database import errors, schema_version
 from careers_users.models import RefreshToken, User
 from careers_users.observability.findings import ERROR, OK, WARNING, Finding
 from careers_users.settings import Settings
 
-_ADDRESSES = (
+_ADDRESSES = database.Query(
     select(RefreshToken.address)
     .order_by(RefreshToken.created_at.desc())
     .limit(bindparam("number", type_=BigInteger()))
@@ -40,7 +39,7 @@ _IDENTITY = (
 
 def reached(app: Flask) -> Finding:
     """Look whether the database answers."""
-    with database.reader_of(app).connect() as connection:
+    with database.reader(app).connect() as connection:
         if connection.dialect.name == "sqlite":
             version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
         else:
@@ -60,7 +59,7 @@ def migrations(app: Flask, settings: Settings) -> Finding:
 
 def search_index(app: Flask) -> Finding:
     """Look whether searches have an index; PostgreSQL may be without pg_trgm."""
-    with database.reader_of(app).connect() as connection:
+    with database.reader(app).connect() as connection:
         if connection.dialect.name == "sqlite":
             return Finding("search", OK, "Searches use the trigram index.")
         has_index = connection.exec_driver_sql(
@@ -80,7 +79,7 @@ def timeouts(app: Flask, settings: Settings) -> Finding:
     """Look whether reads end in time; through PgBouncer the role must see to it."""
     if settings.is_sqlite or not settings.db_pgbouncer:
         return Finding("timeouts", OK, "Every connection is told them.")
-    with database.reader_of(app).connect() as connection:
+    with database.reader(app).connect() as connection:
         limit = connection.exec_driver_sql("SHOW statement_timeout").scalar_one()
     if limit != "0":
         return Finding("timeouts", OK, f"The role's reads take {limit} at most.")
@@ -138,8 +137,8 @@ def read_replica(app: Flask, settings: Settings) -> Finding:
     """Look whether reads that may lag can go to DATABASE_READ_URL, if it is set."""
     if settings.database_read_url is None:
         return Finding("replica", OK, "All is read from DATABASE_URL.")
-    probe = database_engine.probing_engine(settings, REPLICA_SECONDS, settings.read_url)
-    with database.reader_of(app).connect() as connection:
+    probe = database.probing_engine(settings, REPLICA_SECONDS, settings.read_url)
+    with database.reader(app).connect() as connection:
         ours = connection.exec_driver_sql(_IDENTITY).one()
     try:
         with probe.connect() as connection:
@@ -195,7 +194,7 @@ def _is_near(address: str) -> bool:
 
 def recent_addresses(number: int) -> list[str]:
     """Return from where the last sessions were opened."""
-    rows = database.fetch_all(_ADDRESSES, {"number": number})
+    rows = _ADDRESSES.all(number=number)
     return [row["address"] for row in rows]
 
 

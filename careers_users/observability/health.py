@@ -11,8 +11,7 @@ from marshmallow import fields
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users.database import engine as database_engine
-from careers_users.database import errors, schema_version
+from careers_users.database import errors, probing_engine, schema_version
 from careers_users.http.decorators import answers
 from careers_users.http.errors import Unavailable
 from careers_users.observability import checks, database_checks
@@ -94,9 +93,7 @@ class Probe:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Prepare the question whether the database of `app` is ready."""
-    app.extensions[_PROBE] = Probe(
-        database_engine.probing_engine(settings, PROBE_SECONDS)
-    )
+    app.extensions[_PROBE] = Probe(probing_engine(settings, PROBE_SECONDS))
 
 
 class LiveSchema(Schema):

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from careers_users.database.kept import Kept
 from careers_users.database.replica import Replica
 from careers_users.http.context import Exchange
 
@@ -151,27 +150,21 @@ class Meters:
         """Count a request that the server has refused, since too many wait."""
         self._overloaded.inc()
 
-    def watch_pool(self, engine: Engine, size: int, kept: Kept | None) -> None:
-        """Follow the connections of an engine, whose pool has room for `size`.
-
-        Of those that are out of it `kept` are some that nobody uses just now.
-        """
+    def watch_pool(self, engine: Engine, size: int) -> None:
+        """Follow the connections of an engine, whose pool has room for `size`."""
         prefix, text = "database_connections", "Connections to the database"
         self._gauge(f"{prefix}_max", f"{text} that may be open.").set(size)
         is_open = self._gauge(f"{prefix}_open", f"{text} that are open.")
         in_use = self._gauge(f"{prefix}_in_use", f"{text} that work for a request.")
         if self._is_shared:
-            _follow_pool(engine, is_open, in_use, kept)
+            _follow_pool(engine, is_open, in_use)
             return
 
         def pool() -> Any:  # Another one, once the engine has been disposed of.
             return engine.pool
 
-        def waiting() -> int:
-            return 0 if kept is None else len(kept)
-
         # Nobody else has to know until somebody asks, and this process is asked.
-        in_use.set_function(lambda: pool().checkedout() - waiting())
+        in_use.set_function(lambda: pool().checkedout())
         is_open.set_function(lambda: pool().checkedout() + pool().checkedin())
 
     def watch_replica(self, replica: Replica) -> None:
@@ -197,7 +190,7 @@ class Meters:
         return prometheus.generate_latest(registry)
 
 
-def _follow_pool(engine: Engine, is_open: Any, in_use: Any, kept: Kept | None) -> None:
+def _follow_pool(engine: Engine, is_open: Any, in_use: Any) -> None:
     """Count the connections of an engine as they come and go, in two gauges."""
 
     def connect(_connection: Any, _record: Any) -> None:
@@ -219,9 +212,6 @@ def _follow_pool(engine: Engine, is_open: Any, in_use: Any, kept: Kept | None) -
     event.listen(engine, "close", close)
     event.listen(engine, "checkout", checkout)
     event.listen(engine, "checkin", checkin)
-    if kept is not None:
-        # To the pool they are out.
-        kept.told = in_use.dec
 
 
 class _Shared(Collector):

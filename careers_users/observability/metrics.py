@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
-from careers_users import database
 from careers_users.database import replica
-from careers_users.database.statements import KEPT
 from careers_users.extensions import db
 from careers_users.http import context
 from careers_users.observability import meters, security_log
@@ -41,8 +39,7 @@ def init_app(app: Flask, settings: Settings, watch_hashing: Watch) -> None:
     status.watch_refusals(mine.overloaded)
     mine.watch_hashing(watch_hashing)
     with app.app_context():
-        kept = database.reader().get_execution_options().get(KEPT)
-        mine.watch_pool(db.engine, settings.db_pool_size, kept)
+        mine.watch_pool(db.engine, settings.db_pool_size)
         if (copy := replica.current()) is not None:
             mine.watch_replica(copy)
     app.register_blueprint(bp)

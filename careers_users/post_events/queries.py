@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
 
-from careers_users import database
+from careers_users.database import Query
 from careers_users.extensions import db
 from careers_users.models import ActivityEvent, ActivityMark, User, UserCounters
 from careers_users.validation.usernames import is_username
@@ -61,9 +61,14 @@ def _among(
 
 
 @cache
-def _authors(arrays: bool) -> Executable:
-    return select(User.id, User.username_key).where(
-        or_(_among(User.id, "ids", arrays), _among(User.username_key, "keys", arrays))
+def _authors(arrays: bool) -> Query:
+    return Query(
+        select(User.id, User.username_key).where(
+            or_(
+                _among(User.id, "ids", arrays),
+                _among(User.username_key, "keys", arrays),
+            )
+        )
     )
 
 
@@ -76,8 +81,7 @@ def authors(named: Iterable[int | str]) -> dict[int | str, int]:
     keys = {name for name in named if isinstance(name, str) and is_username(name)}
     if not ids and not keys:
         return {}
-    statement = _authors(_has_arrays())
-    rows = database.fetch_all(statement, {"ids": sorted(ids), "keys": sorted(keys)})
+    rows = _authors(_has_arrays()).all(ids=sorted(ids), keys=sorted(keys))
     found: dict[int | str, int] = {}
     for row in rows:
         found[row["id"]] = found[row["username_key"]] = row["id"]

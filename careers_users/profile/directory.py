@@ -25,8 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute
 
 from careers_users import database
-from careers_users.database import ngram_counts
-from careers_users.database.statements import Row, room_for
+from careers_users.database import Query, Row, ngram_counts, room_for
 from careers_users.models import Total, User
 from careers_users.profile.queries import CARD
 from careers_users.validation import text
@@ -92,16 +91,15 @@ def batch(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], int]
     size = query["batch_size"]
     way = _way(skipped, is_all=not tests, is_known=alone is not None)
     room = room_for(size) if way == "first" else None
-    found = database.fetch_all(
-        _cards(way, tests, query["ordering"], room, is_sqlite=is_sqlite),
-        {**terms, "viewer_id": viewer_id, "size": size, "skipped": skipped},
+    found = _cards(way, tests, query["ordering"], room, is_sqlite=is_sqlite).all(
+        **terms, viewer_id=viewer_id, size=size, skipped=skipped
     )
     cards = found[:size]
     totals = [card.pop("total") for card in cards]
     if totals or skipped == 0:
         return cards, totals[0] if totals else 0
     # Past the end there is no card that could bring the total along.
-    count = database.fetch_one(_total(way, tests, is_sqlite=is_sqlite), terms)
+    count = _total_query(way, tests, is_sqlite=is_sqlite).one(**terms)
     return cards, 0 if count is None else count["total"]
 
 
@@ -114,8 +112,12 @@ def _way(skipped: int, *, is_all: bool, is_known: bool) -> _Way:
 
 
 @cache
+def _total_query(way: _Way, tests: tuple[_Test, ...], *, is_sqlite: bool) -> Query:
+    return Query(_total(way, tests, is_sqlite=is_sqlite))
+
+
 def _total(way: _Way, tests: tuple[_Test, ...], *, is_sqlite: bool) -> Select[Any]:
-    """Return the SELECT of how many users pass the tests; made once for each kind."""
+    """Return the SELECT of how many users pass the tests."""
     if not tests:
         return select(Total.value.label("total")).where(Total.name == "users")
     if way == "counted" and tests == ("text",):
@@ -137,8 +139,8 @@ def _cards(
     room: int | None,
     *,
     is_sqlite: bool,
-) -> Select[Any]:
-    """Return the SELECT of a batch and the total; made once for each kind.
+) -> Query:
+    """Return the query of a batch and the total; made once for each kind.
 
     Of the first batch it says itself how many rows, `room`, so that a plan can be kept.
     """
@@ -163,7 +165,7 @@ def _cards(
             total = select(func.count().label("total")).select_from(source)
         found = _page(source, key, is_down)
     ids = found.subquery("batch")
-    return (
+    return Query(
         select(*CARD, total.correlate(None).scalar_subquery().label("total"))
         .join(ids, ids.c.id == User.id)
         .order_by(*_ordering(key, User.id, is_down=is_down))

@@ -1,10 +1,9 @@
 """What is read of users: profiles, numbers, and the columns of a card."""
 
-from sqlalchemy import Executable, bindparam, literal_column, select
+from sqlalchemy import bindparam, literal_column, select
 
-from careers_users import database
 from careers_users.auth.queries import VIEWER
-from careers_users.database.statements import Row
+from careers_users.database import Query, Row
 from careers_users.models import Follow, User, UserCounters
 from careers_users.validation import text
 from careers_users.validation.usernames import is_username
@@ -32,7 +31,7 @@ CARD = (
     _IS_FOLLOWING,
 )
 
-_PROFILE = (
+_PROFILE = Query(
     select(
         User.id,
         User.username,
@@ -65,7 +64,7 @@ OWN_PROFILE = VIEWER.join(
     UserCounters.followers_count,
     UserCounters.following_count,
 )
-_STATS = (
+_STATS = Query(
     select(
         UserCounters.posts_count,
         UserCounters.followers_count,
@@ -88,8 +87,8 @@ def stats(username: str) -> Row | None:
     return _by_username(_STATS, username)
 
 
-def _by_username(statement: Executable, username: str) -> Row | None:
+def _by_username(query: Query, username: str) -> Row | None:
     # What can't be a name is nobody's; the database need not be asked.
     if not is_username(username):
         return None
-    return database.fetch_one(statement, {"key": text.fold(username)})
+    return query.one(key=text.fold(username))

@@ -334,13 +334,15 @@ def test_a_read_in_the_way_of_the_replay_is_made_on_the_primary(
     live_server.ask(pair.url, "CREATE TABLE doomed AS SELECT 1 AS x")
     pair.standby.catch_up()
     doomed = table("doomed", column("x"))
-    slow = select(doomed.c.x, func.pg_sleep(live_server.PATIENCE).label("slept"))
+    slow = database.Query(
+        select(doomed.c.x, func.pg_sleep(live_server.PATIENCE).label("slept"))
+    )
     places: list[str] = []
 
     def view() -> list[str]:
         places.append(database.reader().url.render_as_string(False))
         if len(places) == 1:
-            database.fetch_all(slow)
+            slow.all()
         return places
 
     with ThreadPoolExecutor(1) as pool, others.app.app_context():

@@ -11,7 +11,7 @@ from sqlalchemy import Text, bindparam, func, insert, select, update
 
 from careers_users import clock
 from careers_users.account import service as account
-from careers_users.database import fetch_one, is_sqlite, ngram_counts
+from careers_users.database import fetch, is_sqlite, ngram_counts
 from careers_users.extensions import db
 from careers_users.models import SearchChange, SearchGram, Total, User, UserCounters
 from careers_users.profile import directory
@@ -312,5 +312,5 @@ def totals(term: str) -> tuple[str, int, int]:
     counted = ngram_counts.total(contains).subquery("counted")
     plain = select(func.count()).where(contains(User.search_text))
     both = select(counted.c.total, plain.scalar_subquery().label("plain"))
-    found = fetch_one(both, {"alone": term}) or {}
+    (found,) = fetch(both, {"alone": term})
     return term, found["total"], found["plain"]

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from careers_users.database.kept import IDLE_SECONDS
+from careers_users.database.engine import IDLE_SECONDS
 from tests import live_server, postgres
 from tests.stress.conftest import Serve
 from tests.stress.faults import (

@@ -52,7 +52,7 @@ def taken(url: str, statement: Select[Any]) -> float:
     with app.app_context():
         begun = time.monotonic()
         with suppress(DBAPIError):
-            database.fetch_all(statement)
+            database.Query(statement).all()
         db.engine.dispose()
         return time.monotonic() - begun
 

@@ -25,9 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from careers_users import database
-from careers_users.database import errors
+from careers_users.database import Query, errors, room_for
 from careers_users.database.libpq import PREPARED_MAX
-from careers_users.database.statements import KEPT, room_for
 from careers_users.extensions import db
 from careers_users.models import Follow, User, UserCounters
 from careers_users.post_events.queries import authors
@@ -35,7 +34,7 @@ from tests import pgbouncer
 from tests.api import Api
 from tests.statements import listened_to
 
-PEOPLE = (
+PEOPLE = Query(
     select(
         User.id,
         User.username,
@@ -68,9 +67,9 @@ def test_both_ways_find_the_same(api: Api, app: Flask) -> None:
     api.post("follow/", {"following": bob.id}, token=alice.access)
 
     with app.app_context():
-        quick = database.fetch_all(PEOPLE, VALUES)
+        quick = PEOPLE.all(**VALUES)
     with app.app_context(), listened_to(app) as seen:
-        usual = database.fetch_all(PEOPLE, VALUES)
+        usual = PEOPLE.all(**VALUES)
 
     assert len(seen) == 1
     assert [*map(dict, quick)] == [*map(dict, usual)]
@@ -87,18 +86,18 @@ def test_a_parameter_without_a_type_is_refused(app: Flask) -> None:
     # In a list the column does not say it, and the driver would do as it likes.
     statement = select(User.id).where(User.created_at.in_([bindparam("moment")]))
     with app.app_context(), pytest.raises(AssertionError, match=r"\['moment'\]"):
-        database.fetch_all(statement, {"moment": datetime.now(UTC)})
+        Query(statement).all(moment=datetime.now(UTC))
 
 
 def test_nothing_found_is_no_row(app: Flask) -> None:
     with app.app_context():
-        assert database.fetch_all(select(User.id).where(false())) == []
-        assert database.fetch_one(select(User.id).where(User.id == 5)) is None
+        assert Query(select(User.id).where(false())).all() == []
+        assert Query(select(User.id).where(User.id == 5)).one() is None
 
 
 def test_a_parameter_that_misses_is_an_error(app: Flask) -> None:
     with app.app_context(), pytest.raises(KeyError):
-        database.fetch_all(PEOPLE, {"since": VALUES["since"], "one": "", "size": 1})
+        PEOPLE.all(since=VALUES["since"], one="", size=1)
 
 
 def test_a_failure_is_sqlalchemys_and_shows_no_values(app: Flask) -> None:
@@ -108,14 +107,14 @@ def test_a_failure_is_sqlalchemys_and_shows_no_values(app: Flask) -> None:
     )
     with app.app_context():
         with pytest.raises(DBAPIError) as caught:
-            database.fetch_all(statement, {"value": "hush"})
+            Query(statement).all(value="hush")
         assert errors.is_trouble(caught.value)
         assert "no_such_table" in str(caught.value)
         assert "hush" not in str(caught.value)
         assert not caught.value.connection_invalidated
         # The connection went back to the pool, and is fit to be used again.
         for _ in range(20):
-            assert database.fetch_one(select(func.count().label("number"))) is not None
+            assert Query(select(func.count().label("number"))).one() is not None
 
 
 def test_killed_connections_are_replaced(app: Flask, database_kind: str) -> None:
@@ -123,17 +122,19 @@ def test_killed_connections_are_replaced(app: Flask, database_kind: str) -> None
         pytest.skip("an SQLite connection has nobody at its other end")
     if pgbouncer.IS_ASKED_FOR:
         pytest.skip("the connections that can be killed are PgBouncer's own")
-    mine = select(func.pg_backend_pid().label("pid"))
+    mine = Query(select(func.pg_backend_pid().label("pid")))
     with app.app_context():
         # Several at once, so that the pool keeps several, and all of them die.
         with ExitStack() as stack:
             held = [stack.enter_context(database.reader().connect()) for _ in range(4)]
-            pids = [connection.execute(mine).scalar_one() for connection in held]
+            pids = [
+                connection.execute(mine.statement).scalar_one() for connection in held
+            ]
         url = db.engine.url.set(drivername="postgresql").render_as_string(False)
         with psycopg.connect(url, autocommit=True) as killer:
             killer.execute("SELECT pg_terminate_backend(n) FROM unnest(%s) n", [pids])
         for _ in range(5):
-            row = database.fetch_one(mine)
+            row = mine.one()
             assert row is not None
             assert row["pid"] not in pids
 
@@ -141,11 +142,14 @@ def test_killed_connections_are_replaced(app: Flask, database_kind: str) -> None
 # ------------------------------------------------------------------ what is prepared
 
 
+_PREPARED = Query(
+    select(column("statement", String())).select_from(table("pg_prepared_statements"))
+)
+
+
 def prepared_now() -> list[str]:
     """The statements that the server has prepared on the connection of reads."""
-    rows = database.fetch_all(
-        select(column("statement")).select_from(table("pg_prepared_statements"))
-    )
+    rows = _PREPARED.all()
     return [row["statement"] for row in rows]
 
 
@@ -154,7 +158,7 @@ def test_a_statement_is_prepared_once(app: Flask, database_kind: str) -> None:
         pytest.skip("SQLite has no server that could know it")
     with app.app_context():
         for user_id in (1, 2**40, 3):  # psycopg would say three types.
-            database.fetch_all(PEOPLE, VALUES | {"size": user_id % 7})
+            PEOPLE.all(**VALUES | {"size": user_id % 7})
         found = [text for text in prepared_now() if "OVER ()" in text]
     assert len(found) == (0 if pgbouncer.IS_ASKED_FOR else 1)
 
@@ -165,12 +169,10 @@ def on_the_same_connection(app: Flask, database_kind: str) -> Iterator[Any]:
     if database_kind == "sqlite" or pgbouncer.IS_ASKED_FOR:
         pytest.skip("nothing is prepared")
     with app.app_context():
-        kept = database.reader().get_execution_options()[KEPT]
 
         def run(command: str) -> None:
-            connection = kept.take()
-            connection.driver_connection.execute(command)
-            kept.give_back(connection)
+            with database.reader().connect() as connection:
+                connection.exec_driver_sql(command)
 
         yield run
 
@@ -178,20 +180,24 @@ def on_the_same_connection(app: Flask, database_kind: str) -> Iterator[Any]:
 def test_what_the_server_has_forgotten_is_prepared_anew(
     on_the_same_connection: Callable[[str], None],
 ) -> None:
-    simple = select(User.id).where(User.username == bindparam("name"))
-    assert database.fetch_all(simple, {"name": "x"}) == []
+    simple = Query(select(User.id).where(User.username == bindparam("name")))
+    assert simple.all(name="x") == []
     on_the_same_connection("DEALLOCATE ALL")
-    assert database.fetch_all(simple, {"name": "x"}) == []
+    assert simple.all(name="x") == []
 
 
 def test_what_has_another_type_now_is_prepared_anew(
     on_the_same_connection: Callable[[str], None],
 ) -> None:
-    things = table("things", column("name", String()))
+    things = Query(select(table("things", column("name", String())).c.name))
     on_the_same_connection("CREATE TABLE things (name integer)")
-    assert database.fetch_all(select(things.c.name)) == []
+    assert things.all() == []
     on_the_same_connection("ALTER TABLE things ALTER COLUMN name TYPE text")
-    assert database.fetch_all(select(things.c.name)) == []
+    assert things.all() == []
+
+
+IDS = Query(select(User.id))
+NAMES = Query(select(User.username))
 
 
 def test_in_a_transaction_that_ends_it_once(
@@ -199,8 +205,8 @@ def test_in_a_transaction_that_ends_it_once(
 ) -> None:
     def ask() -> int:
         with database.transaction() as transaction:
-            transaction.execute(select(User.username))
-            return len(transaction.execute(select(User.id)))
+            transaction.execute(NAMES)
+            return len(transaction.execute(IDS))
 
     assert ask() == 0
     on_the_same_connection("DEALLOCATE ALL")
@@ -211,10 +217,10 @@ def test_in_a_transaction_that_ends_it_once(
 
 def test_nothing_is_a_value_too(app: Flask) -> None:
     value: BindParameter[str | None] = bindparam("value", type_=String())
-    given = select(value.label("given"), value.is_(None).label("is_nothing"))
+    given = Query(select(value.label("given"), value.is_(None).label("is_nothing")))
     with app.app_context():
         for value_, is_nothing in (("a", False), (None, True), ("b", False)):
-            row = database.fetch_one(given, {"value": value_})
+            row = given.one(value=value_)
             assert row == {"given": value_, "is_nothing": is_nothing}
 
 
@@ -233,7 +239,7 @@ def test_more_statements_than_are_prepared(app: Flask, database_kind: str) -> No
         for number in range(PREPARED_MAX + 5):
             one: ColumnElement[int] = literal_column(str(number))
             statement = select(one.label("number"))
-            assert database.fetch_all(statement) == [{"number": number}]
+            assert Query(statement).all() == [{"number": number}]
         if database_kind == "postgresql" and not pgbouncer.IS_ASKED_FOR:
             assert len(prepared_now()) == PREPARED_MAX
 

@@ -1,0 +1,233 @@
+"""Where statements go: the application's database, or for some reads its replica."""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from flask import Flask, current_app
+from sqlalchemy import Engine, PoolProxiedConnection, event
+from sqlalchemy.exc import DBAPIError
+
+from careers_users.database import libpq
+from careers_users.database.compiled import Compiled
+from careers_users.database.engine import AUTOCOMMITS, opening, prepare
+from careers_users.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Called with the text of each statement, and the seconds it took.
+Observer = Callable[[str, float], object]
+_EXTENSION = "careers_users.database"
+_replica: ContextVar["Target | None"] = ContextVar("replica", default=None)
+
+
+class Target:
+    """A database that statements go to, and how it takes them.
+
+    Failures are SQLAlchemy's, as if it had run the statement. `connection_invalidated`
+    says that the connection was found dead; the pool makes a new one in its place.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: Settings, observers: list[Observer]
+    ) -> None:
+        self.engine = engine.execution_options(**{AUTOCOMMITS: True})
+        self.dialect = engine.dialect
+        self.is_sqlite = settings.is_sqlite
+        self.opening = opening(settings)
+        self.observers = observers
+        self._error = engine.dialect.loaded_dbapi.Error
+        # The next server connection of PgBouncer would not know what is prepared.
+        self._prepares = not settings.db_pgbouncer
+        # SQLite has no wire. Through PgBouncer a transaction is opened by several
+        # commands in one message, which no pipeline takes.
+        self.pipelines = self._prepares and not self.is_sqlite
+        _observe_sqlalchemy(engine, observers)
+
+    def is_listened_to(self) -> bool:
+        """Return whether SQLAlchemy's events of statements have listeners."""
+        events = self.engine.dispatch
+        return bool(
+            events.before_cursor_execute
+            or events.after_cursor_execute
+            or events.before_execute
+            or events.after_execute
+        )
+
+    def take(self) -> PoolProxiedConnection:
+        """Return a connection of the pool; close() returns it there."""
+        try:
+            return self.engine.raw_connection()
+        except self._error as error:
+            raise self._translated(error, "", is_lost=False) from error
+
+    def run(
+        self, connection: PoolProxiedConnection, form: Compiled, values: Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement; none if it returns nothing."""
+        driver: Any = connection.driver_connection
+        began = time.perf_counter() if self.observers else 0.0
+        try:
+            if self.is_sqlite:
+                rows: list[tuple[Any, ...]] = driver.execute(
+                    form.sql, values
+                ).fetchall()
+                return rows
+            if self._prepares:
+                return libpq.run(driver, connection.info, form.encoded_sql, values)
+            return libpq.run_once(driver, form.encoded_sql, values)
+        except self._error as error:
+            raise self._failure(error, connection, form.sql) from error
+        finally:
+            if self.observers:
+                _tell(self.observers, form.sql, time.perf_counter() - began)
+
+    def run_together(
+        self, connection: PoolProxiedConnection, steps: Sequence[libpq.Step]
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of the last of several statements, for one round trip.
+
+        To the observers the last one took all the time.
+        """
+        driver: Any = connection.driver_connection
+        began = time.perf_counter()
+        try:
+            return libpq.run_together(driver, connection.info, steps)
+        except self._error as error:
+            text = "; ".join(sql.decode() for sql, _ in steps)
+            raise self._failure(error, connection, text) from error
+        finally:
+            if self.observers:
+                seconds = time.perf_counter() - began
+                *others, last = steps
+                for sql, _ in others:
+                    _tell(self.observers, sql.decode(), 0.0)
+                _tell(self.observers, last[0].decode(), seconds)
+
+    def command(self, connection: PoolProxiedConnection, sql: str) -> None:
+        """Run a command without values, such as BEGIN."""
+        driver: Any = connection.driver_connection
+        began = time.perf_counter()
+        try:
+            if isinstance(driver, sqlite3.Connection):
+                driver.execute(sql)
+            else:
+                libpq.command(driver, sql.encode())
+        except self._error as error:
+            raise self._failure(error, connection, sql) from error
+        finally:
+            if self.observers:
+                _tell(self.observers, sql, time.perf_counter() - began)
+
+    def _failure(
+        self, error: Any, connection: PoolProxiedConnection, sql: str
+    ) -> BaseException:
+        driver: Any = connection.driver_connection
+        is_lost = self.dialect.is_disconnect(error, driver, None)
+        if is_lost:
+            connection.invalidate(error)
+        return self._translated(error, sql, is_lost=is_lost)
+
+    def _translated(
+        self, error: Exception, sql: str, *, is_lost: bool
+    ) -> BaseException:
+        return DBAPIError.instance(
+            sql,
+            None,
+            error,
+            self.dialect.loaded_dbapi.Error,
+            hide_parameters=True,
+            connection_invalidated=is_lost,
+            dialect=self.dialect,
+        )
+
+
+def _tell(observers: list[Observer], text: str, seconds: float) -> None:
+    """Tell a statement that has run to everybody who observes statements."""
+    for observer in observers:
+        observer(text, seconds)
+
+
+def _observe_sqlalchemy(engine: Engine, observers: list[Observer]) -> None:
+    """Tell the statements that SQLAlchemy runs, too.
+
+    The events that stand for the driver's own functions: they leave it to listeners of
+    the others (see `is_listened_to`) to switch the quick path off.
+    """
+
+    def run(method: str) -> Callable[..., bool]:
+        def listener(cursor: Any, statement: str, values: Any, _context: Any) -> bool:
+            if not observers:
+                return False  # SQLAlchemy runs it.
+            began = time.perf_counter()
+            try:
+                getattr(cursor, method)(statement, values)
+            finally:
+                _tell(observers, statement, time.perf_counter() - began)
+            return True
+
+        return listener
+
+    event.listen(engine, "do_execute", run("execute"))
+    event.listen(engine, "do_executemany", run("executemany"))
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Bind the database of `settings` to `app`; nothing is connected yet."""
+    engine = prepare(app, settings)
+    observers: list[Observer] = [_echo] if settings.log_level == "DEBUG" else []
+    app.extensions[_EXTENSION] = Target(engine, settings, observers)
+
+
+def _echo(text: str, seconds: float) -> None:
+    log.debug("%.1f ms: %s", seconds * 1000, text)
+
+
+def primary() -> Target:
+    """Return the database of the current application itself, not its replica."""
+    target: Target = current_app.extensions[_EXTENSION]
+    return target
+
+
+def current() -> Target:
+    """Return where reads go now."""
+    return _replica.get() or primary()
+
+
+@contextmanager
+def reading_from(target: Target) -> Iterator[None]:
+    """Let the reads of this block go to a replica, and fail if that is away.
+
+    Writes never do.
+    """
+    token = _replica.set(target)
+    try:
+        yield
+    finally:
+        _replica.reset(token)
+
+
+def observers(app: Flask) -> list[Observer]:
+    """Return the functions told of each statement of `app`; add to them, or remove."""
+    target: Target = app.extensions[_EXTENSION]
+    return target.observers
+
+
+def reader(app: Flask | None = None) -> Engine:
+    """Return the engine as reads use it, of the current application or another.
+
+    Each statement commits by itself.
+    """
+    if app is None:
+        return current().engine
+    target: Target = app.extensions[_EXTENSION]
+    return target.engine
+
+
+def is_sqlite() -> bool:
+    """Return whether the current application's database is SQLite, else PostgreSQL."""
+    return primary().is_sqlite
