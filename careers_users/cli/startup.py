@@ -65,8 +65,7 @@ def prepare_database(app: Flask, settings: Settings) -> None:
         raise NotReady(_complaint(settings, error)) from error
     finally:
         with app.app_context():
-            # A server forks after this; its processes must not share connections.
-            db.engine.dispose()
+            db.engine.dispose()  # A server that forks after this needs none of them.
 
 
 def _report_newer_schema(app: Flask) -> None:

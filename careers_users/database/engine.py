@@ -1,15 +1,17 @@
 """The engine: how its connections are pooled, and what each of them is told."""
 
+import os
 import sqlite3
 import time
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from flask import Flask
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool
 
 from careers_users.extensions import db
 from careers_users.settings import Settings
@@ -22,6 +24,27 @@ THROUGH_PGBOUNCER = "careers_users.through_pgbouncer"
 # used. Busy ones never are, so the question costs nothing under load, and a server
 # restarted at night goes unnoticed.
 IDLE_SECONDS = 1.0
+_engines: WeakSet[Engine] = WeakSet()
+_inherited: list[Pool] = []
+
+
+def _forget_connections() -> None:
+    """Begin with an empty pool in a forked process: the connections are the parent's.
+
+    They stay open here. SQLite forbids to close one that has come through a fork.
+    """
+    for engine in [*_engines]:
+        _inherited.append(engine.pool)
+        engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_connections)
+
+
+def forget_connections_after_fork(engine: Engine) -> None:
+    """Let a forked process (gunicorn --preload) make connections of its own."""
+    _engines.add(engine)
 
 
 def prepare(app: Flask, settings: Settings) -> Engine:

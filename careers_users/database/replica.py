@@ -257,7 +257,8 @@ class Replica:
 
     def _watch(self) -> None:
         with self._lock:
-            if self._watcher is None:
+            # None of the parent's threads run in a forked process.
+            if self._watcher is None or not self._watcher.is_alive():
                 self._watcher = threading.Thread(target=self._go_on, daemon=True)
                 self._watcher.start()
 

@@ -14,7 +14,12 @@ from sqlalchemy.exc import DBAPIError
 
 from careers_users.database import libpq
 from careers_users.database.compiled import Compiled
-from careers_users.database.engine import AUTOCOMMITS, opening, prepare
+from careers_users.database.engine import (
+    AUTOCOMMITS,
+    forget_connections_after_fork,
+    opening,
+    prepare,
+)
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,6 +52,7 @@ class Target:
         # commands in one message, which no pipeline takes.
         self.pipelines = self._prepares and not self.is_sqlite
         _observe_sqlalchemy(engine, observers)
+        forget_connections_after_fork(engine)
 
     def is_listened_to(self) -> bool:
         """Return whether SQLAlchemy's events of statements have listeners."""
