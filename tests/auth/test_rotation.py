@@ -6,58 +6,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from careers_users.extensions import db
-from config import TestConfig
-from tests.api import Account, Api, Reply
+from tests.api import Account, Api
+from tests.auth.rotation import assert_over, events, pair_of, rotate, try_rotate, use
 from tests.auth.stored import NOON, SECOND, at_once, claims_of, sessions, set_clock
 from tests.profile.test_statements import statements
 
 HOUR = timedelta(hours=1)
-KEY = "a signing key for tests, and for nothing else"
-
-
-def rotate(api: Api, token: str) -> Any:
-    """Rotate; return the reply's tokens."""
-    response = api.post("token/refresh/", {"refresh": token, "rotate": True})
-    assert response.status_code == 200, response.text
-    assert set(response.json) == {"access", "refresh"}
-    return response.json
-
-
-def try_rotate(api: Api, token: str) -> Reply:
-    """Rotate, or be refused."""
-    return api.post("token/refresh/", {"refresh": token, "rotate": True})
-
-
-def use(api: Api, access: str) -> None:
-    """Make a call with an access token, as a client does that has got it."""
-    assert api.get("me/", token=access).status_code == 200
-
-
-def events(app: Flask) -> list[str]:
-    """The security events of all users, the oldest first."""
-    with app.app_context(), db.engine.connect() as connection:
-        statement = text("SELECT event FROM security_events ORDER BY id")
-        return list(connection.execute(statement).scalars())
-
-
-def assert_over(api: Api, app: Flask, *tokens: Any) -> None:
-    """Hold: the only session is over, with all these tokens, because of a reuse."""
-    for pair in tokens:
-        assert api.get("me/", token=pair["access"]).json["code"] == "token_revoked"
-        refused = try_rotate(api, pair["refresh"])
-        assert (refused.status_code, refused.json["code"]) == (401, "token_invalid")
-    (row,) = sessions(app).values()
-    assert row["revoked_reason"] == "refresh_reused"
-    assert events(app).count("refresh_reused") == 1
-
-
-def pair_of(account: Account) -> dict[str, str]:
-    """The tokens of a registration."""
-    return {"access": account.access, "refresh": account.refresh}
 
 
 @pytest.fixture
@@ -308,63 +264,3 @@ def test_a_database_that_can_not_write_still_answers_reads(
     use(api, second["access"])
     set_clock(monkeypatch, NOON + 11 * SECOND)
     assert try_rotate(api, alice.refresh).status_code == 401
-
-
-class TestRequired:
-    """The setting `required`."""
-
-    @pytest.fixture
-    def settings(self, database_url: str) -> TestConfig:
-        """Every refresh rotates."""
-        return TestConfig(
-            database_url=database_url,
-            jwt_secret_key="k" * 32,
-            refresh_rotation="required",
-        )
-
-    def test_every_refresh_rotates(self, api: Api) -> None:
-        alice = api.register("alice")
-        response = api.post("token/refresh/", {"refresh": alice.refresh})
-        assert claims_of(response.json["refresh"])["gen"] == 2
-        again = rotate(api, response.json["refresh"])
-        assert claims_of(again["refresh"])["gen"] == 3
-        body = {"refresh": again["refresh"], "rotate": False}
-        refused = api.post("token/refresh/", body)
-        assert refused.status_code == 400
-        assert set(refused.json["details"]) == {"rotate"}
-
-
-class TestOff:
-    """The setting `off`, and no window."""
-
-    @pytest.fixture
-    def settings(self, database_url: str) -> TestConfig:
-        """No refresh rotates."""
-        return TestConfig(
-            database_url=database_url, jwt_secret_key=KEY, refresh_rotation="off"
-        )
-
-    def test_no_refresh_rotates(self, api: Api, app: Flask) -> None:
-        alice = api.register("alice")
-        body = {"refresh": alice.refresh}
-        refused = api.post("token/refresh/", {**body, "rotate": True})
-        assert refused.status_code == 400
-        assert set(refused.json["details"]) == {"rotate"}
-        assert set(api.post("token/refresh/", body).json) == {"access"}
-        # What was rotated while it was on goes on.
-        app.config["REFRESH_ROTATION"] = "optional"
-        second = rotate(api, alice.refresh)
-        app.config["REFRESH_ROTATION"] = "off"
-        body = {"refresh": second["refresh"]}
-        assert set(api.post("token/refresh/", body).json) == {"access"}
-
-    def test_without_a_window_the_first_use_is_the_end(
-        self, api: Api, app: Flask
-    ) -> None:
-        app.config.update(REFRESH_ROTATION="optional", REFRESH_REUSE_WINDOW=0)
-        alice = api.register("alice")
-        second = rotate(api, alice.refresh)
-        rotate(api, alice.refresh)
-        use(api, second["access"])
-        assert try_rotate(api, alice.refresh).status_code == 401
-        assert_over(api, app, second)

@@ -8,6 +8,8 @@ from careers_users.extensions import db
 from careers_users.models import Follow, User, UserCounters
 from careers_users.validation import text
 
+MANY = 50  # steps, more than any walk here has
+
 
 def add_followers(app: Flask, user_id: int, number: int) -> None:
     """Add `number` new users who follow the user, who had no followers till now."""

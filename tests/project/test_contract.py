@@ -189,8 +189,8 @@ ROWS: dict[str, dict[str, str]] = {
         "a_batch_has_100_rows_by_default_and_at_most"
     },
     "a walk by next visits everyone once, at one cost": {
-        "follow/test_cursor": "a_walk_visits_everyone_who_stays_once_whatever_happens "
-        "a_step_costs_the_same_however_deep"
+        "follow/test_walks": "a_walk_visits_everyone_who_stays_once_whatever_happens",
+        "follow/test_cursor": "a_step_costs_the_same_however_deep",
     },
     "counters equal the rows": {
         "follow/test_counters": "counters_equal_the_rows_after_any_calls",

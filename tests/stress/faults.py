@@ -11,6 +11,9 @@ from tests import live_server, postgres
 from tests.conftest import KINDS, driver_url, migrate
 from tests.stress.load import Caller, Outcome, Work, Writer
 
+# Seconds beyond a time limit in which its 503 must have come, on a busy machine.
+MARGIN = 2
+
 
 def workers(parent: int) -> set[int]:
     """Return the numbers of the processes that a server of several has made."""
@@ -107,3 +110,10 @@ def order(url: str, *statements: str) -> None:
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
+
+
+def prepare(port: int) -> str:
+    """Register the star and a member; return the member's access token."""
+    with Caller(port) as caller:
+        assert caller.register("star").status == 201
+        return str(caller.register("member").body["access"])

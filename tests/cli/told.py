@@ -1,0 +1,42 @@
+"""The places that tell an operator: readiness, `check` and the log."""
+
+import http.client
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.live_server import KEY, run
+
+SECRET = {"CAREERS_USERS_JWT_SECRET_KEY": KEY}
+
+
+class Ready(NamedTuple):
+    """What /health/ready answers."""
+
+    status: int
+    body: dict[str, Any]
+
+
+def ready(port: int, **headers: str) -> Ready:
+    """Ask /health/ready, which may well be a 503."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET", "/health/ready", headers=headers)
+        response = connection.getresponse()
+        return Ready(response.status, json.loads(response.read()))
+    finally:
+        connection.close()
+
+
+def finding(folder: Path, name: str, **settings: str) -> dict[str, Any]:
+    """Return what `check` says of one thing."""
+    result = run(folder, "check", "--json", **settings)
+    found = {each["name"]: each for each in json.loads(result.stdout)["checks"]}
+    errors = [each for each in found.values() if each["state"] == "error"]
+    assert result.returncode == (1 if errors else 0)
+    return dict(found[name])
+
+
+def log_lines(log: str, words: str) -> list[str]:
+    """The lines of a log with these words; each must say all of it in one line."""
+    return [line for line in log.splitlines() if words in line]

@@ -1,0 +1,103 @@
+"""The rules of docs/architecture.md about words, as far as a machine can hold them.
+
+`python -m tests.project.words` prints what breaks them, as FILE:LINE: RULE: TEXT.
+"""
+
+import ast
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.project.documents import ROOT
+
+PLACES = ("careers_users", "migrations", "tests", "benchmarks", "deploy", "docs")
+# Words with a better one in the field: expired, revoked, ended, idle, client, operator,
+# user, worker, connection pool, dispatcher, warning.
+WORDS = re.compile(
+    r"\b(nobody|somebody|newcomers?|whoever|whomever|mourn\w*|bur(y|ied)|mercy|courtesy"
+    r"|crowds?|outliv\w*|handover|troubles|notices|people|grown-up|folks?)\b",
+    re.IGNORECASE,
+)
+# A sentence names its subject first.
+OPENING = re.compile(
+    r"(?:^|[.;:] |\n\n)(Who|What|Whoever|Whom|Of (?:a|an|the|those|these|all|what)"
+    r"|For (?:who|what|whom)|The same|As (?:the|a|before|in))\b(?! ?\?)"
+)
+PHRASES = re.compile(r"\b(otherwise as|the same of|tells? whether)\b", re.IGNORECASE)
+# Docstrings of functions start with a verb (PEP 257).
+NO_VERB = re.compile(r"^(The|A|An|How|Where|When|Whether|If|All|Each|Its|Their|This)\b")
+
+
+class Finding(NamedTuple):
+    """A text that breaks a rule."""
+
+    path: Path
+    line: int
+    rule: str
+    text: str
+
+
+def sources() -> list[Path]:
+    """Return the Python files whose words are read."""
+    found = [path for place in PLACES for path in (ROOT / place).rglob("*.py")]
+    tops = [ROOT / "config.py", ROOT / "wsgi.py"]
+    return sorted(p for p in [*found, *tops] if "node_modules" not in p.parts)
+
+
+def docstrings(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
+    """Yield line and text of each docstring, and whether a function has it."""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, kinds) and (text := ast.get_docstring(node)):
+            is_function = not isinstance(node, (ast.Module, ast.ClassDef))
+            yield node.body[0].lineno, text, is_function
+
+
+def comments(source: str) -> Iterator[tuple[int, str]]:
+    """Yield the first line and the text of each block of comments."""
+    start, lines = 0, list[str]()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            if lines and token.start[0] == start + len(lines):
+                lines.append(token.string.lstrip("# "))
+                continue
+            if lines:
+                yield start, " ".join(lines)
+            start, lines = token.start[0], [token.string.lstrip("# ")]
+    if lines:
+        yield start, " ".join(lines)
+
+
+def breaches(text: str, *, is_function: bool) -> Iterator[tuple[str, str]]:
+    """Yield the rules that a text breaks, each with the words that do."""
+    plain = re.sub(r"`[^`]*`|\"[^\"]*\"", "_", text)
+    for rule, pattern in (("word", WORDS), ("opening", OPENING), ("phrase", PHRASES)):
+        for match in pattern.finditer(plain):
+            yield rule, plain[match.start() : match.start() + 60].replace("\n", " ")
+    if is_function and NO_VERB.match(plain):
+        yield "no verb", plain[:60].replace("\n", " ")
+
+
+def findings(path: Path) -> Iterator[Finding]:
+    """Yield what breaks a rule in the docstrings and comments of a file."""
+    source = path.read_text("utf-8")
+    texts = [*docstrings(ast.parse(source))]
+    texts += [(line, text, False) for line, text in comments(source)]
+    for line, text, is_function in texts:
+        for rule, words in breaches(text, is_function=is_function):
+            yield Finding(path.relative_to(ROOT), line, rule, words)
+
+
+def main() -> None:
+    """Print all findings."""
+    for path in sources():
+        for each in findings(path):
+            sys.stdout.write(f"{each.path}:{each.line}: {each.rule}: {each.text}\n")
+
+
+if __name__ == "__main__":
+    main()
