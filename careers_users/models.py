@@ -296,6 +296,22 @@ class ReservedUsername(Base):
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class KnownPlace(Base):
+    """A place that a user has signed in from, until it is forgotten.
+
+    `key` is a keyed hash of an address, or of an IPv6 network.
+    """
+
+    __tablename__ = "known_places"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    user_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class Throttle(Base):
     """Tries of one kind by one person or place, in a window of time.
 

@@ -2,17 +2,16 @@
 
 from sqlalchemy import update
 
-from careers_users.auth import audit, queries, throttle, tokens
+from careers_users.auth import audit, step_up, tokens
 from careers_users.auth.device import Device
-from careers_users.auth.password_hashing import passwords, verify
+from careers_users.auth.password_hashing import passwords
 from careers_users.auth.schemas import refuse_known
-from careers_users.auth.throttle import Bucket, uncounted_in_trouble
-from careers_users.auth.tokens import Tokens
-from careers_users.database import Transaction
+from careers_users.auth.session_opening import open_session
+from careers_users.auth.throttle import uncounted_in_trouble
+from careers_users.auth.tokens import Claims, Tokens
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked, ValidationFailed
 from careers_users.models import User
-from careers_users.observability import security_log
 
 
 class WrongPassword(ValidationFailed):
@@ -25,29 +24,32 @@ class WrongPassword(ValidationFailed):
         super().__init__({"old_password": ["Wrong password."]})
 
 
-def change(user_id: int, old: str, new: str, device: Device) -> Tokens:
+def change(viewer: Claims, old: str, new: str, device: Device) -> Tokens:
     """Set a new password; end all sessions, and return the tokens of a new one.
 
     Raises WrongPassword, RateLimited, ValidationError for one that others can see, or
     TokenRevoked if the account or the password has been changed meanwhile.
     """
-    account = queries.account_by_id(user_id)
-    if account is None:
-        raise TokenRevoked
+    account = step_up.account_of(viewer)
     refuse_known(new, account["username"], account["email"])
-    tries = throttle.reserve(Bucket("password", (user_id,)), user_id=user_id)
+    tries = step_up.verify_again(
+        viewer,
+        account,
+        old,
+        device,
+        event="password_change_failed",
+        refusal=WrongPassword,
+    )
     with uncounted_in_trouble(tries):
-        if not verify(account, old):
-            audit.record_repeated("password_change_failed", user_id, device)
-            raise WrongPassword
         new_hash = passwords().hash(new)
-        with db.session.begin():
-            version = _replace(user_id, account["token_version"], new_hash)
-            tokens.end_sessions(user_id, "password_changed")
-            row, opened = tokens.new_session(user_id, version, device)
-            audit.record("password_changed", user_id, device, beside=row)
-            tries.give_back(Transaction(db.session.connection()))
-    security_log.record("password_changed", user_id)
+        with audit.transaction() as trail:
+            version = _replace(viewer.user_id, account["token_version"], new_hash)
+            tokens.end_sessions(viewer.user_id, "password_changed")
+            opened = open_session(
+                trail, "password_changed", viewer.user_id, version, device
+            )
+            tries.give_back(trail.transaction)
+    assert opened is not None
     return opened
 
 

@@ -16,10 +16,10 @@ from careers_users.account.schemas import (
     ExportSchema,
 )
 from careers_users.auth.device import device
-from careers_users.auth.identity import signed_in, viewer_id
-from careers_users.auth.login import WrongPassword
+from careers_users.auth.identity import signed_in, viewer_claims, viewer_id
 from careers_users.auth.password_hashing import HashingBusy
 from careers_users.auth.schemas import MessageSchema, TokensSchema
+from careers_users.auth.step_up import WrongPassword
 from careers_users.auth.throttle import RateLimited
 from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.http.errors import TokenRevoked
@@ -36,7 +36,7 @@ bp = Blueprint("account", __name__, url_prefix=BASE_PATH)
 @reply(MessageSchema())
 def close(payload: dict[str, Any]) -> dict[str, Any]:
     """Delete your account for good, with all that is held about you."""
-    service.close(viewer_id(), payload["password"], device())
+    service.close(viewer_claims(), payload["password"], device())
     return {"message": "Account deleted"}
 
 
@@ -115,6 +115,6 @@ def _separated(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
 def change_password(payload: dict[str, Any]) -> dict[str, Any]:
     """Change your password; every session ends, and a new one begins."""
     tokens = password.change(
-        viewer_id(), payload["old_password"], payload["password"], device()
+        viewer_claims(), payload["old_password"], payload["password"], device()
     )
     return {"access": tokens.access, "refresh": tokens.refresh}

@@ -21,9 +21,9 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from careers_users import clock
-from careers_users.auth import audit
+from careers_users.auth import audit, step_up
 from careers_users.auth.device import Device
-from careers_users.auth.login import confirm_password
+from careers_users.auth.tokens import Claims
 from careers_users.database import ngram_counts
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked
@@ -36,53 +36,54 @@ from careers_users.models import (
     User,
     UserCounters,
 )
-from careers_users.observability import security_log
 
 
-def close(user_id: int, password: str, device: Device) -> None:
+def close(viewer: Claims, password: str, device: Device) -> None:
     """Delete the viewer's account, if the password is right; else raise WrongPassword.
 
-    Raises TokenRevoked if another request has just deleted it.
+    Raises TokenRevoked if the account or the password has been changed meanwhile.
     """
-    confirm_password(user_id, password, device)
-    if not delete_account(user_id, by="owner"):
+    step_up.confirm(viewer, password, device)
+    version = viewer.token_version
+    if not delete_account(viewer.user_id, by="owner", token_version=version):
         raise TokenRevoked
 
 
 def note_export(user_id: int, device: Device) -> None:
     """Write into the trail that all that is held about a user was handed out."""
-    audit.record_repeated("data_exported", user_id, device)
+    with audit.short_transaction() as trail:
+        trail.record_repeated("data_exported", user_id, device)
 
 
-def delete_account(user_id: int, *, by: str) -> bool:
+def delete_account(user_id: int, *, by: str, token_version: int | None = None) -> bool:
     """Delete a user with edges, sessions and trail; tell whether there was one.
 
     The counters of everybody at the other end of an edge change in the same
     transaction. The name stays reserved for USERNAME_RESERVED_DAYS; the e-mail address
     is free at once. `by` is "owner" or "operator", for the trail, of which this one
-    event outlives the account, and says neither name nor address.
+    event outlives the account, and says neither name nor address. With a
+    `token_version`, only if it still is the user's.
     """
     # What others have changed, in transactions of its own: nobody waits long for any.
     ngram_counts.fold_all()
-    with db.session.begin():
-        username_key = _lock(user_id)
+    with audit.transaction() as trail:
+        username_key = _lock(user_id, token_version)
         if username_key is None:
             return False
         _take_back_edges(user_id)
         _delete_rows(user_id)
         _reserve(username_key)
-        audit.record("account_deleted", user_id, Device("", ""), by=by)
+        trail.record("account_deleted", user_id, Device("", ""), by=by)
         # What a user has written is in the changes too, until they are folded.
         ngram_counts.fold(db.session)
         # Last, since all registrations wait for this one row until the commit.
         _execute(
             update(Total).where(Total.name == "users").values(value=Total.value - 1)
         )
-    security_log.record("account_deleted", user_id, by=by)
     return True
 
 
-def _lock(user_id: int) -> str | None:
+def _lock(user_id: int, token_version: int | None) -> str | None:
     """Keep everybody else from the account until the commit; return its folded name.
 
     Whoever would follow, or be followed by, the user waits from here on for the row
@@ -91,9 +92,10 @@ def _lock(user_id: int) -> str | None:
     if db.engine.dialect.name == "postgresql":
         # In the order in which a recount locks the same tables.
         db.session.execute(sql("LOCK TABLE users, follows IN ROW EXCLUSIVE MODE"))
-    return db.session.execute(
-        select(User.username_key).where(User.id == user_id).with_for_update()
-    ).scalar_one_or_none()
+    account = select(User.username_key).where(User.id == user_id)
+    if token_version is not None:
+        account = account.where(User.token_version == token_version)
+    return db.session.execute(account.with_for_update()).scalar_one_or_none()
 
 
 def _take_back_edges(user_id: int) -> None:

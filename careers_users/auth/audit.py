@@ -1,101 +1,113 @@
-"""The audit trail is written here: one row for each event, in the transaction it tells.
+"""The audit trail and the security log: one call writes an event to both.
 
-`security_log` says the same in the log. A row never holds a secret, nor what somebody
-typed.
+A row for each event is written in the transaction that it tells of, and a line is
+logged once that has committed. Neither holds a secret, nor what somebody typed.
 """
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
-from threading import Lock
 from typing import Any
 
 import orjson
 from flask import current_app
-from sqlalchemy import CursorResult, Insert, bindparam, delete, insert, select
+from sqlalchemy import CursorResult, Insert, bindparam, delete, insert, or_, select
 
 from careers_users import clock, database
+from careers_users.auth import repeats
 from careers_users.auth.device import Device
-from careers_users.database import Query, Row, Transaction
+from careers_users.database.statements import New, Transaction, UsualTransaction
 from careers_users.extensions import db
-from careers_users.http import context
 from careers_users.models import SecurityEvent, User
 from careers_users.observability import security_log
 
-# What can come in floods is written once in this time for each account and event; the
-# next row says how many there were in between, unless that had to be forgotten.
-REPEAT_SECONDS = 60
-# What can be caused without a token. All else that repeats is a viewer's own doing, and
-# nobody else may keep it out of the trail.
-OF_STRANGERS = ("login_failed",)
-# Accounts for which that is remembered, per process. When all of them have had a row in
-# the last minute, further ones get none, and nobody counts how many that were: a bound
-# on what strangers make us write. The log has them all. Viewers all get theirs; beyond
-# this number, those of more than a minute ago are forgotten.
-REPEATS_MAX = 1000
 PRUNE_BATCH = 1000
-_EXTENSION = "careers_users.audit"
-
-# By account and event: when it was last written, and how many were not since.
-_Written = dict[tuple[int, str], tuple[datetime, int]]
+# Stands for the user where there is none, as of a failed login by an unknown name.
+NO_USER = 0
 
 
-class Repeats:
-    """Remembers, within bounds, when an event that repeats was last written."""
+class Trail:
+    """The events of one transaction."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._of_strangers: _Written = {}
-        self._of_viewers: _Written = {}
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self._lines: list[tuple[str, int | None, dict[str, object]]] = []
 
-    def admit(self, user_id: int, event: str, now: datetime) -> int | None:
-        """Return how many went unwritten since the last row; None: this one does too.
+    def record(
+        self, event: str, user_id: int, device: Device, **details: object
+    ) -> None:
+        """Add an event to the trail of a user."""
+        self.transaction.defer(_ADD, _row(event, user_id, device, details))
+        self._lines.append((event, user_id, details))
 
-        `now` is the present moment.
+    def record_with(self, new: New, event: str, user_id: int, device: Device) -> bool:
+        """Insert the row that an event is about, and the event.
+
+        Return False, and add neither, if the insert finds that there is to be no row.
+        On PostgreSQL both are one statement, so that a login is no round trip longer.
         """
-        key, is_strangers = (user_id, event), event in OF_STRANGERS
-        with self._lock:
-            known = self._of_strangers if is_strangers else self._of_viewers
-            written, unwritten = known.get(key, (None, 0))
-            if written is not None and _is_recent(written, now):
-                known[key] = written, unwritten + 1
-                return None
-            if len(known) >= REPEATS_MAX:
-                _forget_old(known, now)
-                if is_strangers and len(known) >= REPEATS_MAX:
-                    return None
-            known[key] = now, 0
-            return unwritten
+        row = _row(event, user_id, device, {})
+        if database.is_sqlite():
+            is_added = bool(self.transaction.execute(new.statement, new.values))
+            if is_added:
+                self.transaction.execute(_ADD, row)
+        else:
+            both = _add_with(new.statement)
+            is_added = bool(self.transaction.execute(both, {**new.values, **row}))
+        if is_added:
+            self._lines.append((event, user_id, {}))
+        return is_added
+
+    def record_repeated(
+        self,
+        event: str,
+        user_id: int,
+        device: Device,
+        whom: tuple[object, ...] | None = None,
+    ) -> None:
+        """Add an event that can be caused again and again: at most one in a while.
+
+        The next row says how many have gone unrecorded, as far as that is remembered;
+        the log has a line for each. `whom` is what is counted together, by default the
+        user. Nothing is added for a user who has been deleted meanwhile, and none can
+        be deleted before the commit.
+        """
+        unrecorded = repeats.admit(self.transaction, event, whom or (user_id,))
+        if unrecorded is not None:
+            details = {"unrecorded_before": unrecorded} if unrecorded else {}
+            row = _row(event, user_id, device, details)
+            self.transaction.defer(_ADD_IF_THERE, row)
+        self._lines.append((event, user_id or None, {}))
+
+    def log(self) -> None:
+        """Log the events; their transaction has committed."""
+        for event, user_id, details in self._lines:
+            security_log.record(event, user_id, **details)
 
 
-def _is_recent(written: datetime, now: datetime) -> bool:
-    return now - written < timedelta(seconds=REPEAT_SECONDS)
+@contextmanager
+def transaction() -> Iterator[Trail]:
+    """Give the trail of a transaction of the ORM's session, which begins and ends."""
+    with db.session.begin():
+        trail = Trail(UsualTransaction(db.session.connection()))
+        yield trail
+    trail.log()
 
 
-def _forget_old(known: _Written, now: datetime) -> None:
-    for key, (written, _) in [*known.items()]:
-        if not _is_recent(written, now):
-            del known[key]
+@contextmanager
+def short_transaction() -> Iterator[Trail]:
+    """Give the trail of a transaction as `database.transaction` makes them."""
+    with database.transaction() as opened:
+        trail = Trail(opened)
+        yield trail
+    trail.log()
 
 
-def record(
-    event: str,
-    user_id: int,
-    device: Device,
-    *,
-    beside: tuple[Query, Row] | None = None,
-    within: Transaction | None = None,
-    **details: object,
-) -> None:
-    """Add an event to the trail of a user. The caller commits.
-
-    `beside` is an INSERT, with its values, of the row that the event is about: on
-    PostgreSQL made in the same statement, so that a login is no round trip longer.
-    `within` a transaction, or else that of the ORM's session.
-    """
-    transaction = within or Transaction(db.session.connection())
-    query = _ADD
-    values = {
+def _row(
+    event: str, user_id: int, device: Device, details: dict[str, Any]
+) -> dict[str, object]:
+    return {
         "of": user_id,
         "what": event,
         "moment": clock.utcnow(),
@@ -103,60 +115,50 @@ def record(
         "with_agent": device.user_agent,
         "more": orjson.dumps(details).decode(),
     }
-    if beside is not None:
-        other, others = beside
-        if database.is_sqlite():
-            transaction.defer(other, **others)
-        else:
-            query, values = _add_with(other), {**others, **values}
-    transaction.defer(query, **values)
 
 
-_ADD_EVENT = insert(SecurityEvent).values(
-    user_id=bindparam("of"),
-    event=bindparam("what"),
-    created_at=bindparam("moment"),
-    address=bindparam("from_address"),
-    user_agent=bindparam("with_agent"),
-    details=bindparam("more"),
+_VALUES = {
+    SecurityEvent.user_id: bindparam("of", type_=SecurityEvent.user_id.type),
+    SecurityEvent.event: bindparam("what", type_=SecurityEvent.event.type),
+    SecurityEvent.created_at: bindparam("moment", type_=SecurityEvent.created_at.type),
+    SecurityEvent.address: bindparam("from_address", type_=SecurityEvent.address.type),
+    SecurityEvent.user_agent: bindparam(
+        "with_agent", type_=SecurityEvent.user_agent.type
+    ),
+    SecurityEvent.details: bindparam("more", type_=SecurityEvent.details.type),
+}
+_COLUMNS = [column.key for column in _VALUES]
+_ADD = insert(SecurityEvent).values(_VALUES)
+_HELD = (
+    select(User.id)
+    .where(User.id == bindparam("of"))
+    .with_for_update(read=True, key_share=True)
+    .scalar_subquery()
+)
+_ADD_IF_THERE = insert(SecurityEvent).from_select(
+    _COLUMNS,
+    select(*_VALUES.values()).where(
+        or_(
+            bindparam("of", type_=SecurityEvent.user_id.type) == NO_USER,
+            _HELD.is_not(None),
+        )
+    ),
 )
 _ADD = Query(_ADD_EVENT)
 
 
 @cache
-def _add_with(other: Query) -> Query:
-    assert isinstance(other.statement, Insert)
-    return Query(_ADD_EVENT.add_cte(other.statement.cte("beside")))
-
-
-def record_repeated(event: str, user_id: int, device: Device) -> None:
-    """Add an event that may come in floods, in a transaction of its own; and log it.
-
-    At most one a minute for each user (and process); none if strangers cause it for too
-    many users at once. Written after the reply has been sent, so that a client can't
-    tell by the time whether there is such an account.
-    """
-    security_log.record(event, user_id)
-    repeats: Repeats = current_app.extensions.setdefault(_EXTENSION, Repeats())
-    unwritten = repeats.admit(user_id, event, clock.utcnow())
-    if unwritten is not None:
-        details = {"unrecorded_before": unwritten} if unwritten else {}
-        context.afterwards(_alone(event, user_id, device, details))
-
-
-def _alone(
-    event: str, user_id: int, device: Device, details: dict[str, Any]
-) -> Callable[[], None]:
-    def write() -> None:
-        with db.session.begin():
-            if hold_user(user_id):
-                record(event, user_id, device, **details)
-
-    return write
+def _add_with(new: Insert) -> Insert:
+    added = new.cte("added")
+    return (
+        insert(SecurityEvent)
+        .from_select(_COLUMNS, select(*_VALUES.values()).select_from(added))
+        .returning(SecurityEvent.id)
+    )
 
 
 def hold_user(user_id: int) -> bool:
-    """Keep a user from being deleted until the commit; tell whether there still is one.
+    """Keep a user from being deleted until the commit; return whether there is one.
 
     For events that change nothing of the user's: nothing else in their transaction
     notices that the account is gone, and the rows do not refer to it.

@@ -1,26 +1,26 @@
-"""What auth does: register, log in, confirm a rotation, log out, prune."""
+"""Signing in with a password."""
 
 from contextlib import suppress
 
 from sqlalchemy import update
-from sqlalchemy.exc import IntegrityError
 
-from careers_users import database
-from careers_users.auth import audit, queries, throttle, tokens
+from careers_users.auth import audit, places, queries, throttle, tokens
+from careers_users.auth.audit import Trail
 from careers_users.auth.device import Device
 from careers_users.auth.password_hashing import HashingBusy, passwords, verify
+from careers_users.auth.session_opening import open_session
 from careers_users.auth.throttle import (
+    ALWAYS,
+    SUCCESSES,
     Bucket,
     Reservation,
-    give_back,
     uncounted_in_trouble,
 )
 from careers_users.auth.tokens import Tokens
-from careers_users.database import Row, Transaction
+from careers_users.database.statements import Row
 from careers_users.extensions import db
-from careers_users.http.errors import Forbidden, Unauthorized
+from careers_users.http.errors import Unauthorized
 from careers_users.models import User
-from careers_users.observability import security_log
 from careers_users.validation import text
 from careers_users.validation.limits import SESSIONS_MAX
 
@@ -36,93 +36,105 @@ class InvalidCredentials(Unauthorized):
     error = "Username or password is wrong"
 
 
-class WrongPassword(Forbidden):
-    """The password that should confirm a change is not the viewer's.
-
-    Not a 401: the token is good, and clients take a 401 for the end of it.
-    """
-
-    code = "wrong_password"
-    error = "The password is wrong"
-
-    def __init__(self) -> None:
-        super().__init__({"password": ["Wrong."]})
-
-
 def log_in(identifier: str, password: str, device: Device) -> tuple[Row, Tokens]:
-    """Open a session for who knows the password; return the account and the tokens.
+    """Open a session for the right password; return the account and the tokens.
 
-    Raises InvalidCredentials, or RateLimited. For nobody that is after the same work as
-    for a user whose hash is of today's kind.
+    Raises InvalidCredentials, or RateLimited. An unknown user costs the same work, and
+    the same statements and commits, as one whose hash is of today's kind.
     """
-    account = queries.login_account(identifier)
-    user_id = None if account is None else account["id"]
-    buckets = _login_buckets(identifier, account, device)
-    tries = throttle.reserve(*buckets, user_id=user_id)
+    name = text.fold(identifier.strip())
+    account = queries.login_account(name, places.place_key(device.address))
+    tries = _reserve(name, account, device)
     with uncounted_in_trouble(tries):
+        opened = None
         is_right = verify(account, password)
-        if account is None or not is_right or not account["is_active"]:
-            if account is None:
-                security_log.record("login_failed")
-            else:
-                audit.record_repeated("login_failed", account["id"], device)
+        if account is not None and is_right and account["is_active"]:
+            opened = _open(account, device, _renewed_hash(account, password), tries)
+        if account is None or opened is None:
+            _record_failure(name, account, device, tries)
             raise InvalidCredentials
-        new_hash = None
-        if passwords().is_outdated(account["password_hash"]):
-            with suppress(HashingBusy):  # Another login renews it.
-                new_hash = passwords().hash(text.nfc(password))
-        try:
-            opened = _open_session(account, device, new_hash, tries)
-        except IntegrityError as error:
-            # The reference to a user deleted meanwhile.
-            raise InvalidCredentials from error
-    security_log.record("login_succeeded", account["id"])
     return account, opened
 
 
-def _open_session(
+def _reserve(name: str, account: Row | None, device: Device) -> Reservation:
+    """Count a try: by this name here, from here, as this user, right ones as well.
+
+    The first by the name as typed: if a user's two names were counted together, it
+    could be found out that they are one user's. Where the user has signed in lately,
+    the limits that strangers can fill do not refuse.
+    """
+    place = places.place(device.address)
+    user_id = None if account is None else account["id"]
+    whom = name if account is None else user_id
+    is_known = account is not None and account["place_known_until"] is not None
+    in_a_row = Bucket("login_in_a_row", (whom,))
+    buckets = [
+        Bucket("login", (name, place)),
+        Bucket("login_address", (place,), spared_since=ALWAYS if is_known else None),
+        Bucket(SUCCESSES, (whom,)),
+    ]
+    if not is_known:
+        buckets += [Bucket("login_username", (whom,)), in_a_row]
+    return throttle.reserve(*buckets, user_id=user_id, in_a_row=in_a_row)
+
+
+def _record_failure(
+    name: str, account: Row | None, device: Device, tries: Reservation
+) -> None:
+    """Record a failed login, before the reply: on its connection a later write shows.
+
+    By the name as typed, so that what is written does not depend on there being such a
+    user. How many there can be from one address is bounded by its limit.
+    """
+    user_id = audit.NO_USER if account is None else account["id"]
+    with audit.short_transaction() as trail:
+        trail.record_repeated("login_failed", user_id, device, whom=(name,))
+        tries.fail(trail.transaction)
+
+
+def _renewed_hash(account: Row, password: str) -> str | None:
+    """Return a hash of today's parameters, if the stored one has others."""
+    if passwords().is_outdated(account["password_hash"]):
+        with suppress(HashingBusy):  # Another login renews it.
+            return passwords().hash(text.nfc(password))
+    return None
+
+
+def _open(
     account: Row, device: Device, new_hash: str | None, tries: Reservation
-) -> Tokens:
-    user_id, ended = account["id"], 0
-    row, opened = tokens.new_session(user_id, account["token_version"], device)
-
-    def write(transaction: Transaction) -> None:
-        audit.record("login_succeeded", user_id, device, beside=row, within=transaction)
-        tries.give_back(transaction)
-
+) -> Tokens | None:
+    """Open a session; None if the account has changed since it was read."""
     if new_hash is None and account["live_sessions"] < SESSIONS_CLOSE_TO_MAX:
-        with database.transaction() as transaction:
-            write(transaction)
-        return opened
-    with db.session.begin():
+        with audit.short_transaction() as trail:
+            return _add_session(trail, account, device, tries)
+    with audit.transaction() as trail:
         if new_hash is not None:
-            _replace_hash(user_id, account["password_hash"], new_hash)
+            _replace_hash(account["id"], account["password_hash"], new_hash)
         if account["live_sessions"] >= SESSIONS_CLOSE_TO_MAX:
-            ended = tokens.make_room(user_id)
-        if ended:
-            audit.record("session_ended", user_id, device, reason="limit", count=ended)
-        write(Transaction(db.session.connection()))
-    if ended:
-        security_log.record("session_ended", user_id, reason="limit", count=ended)
+            _make_room(trail, account["id"], device)
+        return _add_session(trail, account, device, tries)
+
+
+def _add_session(
+    trail: Trail, account: Row, device: Device, tries: Reservation
+) -> Tokens | None:
+    opened = open_session(
+        trail,
+        "login_succeeded",
+        account["id"],
+        account["token_version"],
+        device,
+        account["place_known_until"],
+    )
+    if opened is not None:
+        tries.succeed(trail.transaction)
     return opened
 
 
-def _login_buckets(
-    identifier: str, account: Row | None, device: Device
-) -> list[Bucket]:
-    """Return whom a login counts: the name here, everybody here, the user anywhere.
-
-    The name as it was typed: if a user's two names were counted together here, it could
-    be found out that they are one user's. The last not where the user has signed in
-    lately, or anybody could lock them out.
-    """
-    place, name = throttle.place(device.address), text.fold(identifier.strip())
-    buckets = [Bucket("login", (name, place)), Bucket("login_address", (place,))]
-    known = "" if account is None else account["addresses"] or ""
-    if place not in map(throttle.place, known.split()):
-        whom = name if account is None else account["id"]
-        buckets.append(Bucket("login_username", (whom,)))
-    return buckets
+def _make_room(trail: Trail, user_id: int, device: Device) -> None:
+    ended = tokens.make_room(user_id)
+    if ended:
+        trail.record("session_ended", user_id, device, reason="limit", count=ended)
 
 
 def _replace_hash(user_id: int, old_hash: str, new_hash: str) -> None:
@@ -133,16 +145,3 @@ def _replace_hash(user_id: int, old_hash: str, new_hash: str) -> None:
         .where(User.password_hash == old_hash)
         .values(password_hash=new_hash)
     )
-
-
-def confirm_password(user_id: int, password: str, device: Device) -> None:
-    """Make sure that who asks knows the viewer's password.
-
-    Raises WrongPassword, or RateLimited after too many of them.
-    """
-    tries = throttle.reserve(Bucket("password", (user_id,)), user_id=user_id)
-    with uncounted_in_trouble(tries):
-        if not verify(queries.account_by_id(user_id), password):
-            audit.record_repeated("confirmation_failed", user_id, device)
-            raise WrongPassword
-    give_back(tries)

@@ -2,13 +2,18 @@
 
 import secrets
 
-from sqlalchemy import CursorResult, bindparam, delete, select
+from sqlalchemy import CursorResult, bindparam, delete, select, tuple_
 
 from careers_users import clock
 from careers_users.auth import audit, throttle
 from careers_users.database import ngram_counts
 from careers_users.extensions import db
-from careers_users.models import RefreshToken, ReservedUsername, RevokedToken
+from careers_users.models import (
+    KnownPlace,
+    RefreshToken,
+    ReservedUsername,
+    RevokedToken,
+)
 
 # Pruning deletes in bites, so that it never holds locks for long.
 PRUNE_BATCH = 1000
@@ -36,12 +41,21 @@ _PRUNE_NAMES = delete(ReservedUsername).where(
         .with_for_update(skip_locked=True)
     )
 )
+_PRUNE_PLACES = delete(KnownPlace).where(
+    tuple_(KnownPlace.user_id, KnownPlace.key).in_(
+        select(KnownPlace.user_id, KnownPlace.key)
+        .where(KnownPlace.expires_at < bindparam("now"))
+        .limit(PRUNE_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+)
 
 
 def prune_tokens() -> int:
     """Delete all rows whose time is over; return how many that were.
 
-    Those of sessions, revocations, name reservations, old events and counted tries.
+    Those of sessions, revocations, known places, name reservations, old events and
+    counted tries.
     What has changed in searched texts is folded into the counts of their letters.
     """
     total, deleted = 0, 1
@@ -60,7 +74,7 @@ def prune_batch() -> int:
     The caller commits.
     """
     deleted = 0
-    for statement in (_PRUNE_REVOKED, _PRUNE_SESSIONS, _PRUNE_NAMES):
+    for statement in (_PRUNE_REVOKED, _PRUNE_SESSIONS, _PRUNE_NAMES, _PRUNE_PLACES):
         result = db.session.execute(
             statement,
             {"now": clock.utcnow()},

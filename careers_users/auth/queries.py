@@ -7,16 +7,14 @@ from typing import Any
 from sqlalchemy import (
     Interval,
     Select,
-    String,
     bindparam,
     exists,
     func,
-    literal_column,
-    or_,
     select,
 )
 
 from careers_users import clock, database
+from careers_users.auth import places
 from careers_users.auth.tokens import Claims
 from careers_users.database import Query, Row, replica
 from careers_users.models import RefreshToken, RevokedToken, User, UserCounters
@@ -112,39 +110,22 @@ _ACCOUNT = select(
     .scalar_subquery()
     .label("live_sessions"),
 )
-# From where somebody has signed in lately, for the throttle: not ended by force, since
-# who did that may have come from there too.
-_ADDRESSES_MAX = 50
-_RECENT = (
-    select(RefreshToken.address)
-    .where(RefreshToken.user_id == User.id)
-    .where(RefreshToken.expires_at > bindparam("now"))
-    .where(
-        or_(RefreshToken.revoked_at.is_(None), RefreshToken.revoked_reason == "logout")
-    )
-    .order_by(RefreshToken.created_at.desc())
-    .limit(_ADDRESSES_MAX)
-    .correlate(User)
-    .subquery()
+_BY_USERNAME = User.username_key == bindparam("key")
+_BY_EMAIL = User.email_key == bindparam("key")
+_LOGIN = _ACCOUNT.add_columns(places.KNOWN_UNTIL)
+_LOGIN_BY_USERNAME = _LOGIN.where(_BY_USERNAME)
+_LOGIN_BY_EMAIL = _LOGIN.where(_BY_EMAIL)
+_ACCOUNT_BY_USERNAME = _ACCOUNT.where(_BY_USERNAME)
+_ACCOUNT_BY_EMAIL = _ACCOUNT.where(_BY_EMAIL)
+_ACCOUNT_BY_ID = _ACCOUNT.where(User.id == bindparam("user_id")).add_columns(
+    # NULL if the row has expired; access tokens of its last hour are still good.
+    select(RefreshToken.created_at)
+    .where(RefreshToken.id == bindparam("session_id"))
+    .scalar_subquery()
+    .label("session_created_at")
 )
-
-
-@cache
-def _login(*, by_email: bool, is_sqlite: bool) -> Query:
-    # Not `aggregate_strings`, whose separator is no part of the statement's text.
-    joined = func.group_concat if is_sqlite else func.string_agg
-    addresses = select(joined(_RECENT.c.address, literal_column("' '"), type_=String()))
-    key = User.email_key if by_email else User.username_key
-    return Query(
-        _ACCOUNT.add_columns(addresses.scalar_subquery().label("addresses")).where(
-            key == bindparam("key")
-        )
-    )
-
-
-_ACCOUNT_BY_USERNAME = Query(_ACCOUNT.where(User.username_key == bindparam("key")))
-_ACCOUNT_BY_EMAIL = Query(_ACCOUNT.where(User.email_key == bindparam("key")))
-_ACCOUNT_BY_ID = Query(_ACCOUNT.where(User.id == bindparam("user_id")))
+_IS_TAKEN = select(User.id).where(_BY_USERNAME)
+_EMAIL = select(User.email).where(User.id == bindparam("user_id"))
 
 
 def viewer(
@@ -196,18 +177,31 @@ def account(identifier: str) -> Row | None:
     return query.one(key=text.fold(identifier.strip()), now=clock.utcnow())
 
 
-def account_by_id(user_id: int) -> Row | None:
-    """Return the account of that number; otherwise as `account`."""
-    return _ACCOUNT_BY_ID.one(user_id=user_id, now=clock.utcnow())
+def account_by_id(user_id: int, session_id: str) -> Row | None:
+    """Return the account of that number with a session's `session_created_at`."""
+    parameters = {"user_id": user_id, "session_id": session_id, "now": clock.utcnow()}
+    return database.fetch_one(_ACCOUNT_BY_ID, parameters)
 
 
-def login_account(identifier: str) -> Row | None:
-    """Return the same with `addresses`: whence the user has signed in lately.
+def login_account(name: str, place_key: str) -> Row | None:
+    """Return the account of a folded name; otherwise as `account`.
 
-    They stand in one text, with spaces between them.
+    `place_known_until` is until when the place is known as one of the user's, if it is.
     """
-    query = _login(by_email="@" in identifier, is_sqlite=database.is_sqlite())
-    return query.one(key=text.fold(identifier.strip()), now=clock.utcnow())
+    statement = _LOGIN_BY_EMAIL if "@" in name else _LOGIN_BY_USERNAME
+    parameters = {"key": name, "place_key": place_key, "now": clock.utcnow()}
+    return database.fetch_one(statement, parameters)
+
+
+def is_username_taken(username: str) -> bool:
+    """Return whether there is a user of that name."""
+    return database.fetch_one(_IS_TAKEN, {"key": text.fold(username)}) is not None
+
+
+def email(user_id: int) -> str | None:
+    """Return a user's e-mail address; None if there is no such user."""
+    row = database.fetch_one(_EMAIL, {"user_id": user_id})
+    return None if row is None else row["email"]
 
 
 # ------------------------------------------------------------------- for the operator

@@ -6,9 +6,10 @@ from sqlalchemy import RowMapping, bindparam, exists, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock
-from careers_users.auth import audit, queries, throttle, tokens
+from careers_users.auth import audit, places, queries, throttle
 from careers_users.auth.device import Device
 from careers_users.auth.password_hashing import passwords
+from careers_users.auth.session_opening import open_session
 from careers_users.auth.throttle import Bucket, uncounted_in_trouble
 from careers_users.auth.tokens import Tokens
 from careers_users.database import ngram_counts
@@ -16,7 +17,6 @@ from careers_users.database.errors import is_violated
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.models import ReservedUsername, Total, User, UserCounters
-from careers_users.observability import security_log
 from careers_users.validation import text
 
 
@@ -48,20 +48,27 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
     `account` is what RegisterSchema loads. Raises UsernameTaken or EmailTaken, as the
     database decides, and RateLimited: of those too, or names could be tried out.
     """
-    tries = throttle.reserve(Bucket("register", (throttle.place(device.address),)))
-    try:
-        with uncounted_in_trouble(tries):
-            password_hash = passwords().hash(account["password"])
-            with db.session.begin():
-                user = add_user(account, password_hash)
-                id_, version = user["id"], user["token_version"]
-                row, opened = tokens.new_session(id_, version, device)
-                audit.record("registered", id_, device, beside=row)
-                count_new_user()
-    except IntegrityError as error:
-        raise taken(error, account["username"]) from error
-    security_log.record("registered", user["id"])
+    tries = throttle.reserve(Bucket("register", (places.place(device.address),)))
+    with uncounted_in_trouble(tries):
+        password_hash = passwords().hash(account["password"])
+        try:
+            user, opened = _add(account, password_hash, device)
+        except IntegrityError as error:
+            raise taken(error, account["username"]) from error
     ngram_counts.tidy()
+    return user, opened
+
+
+def _add(
+    account: dict[str, Any], password_hash: str, device: Device
+) -> tuple[RowMapping, Tokens]:
+    with audit.transaction() as trail:
+        user = add_user(account, password_hash)
+        opened = open_session(
+            trail, "registered", user["id"], user["token_version"], device
+        )
+        count_new_user()
+    assert opened is not None
     return user, opened
 
 
@@ -141,12 +148,12 @@ def taken(error: IntegrityError, username: str) -> Exception:
     """Return the refusal for a new account of that name.
 
     If name and address are both taken, each database notices another first; clients
-    get the same.
+    get the same. Always with the same statements: how long a refused name takes must
+    not tell that the address is taken too.
     """
     refusal = translate_conflict(error)
-    if isinstance(refusal, EmailTaken) and queries.account(username):
-        return UsernameTaken()
-    return refusal
+    is_taken = queries.is_username_taken(username)
+    return UsernameTaken() if isinstance(refusal, EmailTaken) and is_taken else refusal
 
 
 def translate_conflict(error: IntegrityError) -> Exception:

@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Blueprint
 
+from careers_users.auth import places, throttle
 from careers_users.auth import queries as auth_queries
 from careers_users.auth import sessions as session_service
-from careers_users.auth import throttle
 from careers_users.auth.device import device
 from careers_users.auth.identity import signed_in, viewer_claims
 from careers_users.auth.schemas import (
@@ -32,7 +32,7 @@ bp = Blueprint("sessions", __name__, url_prefix=BASE_PATH)
 def refresh(payload: dict[str, Any]) -> dict[str, Any]:
     """Get a new access token; an Authorization header is not looked at."""
     source = device()
-    caller = Bucket("refresh", (throttle.place(source.address),))
+    caller = Bucket("refresh", (places.place(source.address),))
     with throttle.counting(TokenInvalid, caller):
         renewed = session_service.refresh(payload["refresh"], payload["rotate"], source)
     if renewed.refresh is None:

@@ -28,7 +28,6 @@ from careers_users.http.errors import (
     TokenRevoked,
     ValidationFailed,
 )
-from careers_users.observability import security_log
 from careers_users.validation.limits import ACCESS_LIFETIME
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -120,14 +119,10 @@ def _end_reused(claims: Claims, device: Device) -> None:
     Two parties have its tokens, and there is no telling which of them is the owner.
     Committed here, before the request is refused, or the refusal would undo it.
     """
-    with db.session.begin():
-        was_live = tokens.end_session(claims.session_id, "refresh_reused")
-        if was_live:
-            audit.record(
-                "refresh_reused", claims.user_id, device, session=claims.session_id
-            )
-    if was_live:
-        security_log.record("refresh_reused", claims.user_id)
+    user_id, session_id = claims.user_id, claims.session_id
+    with audit.transaction() as trail:
+        if tokens.end_session(session_id, "refresh_reused"):
+            trail.record("refresh_reused", user_id, device, session=session_id)
 
 
 def _note_use(claims: Claims, session: Row, now: datetime) -> None:
@@ -161,11 +156,10 @@ def end(viewer: Claims, session_id: str, device: Device) -> None:
     if not _SESSION_ID.fullmatch(session_id):
         raise SessionNotFound
     user_id = viewer.user_id
-    with db.session.begin():
+    with audit.transaction() as trail:
         if not tokens.end_session(session_id, "ended", user_id=user_id):
             raise SessionNotFound
-        audit.record("session_ended", user_id, device, session=session_id)
-    security_log.record("session_ended", user_id)
+        trail.record("session_ended", user_id, device, session=session_id)
 
 
 def end_all(viewer: Claims, device: Device, *, keep_current: bool) -> int:
@@ -173,7 +167,7 @@ def end_all(viewer: Claims, device: Device, *, keep_current: bool) -> int:
 
     Raises TokenRevoked if another request has just deleted the account.
     """
-    with db.session.begin():
+    with audit.transaction() as trail:
         if not audit.hold_user(viewer.user_id):
             raise TokenRevoked
         but = viewer.session_id if keep_current else None
@@ -184,8 +178,7 @@ def end_all(viewer: Claims, device: Device, *, keep_current: bool) -> int:
             # instance whose clock is ahead may have issued one, or prune this early.
             until = clock.utcnow() + 2 * ACCESS_LIFETIME
             tokens.revoke(viewer.session_id, expires_at=until)
-        audit.record("logged_out_everywhere", viewer.user_id, device, count=count)
-    security_log.record("logged_out_everywhere", viewer.user_id, count=count)
+        trail.record("logged_out_everywhere", viewer.user_id, device, count=count)
     return count
 
 
@@ -229,7 +222,7 @@ def log_out(viewer: Claims, refresh_token: str, device: Device) -> None:
         raise ValidationFailed({"refresh": ["Not a refresh token."]})
     if claims.user_id != viewer.user_id:
         raise ForeignSession
-    with db.session.begin():
+    with audit.transaction() as trail:
         if not audit.hold_user(viewer.user_id):
             raise TokenRevoked
         # In one order, so that two log-outs of the same sessions can't block each
@@ -237,8 +230,7 @@ def log_out(viewer: Claims, refresh_token: str, device: Device) -> None:
         for session_id in sorted({claims.session_id, viewer.session_id}):
             tokens.end_session(session_id, "logout")
         tokens.revoke(viewer.token_id, expires_at=viewer.expires_at)
-        audit.record("logged_out", viewer.user_id, device)
-    security_log.record("logged_out", viewer.user_id)
+        trail.record("logged_out", viewer.user_id, device)
     if pruning.is_time_to_prune():
         with (
             if_possible("What is over could not be pruned"),

@@ -1,55 +1,48 @@
 """How often something may be tried: counted in the database, for all instances alike.
 
 A try is *reserved* before it is made, so that tries at the same time can't all pass,
-and given back if it was in order. The table holds keyed hashes: neither names nor
+and taken off again if it was in order. The table holds keyed hashes: neither names nor
 addresses can be read from it.
 """
 
-import hmac
 import math
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cache, lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import (
-    BindParameter,
-    Connection,
-    CursorResult,
-    bindparam,
-    case,
-    delete,
-    literal,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, CursorResult, bindparam, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session
 
 from careers_users import clock, database
-from careers_users.database import Query, Transaction
+from careers_users.auth import throttle_table
 from careers_users.database.errors import if_possible
+from careers_users.database.statements import Row, Transaction
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
-from careers_users.keys import secret_for
+from careers_users.keys import keyed_hash
 from careers_users.models import Throttle
 from careers_users.observability import security_log
 from careers_users.settings import Settings
-from careers_users.settings.rates import Rate
+from careers_users.settings.rates import SECONDS_MAX, Rate
+from careers_users.validation.limits import INTEGER_MAX
 
-# One subscriber has at least this much of IPv6 (RFC 6177), so it counts as one address.
-IPV6_PREFIX = 64
 # One reservation in so many also deletes expired rows, a batch at most.
 PRUNE_ONE_IN = 50
 PRUNE_BATCH = 1000
-BUCKETS_MAX = 3  # In which one try counts.
-PLACES_REMEMBERED = 1024  # Making one out is 3% of a login beside its hash.
+# While wrong logins from unknown places follow each other without a right one, each
+# full number of tries halves the next, down to a tenth: 50 an hour become 5.
+SLOWEST_SHARE = 10
+# No limit: counts these wrong logins in a row, for as long as a row may be stored.
+IN_A_ROW = Rate(INTEGER_MAX, SECONDS_MAX)
+# Counts what was in order, where all others count what was not.
+SUCCESSES = "login_success"
+# The end of time, for callers who are always spared.
+ALWAYS = datetime.max.replace(tzinfo=UTC)
 _EXTENSION = "careers_users.throttle"
 
 # In which a transaction is open.
@@ -71,29 +64,48 @@ class RateLimited(ServiceError):
 
 @dataclass(frozen=True)
 class Bucket:
-    """What is counted together: the name of a rate, and whom it counts."""
+    """What is counted together: the name of a rate, and whom it counts.
+
+    A window that began before `spared_since` counts the caller but does not refuse.
+    """
 
     rate: str
     whom: tuple[object, ...]
+    spared_since: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of its row."""
+        return keyed_hash("throttle", self.rate, *self.whom)
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """Tries that have been counted, to be given back if they were in order."""
+    """Tries that have been counted; nothing at all where there are no limits."""
 
-    keys: tuple[str, ...] = ()
-    made_at: datetime | None = None
+    made_at: datetime = ALWAYS
+    failures: tuple[str, ...] = ()
+    successes: tuple[str, ...] = ()
+    in_a_row: str = ""
 
     def give_back(self, transaction: Transaction) -> None:
-        """Take the tries off again, as the last statement of a transaction.
+        """Take the tries off again, as the last statement of a transaction."""
+        self._take_off(transaction, *self.failures, *self.successes)
 
-        Others at the same address wait for these rows until it commits.
-        """
-        if self.keys:
-            # A row that is named twice is one row.
-            filled = [*self.keys, *self.keys[-1:] * (BUCKETS_MAX - len(self.keys))]
-            keys = {f"key_{n}": key for n, key in enumerate(filled)}
-            transaction.defer(_GIVE_BACK, **keys, made_at=self.made_at)
+    def succeed(self, transaction: Transaction) -> None:
+        """Take off what counts failures, all of those in a row; otherwise the same."""
+        keys = {*self.failures, self.in_a_row} - {""}
+        self._take_off(transaction, *sorted(keys), cleared=self.in_a_row)
+
+    def fail(self, transaction: Transaction) -> None:
+        """Take off what counts successes; otherwise the same."""
+        self._take_off(transaction, *self.successes)
+
+    def _take_off(
+        self, transaction: Transaction, *keys: str, cleared: str = ""
+    ) -> None:
+        if keys:
+            throttle_table.take_off(transaction, keys, self.made_at, cleared)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -102,6 +114,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         "login": settings.ratelimit_login,
         "login_address": settings.ratelimit_login_address,
         "login_username": settings.ratelimit_login_username,
+        "login_in_a_row": settings.ratelimit_login_username and IN_A_ROW,
+        SUCCESSES: settings.ratelimit_login_success,
         "register": settings.ratelimit_register,
         "refresh": settings.ratelimit_refresh,
         "password": settings.ratelimit_password,
@@ -114,31 +128,20 @@ def init_app(app: Flask, settings: Settings) -> None:
     }
 
 
-@lru_cache(maxsize=PLACES_REMEMBERED)
-def place(address: str) -> str:
-    """Return what counts as one address: IPv4 as it is, IPv6 by its network."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return address  # A socket file, say, has none.
-    if not isinstance(ip, IPv6Address):
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ip_network((ip.packed, IPV6_PREFIX), strict=False))
-
-
-def reserve(*buckets: Bucket, user_id: int | None = None) -> Reservation:
+def reserve(
+    *buckets: Bucket, user_id: int | None = None, in_a_row: Bucket | None = None
+) -> Reservation:
     """Count a try in all buckets, or in none; for the others to see at once.
 
     In a short transaction of its own: nothing slow is done while it holds its rows.
-    Raises RateLimited if one is full. `user_id` is for the security log.
+    Raises RateLimited if one is full. `user_id` is for the security log; `in_a_row` is
+    what a success sets to zero, also if it is not among the buckets.
     """
     if not any(bucket.rate in _rates() for bucket in buckets):
         return Reservation()
     try:
         with database.transaction() as transaction:
-            reservation = count(transaction, *buckets)
+            reservation = count(transaction, *buckets, in_a_row=in_a_row)
     except RateLimited as refusal:
         security_log.record("throttled", user_id, rate=refusal.rate)
         raise
@@ -151,34 +154,50 @@ def reserve(*buckets: Bucket, user_id: int | None = None) -> Reservation:
     return reservation
 
 
-def count(transaction: Transaction, *buckets: Bucket) -> Reservation:
+def count(
+    transaction: Transaction, *buckets: Bucket, in_a_row: Bucket | None = None
+) -> Reservation:
     """Count a try in all buckets, in a transaction that the caller begins and ends.
 
     Raises RateLimited if one is full: the transaction must then be rolled back.
     """
     now, rates = clock.utcnow(), _rates()
-    named = {_key(bucket): bucket.rate for bucket in buckets if bucket.rate in rates}
+    named = {bucket.key: bucket for bucket in buckets if bucket.rate in rates}
     if not named:
         return Reservation()
-    assert len(named) <= BUCKETS_MAX
-    values: dict[str, object] = {"now": now}
-    # In one order, so that no two reservations wait for each other.
-    for n, key in enumerate(sorted(named)):
-        seconds = rates[named[key]].seconds
-        values |= {f"key_{n}": key, f"until_{n}": now + timedelta(seconds=seconds)}
-    query = _count_query(len(named), on_sqlite=database.is_sqlite())
-    counted = transaction.execute(query, **values)
-    waits = {
-        named[row["key"]]: (row["expires_at"] - now).total_seconds()
-        for row in counted
-        if row["used"] > rates[named[row["key"]]].tries
-    }
+    seconds = {key: rates[bucket.rate].seconds for key, bucket in named.items()}
+    rows = throttle_table.count(transaction, seconds, now)
+    _refuse_if_full({named[row["key"]]: row for row in rows}, now)
+    is_cleared = in_a_row is not None and in_a_row.rate in rates
+    return Reservation(
+        # An instance whose clock is ahead may have begun a window in our future.
+        made_at=max(now, *(row["started_at"] for row in rows)),
+        failures=tuple(sorted(k for k, b in named.items() if b.rate != SUCCESSES)),
+        successes=tuple(sorted(k for k, b in named.items() if b.rate == SUCCESSES)),
+        in_a_row=in_a_row.key if in_a_row is not None and is_cleared else "",
+    )
+
+
+def _refuse_if_full(counted: Mapping[Bucket, Row], now: datetime) -> None:
+    used = {bucket.rate: row["used"] for bucket, row in counted.items()}
+    waits = [
+        ((row["expires_at"] - now).total_seconds(), bucket.rate)
+        for bucket, row in counted.items()
+        if row["used"] > _tries(bucket.rate, used)
+        and not (bucket.spared_since and row["started_at"] < bucket.spared_since)
+    ]
     if waits:
-        longest = max(waits, key=lambda rate: waits[rate])
-        raise RateLimited(longest, max(1, math.ceil(waits[longest])))
-    # An instance whose clock is ahead may have begun a window in our future.
-    made_at = max(now, *(row["started_at"] for row in counted))
-    return Reservation(tuple(sorted(named)), made_at)
+        seconds, rate = max(waits)
+        raise RateLimited(rate, max(1, math.ceil(seconds)))
+
+
+def _tries(rate: str, used: Mapping[str, int]) -> int:
+    """Return how many tries a window allows: fewer after wrong logins in a row."""
+    tries = _rates()[rate].tries
+    if rate != "login_username":
+        return tries
+    before = max(0, used["login_in_a_row"] - used[rate])
+    return max(math.ceil(tries / SLOWEST_SHARE), tries >> (before // tries))
 
 
 @contextmanager
@@ -192,96 +211,6 @@ def counting(failure: type[Exception], bucket: Bucket) -> Iterator[None]:
     except failure:
         reserve(bucket)
         raise
-
-
-def prune_batch(connection: Open) -> int:
-    """Delete up to a batch of rows whose time is over; return how many."""
-    result = connection.execute(
-        _PRUNE,
-        {"now": clock.utcnow()},
-        execution_options={"synchronize_session": False},
-    )
-    assert isinstance(result, CursorResult)
-    return result.rowcount
-
-
-def _rates() -> Mapping[str, Rate]:
-    rates: Mapping[str, Rate] = current_app.extensions[_EXTENSION]
-    return rates
-
-
-def _key(bucket: Bucket) -> str:
-    text = repr((bucket.rate, *bucket.whom))
-    return hmac.digest(secret_for("throttle"), text.encode(), "sha256").hex()
-
-
-# --------------------------------------------------------------------------- statements
-
-
-def _key_parameter(number: int) -> BindParameter[str]:
-    # In a list nothing else says its type.
-    return bindparam(f"key_{number}", type_=Throttle.key.type)
-
-
-@cache
-def _count_query(buckets: int, *, on_sqlite: bool) -> Query:
-    """Return the upsert for so many: a window that is over begins anew with this try.
-
-    Its values are `now`, and `key_0`, `until_0` and so on.
-    """
-    new: Any = (sqlite if on_sqlite else postgresql).insert(Throttle)
-    new = new.values(
-        [
-            {
-                "key": _key_parameter(n),
-                "used": literal(1, Throttle.used.type),
-                # Only those of the first row have their type by the column's.
-                "started_at": bindparam("now", type_=Throttle.started_at.type),
-                "expires_at": bindparam(f"until_{n}", type_=Throttle.expires_at.type),
-            }
-            for n in range(buckets)
-        ]
-    )
-    is_over = Throttle.expires_at <= new.excluded.started_at
-    statement = new.on_conflict_do_update(
-        index_elements=[Throttle.key],
-        set_={
-            "used": case((is_over, 1), else_=Throttle.used + 1),
-            "started_at": case(
-                (is_over, new.excluded.started_at), else_=Throttle.started_at
-            ),
-            "expires_at": case(
-                (is_over, new.excluded.expires_at), else_=Throttle.expires_at
-            ),
-        },
-    ).returning(Throttle.key, Throttle.used, Throttle.started_at, Throttle.expires_at)
-    return Query(statement)
-
-
-# Only in the window in which they were counted; locked in the order of `count`.
-_GIVE_BACK = Query(
-    update(Throttle)
-    .where(
-        Throttle.key.in_(
-            select(Throttle.key)
-            .where(Throttle.key.in_([_key_parameter(n) for n in range(BUCKETS_MAX)]))
-            .order_by(Throttle.key)
-            .with_for_update()
-        )
-    )
-    .where(Throttle.started_at <= bindparam("made_at"))
-    .where(Throttle.used > 0)
-    .values(used=Throttle.used - 1)
-    .execution_options(synchronize_session=False)
-)
-_PRUNE = delete(Throttle).where(
-    Throttle.key.in_(
-        select(Throttle.key)
-        .where(Throttle.expires_at < bindparam("now"))
-        .limit(PRUNE_BATCH)
-        .with_for_update(skip_locked=True)
-    )
-)
 
 
 @contextmanager
@@ -301,3 +230,29 @@ def give_back(tries: Reservation) -> None:
     """Give tries back in a transaction of its own."""
     with database.transaction() as transaction:
         tries.give_back(transaction)
+
+
+def prune_batch(connection: Open) -> int:
+    """Delete up to a batch of rows whose time is over; return how many."""
+    result = connection.execute(
+        _PRUNE,
+        {"now": clock.utcnow()},
+        execution_options={"synchronize_session": False},
+    )
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+_PRUNE = delete(Throttle).where(
+    Throttle.key.in_(
+        select(Throttle.key)
+        .where(Throttle.expires_at < bindparam("now"))
+        .limit(PRUNE_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+)
+
+
+def _rates() -> Mapping[str, Rate]:
+    rates: Mapping[str, Rate] = current_app.extensions[_EXTENSION]
+    return rates

@@ -1,6 +1,5 @@
 """Sessions and their tokens: issued at login, revoked at logout, pruned in the end."""
 
-import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,9 +8,7 @@ from flask_jwt_extended import create_access_token, create_refresh_token, decode
 from sqlalchemy import (
     CursorResult,
     Update,
-    bindparam,
     case,
-    insert,
     literal,
     select,
     update,
@@ -19,8 +16,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from careers_users import clock
-from careers_users.auth.device import Device
-from careers_users.database import Query, Row
 from careers_users.extensions import db
 from careers_users.models import RefreshToken, RevokedToken, User
 from careers_users.validation.limits import (
@@ -74,42 +69,6 @@ def claims_of(payload: dict[str, Any]) -> Claims:
         type=payload["type"],
         generation=payload.get("gen", 0),
         expires_at=datetime.fromtimestamp(payload["exp"], clock.utcnow().tzinfo),
-    )
-
-
-_ADD_SESSION = Query(
-    insert(RefreshToken).values(
-        id=bindparam("session_id"),
-        user_id=bindparam("session_user_id"),
-        generation=1,
-        created_at=bindparam("session_begins"),
-        last_used_at=bindparam("session_begins"),
-        expires_at=bindparam("session_ends"),
-        user_agent=bindparam("session_user_agent"),
-        address=bindparam("session_address"),
-    )
-)
-
-
-def new_session(
-    user_id: int, token_version: int, device: Device
-) -> tuple[tuple[Query, Row], Tokens]:
-    """Return a new session's INSERT, for the caller to run, and its tokens."""
-    now = clock.utcnow()
-    session_id = uuid.uuid4().hex
-    row = {
-        "session_id": session_id,
-        "session_user_id": user_id,
-        "session_begins": now,
-        "session_ends": now + REFRESH_LIFETIME,
-        "session_user_agent": device.user_agent,
-        "session_address": device.address,
-    }
-    return (_ADD_SESSION, row), Tokens(
-        access=issue_access(user_id, session_id, token_version),
-        refresh=issue_refresh(
-            user_id, session_id, token_version, 1, now + REFRESH_LIFETIME
-        ),
     )
 
 
@@ -285,6 +244,3 @@ def revoke(*ids: str, expires_at: datetime) -> None:
     now = clock.utcnow()
     rows = [{"id": id_, "revoked_at": now, "expires_at": expires_at} for id_ in ids]
     db.session.execute(new.values(rows).on_conflict_do_nothing())
-
-
-# ------------------------------------------------------------------------------ pruning

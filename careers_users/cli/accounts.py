@@ -6,6 +6,7 @@ from sqlalchemy import CursorResult, RowMapping, update
 from sqlalchemy.exc import IntegrityError
 
 from careers_users.auth import audit, queries, tokens
+from careers_users.auth.audit import Trail
 from careers_users.auth.device import Device
 from careers_users.auth.password_hashing import passwords
 from careers_users.auth.registration import add_user, count_new_user, taken
@@ -13,7 +14,6 @@ from careers_users.database import Row
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.models import User
-from careers_users.observability import security_log
 from careers_users.validation import text
 
 # Who did it, in the security log and in the trail.
@@ -45,56 +45,51 @@ def create(account: dict[str, Any]) -> RowMapping:
     """
     password_hash = passwords().hash(account["password"])
     try:
-        with db.session.begin():
+        with audit.transaction() as trail:
             user = add_user(account, password_hash)
-            audit.record("registered", user["id"], _TERMINAL, by=_OPERATOR)
+            trail.record("registered", user["id"], _TERMINAL, by=_OPERATOR)
             count_new_user()
     except IntegrityError as error:
         raise taken(error, account["username"]) from error
-    security_log.record("registered", user["id"], by=_OPERATOR)
     return user
 
 
 def set_password(user_id: int, password: str) -> int:
     """Give an account a new password; return how many sessions that ended."""
     password_hash = passwords().hash(text.nfc(password))
-    with db.session.begin():
+    with audit.transaction() as trail:
         _change(user_id, password_hash=password_hash)
         ended = _end_sessions(user_id, "password_changed")
-        _record("password_changed", user_id, ended)
-    security_log.record("password_changed", user_id, by=_OPERATOR, sessions=ended)
+        _record(trail, "password_changed", user_id, ended)
     return ended
 
 
 def revoke_sessions(user_id: int) -> int:
     """Sign an account out everywhere; return how many sessions that ended."""
-    with db.session.begin():
+    with audit.transaction() as trail:
         ended = _end_sessions(user_id, "revoked")
-        _record("session_ended", user_id, ended)
-    security_log.record("session_ended", user_id, by=_OPERATOR, sessions=ended)
+        _record(trail, "session_ended", user_id, ended)
     return ended
 
 
 def deactivate(user_id: int) -> int:
     """Shut an account: nobody can sign in; return how many sessions that ended."""
-    with db.session.begin():
+    with audit.transaction() as trail:
         _change(user_id, is_active=False)
         ended = _end_sessions(user_id, "deactivated")
-        _record("account_deactivated", user_id, ended)
-    security_log.record("account_deactivated", user_id, by=_OPERATOR, sessions=ended)
+        _record(trail, "account_deactivated", user_id, ended)
     return ended
 
 
 def activate(user_id: int) -> None:
     """Open an account again; the sessions that ended stay so."""
-    with db.session.begin():
+    with audit.transaction() as trail:
         _change(user_id, is_active=True)
-        audit.record("account_activated", user_id, _TERMINAL, by=_OPERATOR)
-    security_log.record("account_activated", user_id, by=_OPERATOR)
+        trail.record("account_activated", user_id, _TERMINAL, by=_OPERATOR)
 
 
-def _record(event: str, user_id: int, sessions: int) -> None:
-    audit.record(event, user_id, _TERMINAL, by=_OPERATOR, sessions=sessions)
+def _record(trail: Trail, event: str, user_id: int, sessions: int) -> None:
+    trail.record(event, user_id, _TERMINAL, by=_OPERATOR, sessions=sessions)
 
 
 def _change(user_id: int, **values: Any) -> None:

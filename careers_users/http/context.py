@@ -5,7 +5,6 @@ it leaves, whatever has failed, and costs a tenth.
 """
 
 import itertools
-import logging
 import os
 import re
 import secrets
@@ -15,10 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Response, after_this_request, current_app, has_request_context
-
-log = logging.getLogger(__name__)
-
+from flask import Flask
 
 REQUEST_ID_HEADER = "X-Request-ID"
 # What other systems use for ids (UUIDs, ULIDs, hex), and nothing that could forge or
@@ -184,26 +180,3 @@ def tags() -> dict[str, str]:
     if exchange.traceparent is None:
         return {"request_id": exchange.id}
     return {"request_id": exchange.id, "traceparent": exchange.traceparent}
-
-
-def afterwards(work: Callable[[], None]) -> None:
-    """Do `work` once the reply has been sent; at once where there is no request.
-
-    What goes wrong then is logged: nobody is left to be told.
-    """
-    if not has_request_context():
-        work()
-        return
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-
-    def do() -> None:
-        try:
-            with app.app_context():
-                work()
-        except Exception:
-            log.exception("What should follow a reply failed")
-
-    @after_this_request
-    def arrange(response: Response) -> Response:
-        response.call_on_close(do)
-        return response

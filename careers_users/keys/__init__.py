@@ -2,7 +2,7 @@
 
 from careers_users.keys.key_file import read_ring, write_ring
 from careers_users.keys.key_ring import ALGORITHMS, Key, KeyRing, KeyRingError, new_key
-from careers_users.keys.signing import TokenManager, current_keys, init_app, secret_for
+from careers_users.keys.signing import TokenManager, current_keys, init_app, keyed_hash
 
 __all__ = [
     "ALGORITHMS",
@@ -12,8 +12,8 @@ __all__ = [
     "TokenManager",
     "current_keys",
     "init_app",
+    "keyed_hash",
     "new_key",
     "read_ring",
-    "secret_for",
     "write_ring",
 ]

@@ -139,10 +139,14 @@ def current_keys() -> Keys:
     return found
 
 
-def secret_for(purpose: str) -> bytes:
-    """Return a key for keyed hashes of one purpose, the same for all instances."""
+def keyed_hash(purpose: str, *parts: object) -> str:
+    """Return a hash that takes our secret to compute, the same in all instances.
+
+    Hashes of different purposes can't be compared.
+    """
     secret = current_keys().ring().secret
-    return hmac.digest(secret, f"careers_users {purpose}".encode(), "sha256")
+    key = hmac.digest(secret, f"careers_users {purpose}".encode(), "sha256")
+    return hmac.digest(key, repr(parts).encode(), "sha256").hex()
 
 
 @lru_cache(maxsize=CACHE_SIZE)

@@ -16,6 +16,7 @@ from careers_users.auth.identity import (
     viewer_id,
 )
 from careers_users.auth.registration import EmailTaken
+from careers_users.auth.throttle import RateLimited
 from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.profile import queries, service
 from careers_users.profile.directory import batch
@@ -80,7 +81,7 @@ def own_profile() -> dict[str, Any]:
 @bp.patch("/me/")
 @signed_in
 @body(UpdateSchema())
-@refuses(EmailTaken)
+@refuses(EmailTaken, RateLimited)
 @reply(UpdatedSchema())
 def update_profile(payload: dict[str, Any]) -> dict[str, Any]:
     """Change any of your names, bio, avatar and e-mail address."""

@@ -6,14 +6,15 @@ from sqlalchemy import RowMapping, select, update
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock
-from careers_users.auth import audit
+from careers_users.auth import audit, places, throttle
+from careers_users.auth import queries as auth_queries
 from careers_users.auth.device import Device
 from careers_users.auth.registration import translate_conflict
+from careers_users.auth.throttle import Bucket, Reservation, uncounted_in_trouble
 from careers_users.database import ngram_counts
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError, TokenRevoked
 from careers_users.models import User
-from careers_users.observability import security_log
 from careers_users.validation import text
 
 
@@ -28,20 +29,35 @@ class UserNotFound(ServiceError):
 def update_profile(user_id: int, changes: dict[str, Any], device: Device) -> RowMapping:
     """Change a profile and return it; `changes` is what UpdateSchema loads.
 
-    Raises EmailTaken, as the database decides.
+    Raises EmailTaken, as the database decides; or RateLimited, after too many changes
+    of address.
     """
-    try:
-        with db.session.begin():
-            old_email, profile = _update(user_id, changes)
-            is_moved = profile["email"] != old_email
-            if is_moved:
-                audit.record("email_changed", user_id, device)
-    except IntegrityError as error:
-        raise translate_conflict(error) from error
-    if is_moved:
-        security_log.record("email_changed", user_id)
+    with uncounted_in_trouble(_reserve_email(user_id, changes, device)):
+        try:
+            with audit.transaction() as trail:
+                old_email, profile = _update(user_id, changes)
+                if profile["email"] != old_email:
+                    trail.record_repeated("email_changed", user_id, device)
+        except IntegrityError as error:
+            raise translate_conflict(error) from error
     ngram_counts.tidy()
     return profile
+
+
+def _reserve_email(
+    user_id: int, changes: dict[str, Any], device: Device
+) -> Reservation:
+    """Count a new e-mail address like a registration, which tells the same.
+
+    That is whether somebody has it. By address and by user.
+    """
+    if changes.get("email") in (None, auth_queries.email(user_id)):
+        return Reservation()
+    return throttle.reserve(
+        Bucket("register", (places.place(device.address),)),
+        Bucket("register", ("user", user_id)),
+        user_id=user_id,
+    )
 
 
 def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:

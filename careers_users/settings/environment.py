@@ -89,6 +89,7 @@ class Settings:
     ratelimit_login: Rate | None = rates.LOGIN
     ratelimit_login_address: Rate | None = rates.LOGIN_ADDRESS
     ratelimit_login_username: Rate | None = rates.LOGIN_USERNAME
+    ratelimit_login_success: Rate | None = rates.LOGIN_SUCCESS
     ratelimit_register: Rate | None = rates.REGISTER
     ratelimit_refresh: Rate | None = rates.REFRESH
     ratelimit_password: Rate | None = rates.PASSWORD
@@ -231,6 +232,9 @@ def _read_rates(env: _Environment) -> dict[str, Any]:
         ),
         "ratelimit_login_username": env.rate(
             "CAREERS_USERS_RATELIMIT_LOGIN_USERNAME", str(rates.LOGIN_USERNAME)
+        ),
+        "ratelimit_login_success": env.rate(
+            "CAREERS_USERS_RATELIMIT_LOGIN_SUCCESS", str(rates.LOGIN_SUCCESS)
         ),
         "ratelimit_register": env.rate(
             "CAREERS_USERS_RATELIMIT_REGISTER", str(rates.REGISTER)

@@ -44,12 +44,14 @@ def parse(value: str) -> Rate | None:
     return Rate(int(match[1]), seconds)
 
 
-# The defaults. Failures only, but for registrations and follows: an office of hundreds
-# behind one address signs in without noticing them.
+# The defaults. Failures only, but for LOGIN_SUCCESS, registrations and follows: an
+# office of hundreds behind one address signs in without noticing them.
 LOGIN = Rate(10, 5 * 60)
 LOGIN_ADDRESS = Rate(100, 5 * 60)
 # NIST SP 800-63B, section 5.2.2: at most 100 wrong tries on one account in a row.
 LOGIN_USERNAME = Rate(50, 60 * 60)
+# A right password costs as much work as a wrong one; no person signs in so often.
+LOGIN_SUCCESS = Rate(60, 5 * 60)
 REGISTER = Rate(100, 60 * 60)
 REFRESH = Rate(100, 5 * 60)
 PASSWORD = Rate(10, 60 * 60)

@@ -13,7 +13,9 @@ from careers_users.settings.rates import Rate
 from config import TestConfig
 from tests.api import Api
 
-NAMES = "login login_address login_username register refresh password follow".split()
+NAMES = (
+    "login login_address login_username login_success register refresh password follow"
+).split()
 Make = Callable[..., Api]
 
 

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import select, text
 
 from careers_users.auth.password_hashing import Passwords
-from careers_users.auth.throttle import place
+from careers_users.auth.places import place
 from careers_users.extensions import db
 from careers_users.models import Throttle
 from careers_users.settings.rates import Rate
@@ -19,7 +19,6 @@ from tests.profile.test_statements import statements
 
 MINUTE = timedelta(minutes=1)
 HOME, AWAY, ELSEWHERE = "192.0.2.1", "198.51.100.7", "203.0.113.9"
-NAMES = "login login_address login_username register refresh password follow".split()
 Make = Callable[..., Api]
 
 

@@ -78,7 +78,7 @@ def test_a_right_password_is_no_wrong_one_because_the_database_fails(
     alice = api.register("alice")
 
     with monkeypatch.context() as patch:
-        patch.setattr(audit, "record", full)
+        patch.setattr(audit.Trail, "record_with", full)
         tries = [log_in(api, "alice", alice.password) for _ in range(3)]
         assert statuses(*tries) == [503] * 3
         assert used(api) == 0
