@@ -9,6 +9,7 @@ from sqlalchemy import inspect, select, text
 
 from careers_users.auth import tokens
 from careers_users.auth.device import Device
+from careers_users.auth.password_hashing import Passwords
 from careers_users.auth.sessions import end_all, log_out
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked
@@ -16,6 +17,8 @@ from careers_users.models import SecurityEvent
 from tests import live_server
 from tests.api import PASSWORD, Account, Api, Reply
 from tests.auth.stored import NOON, SECOND, at_once, change, rows, set_clock
+
+WRONG = {"username": "alice", "password": "a wrong guess"}
 
 
 @pytest.fixture
@@ -173,30 +176,32 @@ def events(app: Flask, user_id: int) -> list[str]:
 
 
 def test_a_failed_login_is_not_written_when_the_account_has_gone(
-    api: Api, app: Flask, alice: Account
+    api: Api, app: Flask, alice: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = {"username": "alice", "password": "a wrong guess"}
-    response = app.test_client().post("/careers/users/login/", json=wrong)
-    assert response.status_code == 401
-    delete(api, alice)
-    response.close()  # Only now is the reply sent, and the event written after it.
+    verify = Passwords.verify
+
+    def slowly(self: Passwords, stored: str | None, password: str) -> bool:
+        monkeypatch.setattr(Passwords, "verify", verify)
+        assert delete(api, alice).status_code == 200  # In between.
+        return verify(self, stored, password)
+
+    monkeypatch.setattr(Passwords, "verify", slowly)
+    assert api.post("login/", WRONG).status_code == 401
     assert events(app, alice.id) == ["account_deleted"]
 
 
 def test_a_failed_login_waits_for_a_deletion_under_way(
-    app: Flask, alice: Account
+    api: Api, app: Flask, alice: Account
 ) -> None:
-    wrong = {"username": "alice", "password": "a wrong guess"}
-    response = app.test_client().post("/careers/users/login/", json=wrong)
     with app.app_context(), ThreadPoolExecutor() as pool, db.engine.begin() as ending:
         is_postgresql = ending.dialect.name == "postgresql"
         for table, column in (("security_events", "user_id"), ("users", "id")):
             ending.execute(text(f"DELETE FROM {table} WHERE {column} = {alice.id}"))
-        written = pool.submit(response.close)
+        login = pool.submit(api.post, "login/", WRONG)
         if is_postgresql:
-            live_server.until(lambda: written.done() or is_somebody_waiting(app))
+            live_server.until(lambda: login.done() or is_somebody_waiting(app))
         ending.commit()
-        written.result(live_server.PATIENCE)
+        assert login.result(live_server.PATIENCE).status_code == 401
     assert events(app, alice.id) == []
 
 

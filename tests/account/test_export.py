@@ -31,8 +31,7 @@ def test_holds_all_there_is(api: Api) -> None:
         (edge,) = export[side]
         assert (edge["user_id"], edge["username"]) == (bob.id, "bob")
     names = [event["event"] for event in export["activity"]]
-    assert names == ["registered", "login_succeeded", "logged_out"]
-    # That it was handed out is part of the trail from now on.
+    assert names == ["registered", "login_succeeded", "logged_out", "data_exported"]
     events = api.get("me/activity/", token=alice.access).json["results"]
     assert events[0]["event"] == "data_exported"
     assert "argon2" not in response.text

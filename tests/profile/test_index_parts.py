@@ -10,6 +10,7 @@ from careers_users import create_app
 from careers_users.extensions import db
 from config import TestConfig
 from tests.api import Api
+from tests.cli.command import done
 
 KEY = "a signing key for the tests of the index"
 PARTS = "SELECT count(DISTINCT segid) FROM users_search_idx"
@@ -32,7 +33,8 @@ def test_it_has_few_from_revision_0008_on(
     with api.app.app_context():
         flask_migrate.downgrade(revision="0007")
     for name in ("alice", "bob", "carol"):
-        api.register(name, bio="Ornithology")
+        words = ("users", "create", name, f"{name}@example.com", "--password-stdin")
+        done(api.app, *words, "--bio", "Ornithology", stdin="password123\n")
     assert (ask(PARTS), ask(MERGED_AT)) == (3, 4)  # One for each change of a text.
     with api.app.app_context():
         flask_migrate.upgrade()
