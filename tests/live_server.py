@@ -68,11 +68,16 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 def run(
-    folder: Path, *words: str, command: Sequence[str] = COMMAND, **settings: str
+    folder: Path,
+    *words: str,
+    command: Sequence[str] = COMMAND,
+    stdin: str | None = None,
+    **settings: str,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end; by default the console command."""
     options: dict[str, Any] = {"capture_output": True, "text": True}
     options |= {"cwd": folder, "env": environment(settings), "timeout": PATIENCE}
+    options |= {"input": stdin}
     return subprocess.run([*command, *words], check=False, **options)
 
 

@@ -138,7 +138,7 @@ def reserve(
     what a success sets to zero, also if it is not among the buckets.
     """
     if not any(bucket.rate in _rates() for bucket in buckets):
-        return Reservation()
+        return Reservation(clock.utcnow(), in_a_row=_key_if_counted(in_a_row))
     try:
         with database.transaction() as transaction:
             reservation = count(transaction, *buckets, in_a_row=in_a_row)
@@ -164,18 +164,21 @@ def count(
     now, rates = clock.utcnow(), _rates()
     named = {bucket.key: bucket for bucket in buckets if bucket.rate in rates}
     if not named:
-        return Reservation()
+        return Reservation(now)
     seconds = {key: rates[bucket.rate].seconds for key, bucket in named.items()}
     rows = throttle_table.count(transaction, seconds, now)
     _refuse_if_full({named[row["key"]]: row for row in rows}, now)
-    is_cleared = in_a_row is not None and in_a_row.rate in rates
     return Reservation(
         # An instance whose clock is ahead may have begun a window in our future.
         made_at=max(now, *(row["started_at"] for row in rows)),
         failures=tuple(sorted(k for k, b in named.items() if b.rate != SUCCESSES)),
         successes=tuple(sorted(k for k, b in named.items() if b.rate == SUCCESSES)),
-        in_a_row=in_a_row.key if in_a_row is not None and is_cleared else "",
+        in_a_row=_key_if_counted(in_a_row),
     )
+
+
+def _key_if_counted(bucket: Bucket | None) -> str:
+    return "" if bucket is None or bucket.rate not in _rates() else bucket.key
 
 
 def _refuse_if_full(counted: Mapping[Bucket, Row], now: datetime) -> None:
