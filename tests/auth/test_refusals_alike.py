@@ -5,7 +5,7 @@ statements and the same commits, for users that exist and for others.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,7 +41,7 @@ def traffic(app: Flask) -> Iterator[list[str]]:
 
     with app.app_context():
         engine = db.engine
-    notes = {
+    notes: dict[str, Callable[..., None]] = {
         "before_cursor_execute": note_statement,
         "commit": note_commit,
         "rollback": note_rollback,
