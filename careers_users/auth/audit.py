@@ -17,7 +17,7 @@ from sqlalchemy import CursorResult, Insert, bindparam, delete, insert, or_, sel
 from careers_users import clock, database
 from careers_users.auth import repeats
 from careers_users.auth.device import Device
-from careers_users.database.statements import New, Transaction, UsualTransaction
+from careers_users.database import Query, Row, Transaction
 from careers_users.extensions import db
 from careers_users.models import SecurityEvent, User
 from careers_users.observability import security_log
@@ -38,23 +38,25 @@ class Trail:
         self, event: str, user_id: int, device: Device, **details: object
     ) -> None:
         """Add an event to the trail of a user."""
-        self.transaction.defer(_ADD, _row(event, user_id, device, details))
+        self.transaction.defer(_ADD, **_row(event, user_id, device, details))
         self._lines.append((event, user_id, details))
 
-    def record_with(self, new: New, event: str, user_id: int, device: Device) -> bool:
-        """Insert the row that an event is about, and the event.
+    def record_with(
+        self, new: Query, values: Row, event: str, user_id: int, device: Device
+    ) -> bool:
+        """Insert the row that an event is about, with its values, and the event.
 
         Return False, and add neither, if the insert finds that there is to be no row.
         On PostgreSQL both are one statement, so that a login is no round trip longer.
         """
         row = _row(event, user_id, device, {})
         if database.is_sqlite():
-            is_added = bool(self.transaction.execute(new.statement, new.values))
+            is_added = bool(self.transaction.execute(new, **values))
             if is_added:
-                self.transaction.execute(_ADD, row)
+                self.transaction.execute(_ADD, **row)
         else:
-            both = _add_with(new.statement)
-            is_added = bool(self.transaction.execute(both, {**new.values, **row}))
+            both = _add_with(new)
+            is_added = bool(self.transaction.execute(both, **values, **row))
         if is_added:
             self._lines.append((event, user_id, {}))
         return is_added
@@ -77,7 +79,7 @@ class Trail:
         if unrecorded is not None:
             details = {"unrecorded_before": unrecorded} if unrecorded else {}
             row = _row(event, user_id, device, details)
-            self.transaction.defer(_ADD_IF_THERE, row)
+            self.transaction.defer(_ADD_IF_THERE, **row)
         self._lines.append((event, user_id or None, {}))
 
     def log(self) -> None:
@@ -90,7 +92,7 @@ class Trail:
 def transaction() -> Iterator[Trail]:
     """Give the trail of a transaction of the ORM's session, which begins and ends."""
     with db.session.begin():
-        trail = Trail(UsualTransaction(db.session.connection()))
+        trail = Trail(Transaction(db.session.connection()))
         yield trail
     trail.log()
 
@@ -128,29 +130,31 @@ _VALUES = {
     SecurityEvent.details: bindparam("more", type_=SecurityEvent.details.type),
 }
 _COLUMNS = [column.key for column in _VALUES]
-_ADD = insert(SecurityEvent).values(_VALUES)
+_ADD = Query(insert(SecurityEvent).values(_VALUES))
 _HELD = (
     select(User.id)
     .where(User.id == bindparam("of"))
     .with_for_update(read=True, key_share=True)
     .scalar_subquery()
 )
-_ADD_IF_THERE = insert(SecurityEvent).from_select(
-    _COLUMNS,
-    select(*_VALUES.values()).where(
-        or_(
-            bindparam("of", type_=SecurityEvent.user_id.type) == NO_USER,
-            _HELD.is_not(None),
-        )
-    ),
+_ADD_IF_THERE = Query(
+    insert(SecurityEvent).from_select(
+        _COLUMNS,
+        select(*_VALUES.values()).where(
+            or_(
+                bindparam("of", type_=SecurityEvent.user_id.type) == NO_USER,
+                _HELD.is_not(None),
+            )
+        ),
+    )
 )
-_ADD = Query(_ADD_EVENT)
 
 
 @cache
-def _add_with(new: Insert) -> Insert:
-    added = new.cte("added")
-    return (
+def _add_with(new: Query) -> Query:
+    assert isinstance(new.statement, Insert)
+    added = new.statement.cte("added")
+    return Query(
         insert(SecurityEvent)
         .from_select(_COLUMNS, select(*_VALUES.values()).select_from(added))
         .returning(SecurityEvent.id)

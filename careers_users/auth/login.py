@@ -17,7 +17,7 @@ from careers_users.auth.throttle import (
     uncounted_in_trouble,
 )
 from careers_users.auth.tokens import Tokens
-from careers_users.database.statements import Row
+from careers_users.database import Row
 from careers_users.extensions import db
 from careers_users.http.errors import Unauthorized
 from careers_users.models import User

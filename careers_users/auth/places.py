@@ -9,11 +9,11 @@ from functools import cache, lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from careers_users import clock, database
-from careers_users.database.statements import Transaction
+from careers_users.database import Query, Transaction
 from careers_users.keys import keyed_hash
 from careers_users.models import KnownPlace, User
 
@@ -79,11 +79,11 @@ def remember(
         "place_until": until,
         "now": now,
     }
-    transaction.defer(_remember(on_sqlite=database.is_sqlite()), values)
+    transaction.defer(_remember(on_sqlite=database.is_sqlite()), **values)
 
 
 @cache
-def _remember(*, on_sqlite: bool) -> Insert:
+def _remember(*, on_sqlite: bool) -> Query:
     user_id = bindparam("place_user_id", type_=KnownPlace.user_id.type)
     key = bindparam("place_key", type_=KnownPlace.key.type)
     others = (
@@ -99,8 +99,9 @@ def _remember(*, on_sqlite: bool) -> Insert:
     ).where(others < PLACES_MAX)
     new: Any = (sqlite if on_sqlite else postgresql).insert(KnownPlace)
     new = new.from_select(["user_id", "key", "expires_at"], row)
-    statement: Insert = new.on_conflict_do_update(
-        index_elements=[KnownPlace.user_id, KnownPlace.key],
-        set_={"expires_at": new.excluded.expires_at},
+    return Query(
+        new.on_conflict_do_update(
+            index_elements=[KnownPlace.user_id, KnownPlace.key],
+            set_={"expires_at": new.excluded.expires_at},
+        )
     )
-    return statement

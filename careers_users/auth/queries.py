@@ -13,7 +13,7 @@ from sqlalchemy import (
     select,
 )
 
-from careers_users import clock, database
+from careers_users import clock
 from careers_users.auth import places
 from careers_users.auth.tokens import Claims
 from careers_users.database import Query, Row, replica
@@ -113,19 +113,21 @@ _ACCOUNT = select(
 _BY_USERNAME = User.username_key == bindparam("key")
 _BY_EMAIL = User.email_key == bindparam("key")
 _LOGIN = _ACCOUNT.add_columns(places.KNOWN_UNTIL)
-_LOGIN_BY_USERNAME = _LOGIN.where(_BY_USERNAME)
-_LOGIN_BY_EMAIL = _LOGIN.where(_BY_EMAIL)
-_ACCOUNT_BY_USERNAME = _ACCOUNT.where(_BY_USERNAME)
-_ACCOUNT_BY_EMAIL = _ACCOUNT.where(_BY_EMAIL)
-_ACCOUNT_BY_ID = _ACCOUNT.where(User.id == bindparam("user_id")).add_columns(
-    # NULL if the row has expired; access tokens of its last hour are still good.
-    select(RefreshToken.created_at)
-    .where(RefreshToken.id == bindparam("session_id"))
-    .scalar_subquery()
-    .label("session_created_at")
+_LOGIN_BY_USERNAME = Query(_LOGIN.where(_BY_USERNAME))
+_LOGIN_BY_EMAIL = Query(_LOGIN.where(_BY_EMAIL))
+_ACCOUNT_BY_USERNAME = Query(_ACCOUNT.where(_BY_USERNAME))
+_ACCOUNT_BY_EMAIL = Query(_ACCOUNT.where(_BY_EMAIL))
+_ACCOUNT_BY_ID = Query(
+    _ACCOUNT.where(User.id == bindparam("user_id")).add_columns(
+        # NULL if the row has expired; access tokens of its last hour are still good.
+        select(RefreshToken.created_at)
+        .where(RefreshToken.id == bindparam("session_id"))
+        .scalar_subquery()
+        .label("session_created_at")
+    )
 )
-_IS_TAKEN = select(User.id).where(_BY_USERNAME)
-_EMAIL = select(User.email).where(User.id == bindparam("user_id"))
+_IS_TAKEN = Query(select(User.id).where(_BY_USERNAME))
+_EMAIL = Query(select(User.email).where(User.id == bindparam("user_id")))
 
 
 def viewer(
@@ -179,8 +181,8 @@ def account(identifier: str) -> Row | None:
 
 def account_by_id(user_id: int, session_id: str) -> Row | None:
     """Return the account of that number with a session's `session_created_at`."""
-    parameters = {"user_id": user_id, "session_id": session_id, "now": clock.utcnow()}
-    return database.fetch_one(_ACCOUNT_BY_ID, parameters)
+    now = clock.utcnow()
+    return _ACCOUNT_BY_ID.one(user_id=user_id, session_id=session_id, now=now)
 
 
 def login_account(name: str, place_key: str) -> Row | None:
@@ -188,19 +190,18 @@ def login_account(name: str, place_key: str) -> Row | None:
 
     `place_known_until` is until when the place is known as one of the user's, if it is.
     """
-    statement = _LOGIN_BY_EMAIL if "@" in name else _LOGIN_BY_USERNAME
-    parameters = {"key": name, "place_key": place_key, "now": clock.utcnow()}
-    return database.fetch_one(statement, parameters)
+    query = _LOGIN_BY_EMAIL if "@" in name else _LOGIN_BY_USERNAME
+    return query.one(key=name, place_key=place_key, now=clock.utcnow())
 
 
 def is_username_taken(username: str) -> bool:
     """Return whether there is a user of that name."""
-    return database.fetch_one(_IS_TAKEN, {"key": text.fold(username)}) is not None
+    return _IS_TAKEN.one(key=text.fold(username)) is not None
 
 
 def email(user_id: int) -> str | None:
     """Return a user's e-mail address; None if there is no such user."""
-    row = database.fetch_one(_EMAIL, {"user_id": user_id})
+    row = _EMAIL.one(user_id=user_id)
     return None if row is None else row["email"]
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from careers_users import clock
 from careers_users.auth import throttle_table
-from careers_users.database.statements import Transaction
+from careers_users.database import Transaction
 from careers_users.keys import keyed_hash
 
 # Between two records of one event of one user.

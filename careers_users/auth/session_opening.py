@@ -10,14 +10,14 @@ from careers_users.auth import places, tokens
 from careers_users.auth.audit import Trail
 from careers_users.auth.device import Device
 from careers_users.auth.tokens import Tokens
-from careers_users.database.statements import New
+from careers_users.database import Query
 from careers_users.models import RefreshToken, User
 from careers_users.validation.limits import REFRESH_LIFETIME
 
 # No row if the user is not any more what was read before the password was hashed. The
 # lock waits for a change under way, and keeps the next one until the session is there
 # for it to end.
-_ADD_SESSION = (
+_ADD_SESSION = Query(
     insert(RefreshToken)
     .from_select(
         (
@@ -67,7 +67,7 @@ def open_session(
         "session_user_agent": device.user_agent,
         "session_address": device.address,
     }
-    if not trail.record_with(New(_ADD_SESSION, row), event, user_id, device):
+    if not trail.record_with(_ADD_SESSION, row, event, user_id, device):
         return None
     places.remember(trail.transaction, user_id, device.address, place_known_until)
     return Tokens(

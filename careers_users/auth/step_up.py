@@ -10,7 +10,7 @@ from careers_users.auth.throttle import (
     uncounted_in_trouble,
 )
 from careers_users.auth.tokens import Claims
-from careers_users.database.statements import Row
+from careers_users.database import Row
 from careers_users.http.errors import Forbidden, ServiceError, TokenRevoked
 
 

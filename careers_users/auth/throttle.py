@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session, scoped_session
 
 from careers_users import clock, database
 from careers_users.auth import throttle_table
+from careers_users.database import Row, Transaction
 from careers_users.database.errors import if_possible
-from careers_users.database.statements import Row, Transaction
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
 from careers_users.keys import keyed_hash

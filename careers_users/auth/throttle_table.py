@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    Executable,
     bindparam,
     case,
     literal,
@@ -17,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from careers_users import database
-from careers_users.database.statements import Row, Transaction
+from careers_users.database import Query, Row, Transaction
 from careers_users.models import Throttle
 
 # In which one try counts.
@@ -36,8 +35,8 @@ def count(
     for n, key in enumerate(sorted(seconds)):
         until = now + timedelta(seconds=seconds[key])
         values |= {f"key_{n}": key, f"until_{n}": until}
-    statement = _count_statement(len(seconds), on_sqlite=database.is_sqlite())
-    return transaction.execute(statement, values)
+    query = _count_query(len(seconds), on_sqlite=database.is_sqlite())
+    return transaction.execute(query, **values)
 
 
 def take_off(
@@ -51,7 +50,7 @@ def take_off(
     # A row that is named twice is one row.
     filled = [*keys, *[keys[-1]] * (BUCKETS_MAX - len(keys))]
     named = {f"key_{n}": key for n, key in enumerate(filled)}
-    transaction.defer(_TAKE_OFF, {**named, "cleared": cleared, "made_at": made_at})
+    transaction.defer(_TAKE_OFF, **named, cleared=cleared, made_at=made_at)
 
 
 def repeat(transaction: Transaction, key: str, now: datetime, until: datetime) -> Row:
@@ -59,16 +58,15 @@ def repeat(transaction: Transaction, key: str, now: datetime, until: datetime) -
 
     The first is none, so that makes 0.
     """
-    statement = _repeat_statement(on_sqlite=database.is_sqlite())
-    values = {"key_0": key, "now": now, "until_0": until}
-    return transaction.execute(statement, values)[0]
+    query = _repeat_query(on_sqlite=database.is_sqlite())
+    return transaction.execute(query, key_0=key, now=now, until_0=until)[0]
 
 
 def begin_again(
     transaction: Transaction, key: str, now: datetime, until: datetime
 ) -> None:
     """Set the number of repetitions to 0, from now on."""
-    transaction.defer(_BEGIN_AGAIN, {"key_0": key, "from": now, "until_0": until})
+    transaction.defer(_BEGIN_AGAIN, key_0=key, begins=now, until_0=until)
 
 
 def _key_parameter(number: int) -> BindParameter[str]:
@@ -93,11 +91,11 @@ def _new_rows(rows: int, used: int, *, on_sqlite: bool) -> Any:
 
 
 @cache
-def _count_statement(buckets: int, *, on_sqlite: bool) -> Executable:
+def _count_query(buckets: int, *, on_sqlite: bool) -> Query:
     """Return the upsert for so many; its values are `now`, `key_0`, `until_0` etc."""
     new = _new_rows(buckets, 1, on_sqlite=on_sqlite)
     is_over = Throttle.expires_at <= new.excluded.started_at
-    statement: Executable = new.on_conflict_do_update(
+    statement = new.on_conflict_do_update(
         index_elements=[Throttle.key],
         set_={
             "used": case((is_over, 1), else_=Throttle.used + 1),
@@ -109,11 +107,11 @@ def _count_statement(buckets: int, *, on_sqlite: bool) -> Executable:
             ),
         },
     ).returning(Throttle.key, Throttle.used, Throttle.started_at, Throttle.expires_at)
-    return statement
+    return Query(statement)
 
 
 # Only in the window in which they were counted; locked in the order of `count`.
-_TAKE_OFF = (
+_TAKE_OFF = Query(
     update(Throttle)
     .where(
         Throttle.key.in_(
@@ -133,17 +131,17 @@ _TAKE_OFF = (
 
 
 @cache
-def _repeat_statement(*, on_sqlite: bool) -> Executable:
+def _repeat_query(*, on_sqlite: bool) -> Query:
     new = _new_rows(1, 0, on_sqlite=on_sqlite)
-    statement: Executable = new.on_conflict_do_update(
+    statement = new.on_conflict_do_update(
         index_elements=[Throttle.key], set_={"used": Throttle.used + 1}
     ).returning(Throttle.used, Throttle.started_at)
-    return statement
+    return Query(statement)
 
 
-_BEGIN_AGAIN = (
+_BEGIN_AGAIN = Query(
     update(Throttle)
     .where(Throttle.key == _key_parameter(0))
-    .values(used=0, started_at=bindparam("from"), expires_at=bindparam("until_0"))
+    .values(used=0, started_at=bindparam("begins"), expires_at=bindparam("until_0"))
     .execution_options(synchronize_session=False)
 )

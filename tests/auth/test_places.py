@@ -7,12 +7,21 @@ import pytest
 from sqlalchemy import select
 
 from careers_users.auth import places
+from careers_users.auth.places import place
 from careers_users.models import KnownPlace
 from careers_users.settings.rates import Rate
 from tests.api import PASSWORD, Api, Reply
 from tests.auth.conftest import Make
 from tests.auth.stored import NOON, SECOND, rows, set_clock
-from tests.auth.test_throttle import HOME, from_, log_in, register, statuses
+from tests.auth.test_throttle import (
+    AWAY,
+    HOME,
+    MINUTE,
+    from_,
+    log_in,
+    register,
+    statuses,
+)
 from tests.cli.command import done
 
 NEW = "another password"
@@ -51,6 +60,40 @@ def change_the_password(api: Api, login: Reply) -> None:
 
 def be_revoked(api: Api, _login: Reply) -> None:
     done(api.app, "auth", "revoke", "alice")
+
+
+def test_an_ipv6_network_is_one_address(throttled: Make) -> None:
+    api = throttled(login_address=Rate(3, 300))
+    hosts = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::2", "2001:db8:1:2:a:b:c:d"]
+
+    tries = [log_in(api, f"user{n}", address=host) for n, host in enumerate(hosts)]
+    assert statuses(*tries) == [401] * 3
+    assert log_in(api, "x", address="2001:db8:1:2::9").status_code == 429
+    assert log_in(api, "x", address="2001:db8:1:3::1").status_code == 401
+    assert place("::ffff:192.0.2.1") == place("192.0.2.1") == "192.0.2.1"
+    assert place("") == ""
+
+
+def test_nobody_can_lock_a_user_out_of_where_they_are_at_home(
+    throttled: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(monkeypatch, NOON)
+    api = throttled(login=Rate(3, 300), login_username=Rate(5, 3600))
+    reply = register(api, "alice", HOME)
+    assert log_in(api, "alice", "password123", "2001:db8::1").status_code == 200
+
+    attack = [log_in(api, "alice", "x", f"203.0.113.{n}") for n in range(8)]
+    assert statuses(*attack) == [401] * 5 + [429] * 3
+    assert log_in(api, "alice", "password123", AWAY).status_code == 429
+    for address in (HOME, "2001:db8::2"):
+        assert log_in(api, "alice", "password123", address).status_code == 200
+        # ... where fewer tries are allowed, but not none.
+        wrong = [log_in(api, "alice", "x", address) for _ in range(4)]
+        assert statuses(*wrong) == [401] * 3 + [429]
+    set_clock(monkeypatch, NOON + 10 * MINUTE)
+    body = {"refresh": reply.json["refresh"]}
+    assert api.post("logout/", body, token=reply.json["access"]).status_code == 200
+    assert log_in(api, "alice", "password123", HOME).status_code == 200
 
 
 @pytest.mark.parametrize(

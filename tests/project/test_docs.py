@@ -152,7 +152,8 @@ def test_every_error_code_has_its_row_and_every_row_its_code() -> None:
 
 def test_every_event_of_the_trail_has_its_row_and_every_row_its_event() -> None:
     recorded = re.compile(
-        r'(?:\baudit\.record(?:_repeated)?|(?<![\w.])_record)\(\s*"(\w+)"'
+        r"(?:trail\.record(?:_repeated)?\(\s*|\b_record\(trail, "
+        r'|open_session\(\s*trail,\s*|\bevent=)"(\w+)"'
     )
     events = set()
     for path in (ROOT / "careers_users").rglob("*.py"):
