@@ -140,6 +140,18 @@ def test_a_young_session_has_no_more_tries_than_others(
     assert change(api, young, PASSWORD).status_code == 429
 
 
+def test_a_refused_try_is_counted_nowhere(throttled: Make) -> None:
+    api = throttled(login=Rate(2, 300), login_username=Rate(4, 3600))
+    api.register("alice")
+
+    assert statuses(*[log_in(api, "alice", "x", AWAY) for _ in range(50)])[2:] == (
+        [429] * 48
+    )
+    # The fifty from one address have used two of the user's four.
+    tries = [log_in(api, "alice", "x", f"203.0.113.{n}") for n in range(3)]
+    assert statuses(*tries) == [401, 401, 429]
+
+
 def test_right_logins_of_one_user_are_limited_too(
     throttled: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
