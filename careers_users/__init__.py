@@ -80,6 +80,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         REFRESH_REUSE_WINDOW=settings.refresh_reuse_window,
         USERNAME_RESERVED_DAYS=settings.username_reserved_days,
         AUDIT_RETENTION_DAYS=settings.audit_retention_days,
+        EMAIL_PRIVATE_DOMAINS=settings.email_private_domains,
         PASSWORD_MIN_LENGTH=settings.password_min_length,
         JWT_SECRET_KEY=settings.jwt_secret_key,
         JWT_KEY_RING=settings.jwt_key_ring,

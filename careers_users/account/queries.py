@@ -9,9 +9,8 @@ from sqlalchemy import BigInteger, bindparam, select
 
 from careers_users.database import Query
 from careers_users.models import Follow, RefreshToken, SecurityEvent, User, UserCounters
-from careers_users.validation import text
 from careers_users.validation.cursor import Cursor
-from careers_users.validation.usernames import is_username
+from careers_users.validation.usernames import identity
 
 _EVENTS = (
     select(
@@ -169,10 +168,11 @@ _ID_BY_EMAIL = Query(select(User.id).where(User.email_key == bindparam("key")))
 
 def user_id(name: str) -> int | None:
     """Return the number of the user with that username or e-mail address, if any."""
-    if "@" not in name and not is_username(name):
+    key = identity(name)
+    if key is None:
         return None
-    query = _ID_BY_EMAIL if "@" in name else _ID_BY_USERNAME
-    row = query.one(key=text.fold(name))
+    query = _ID_BY_EMAIL if "@" in key else _ID_BY_USERNAME
+    row = query.one(key=key)
     return None if row is None else row["id"]
 
 

@@ -15,14 +15,18 @@ from careers_users.validation.fields import (
     Text,
     Time,
 )
-from careers_users.validation.limits import ACTIVITY_BATCH_SIZE, LOGIN_FIELD_MAX
+from careers_users.validation.limits import (
+    ACTIVITY_BATCH_SIZE,
+    LOGIN_FIELD_MAX,
+    PASSWORD_RAW_MAX,
+)
 from careers_users.validation.text import nfc
 
 
 class CloseSchema(BodySchema):
     """Body of `DELETE me/`."""
 
-    password = Text(required=True, validate=Length(1, LOGIN_FIELD_MAX))
+    password = Text(required=True, length=Length(1, LOGIN_FIELD_MAX))
 
 
 class ActivityQuerySchema(BodySchema):
@@ -107,9 +111,9 @@ class ExportSchema(Schema):
 class ChangePasswordSchema(BodySchema):
     """Body of `POST me/password/`."""
 
-    old_password = Text(required=True, validate=Length(1, LOGIN_FIELD_MAX))
+    old_password = Text(required=True, length=Length(1, LOGIN_FIELD_MAX))
     password = NewPassword(required=True)
-    password_confirm = Text(required=True)
+    password_confirm = Text(required=True, length=Length(max=PASSWORD_RAW_MAX))
 
     @validates_schema
     def check_password(self, data: dict[str, Any], **_: Any) -> None:

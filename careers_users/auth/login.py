@@ -23,6 +23,7 @@ from careers_users.http.errors import Unauthorized
 from careers_users.models import User
 from careers_users.validation import text
 from careers_users.validation.limits import SESSIONS_MAX
+from careers_users.validation.usernames import identity
 
 # From here on a login makes sure that there is room for its session. Below, as many
 # logins of one user as the difference may be under way at once without exceeding it.
@@ -42,8 +43,10 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[Row, Tokens]
     Raises InvalidCredentials, or RateLimited. An unknown user costs the same work, and
     the same statements and commits, as one whose hash is of today's kind.
     """
-    name = text.fold(identifier.strip())
-    account = queries.login_account(name, places.place_key(device.address))
+    key = identity(identifier)
+    place = places.place_key(device.address)
+    account = None if key is None else queries.login_account(key, place)
+    name = key or identifier  # What can be no name is counted as it was typed.
     tries = _reserve(name, account, device)
     with uncounted_in_trouble(tries):
         opened = None

@@ -18,7 +18,7 @@ from careers_users.auth import places
 from careers_users.auth.tokens import Claims
 from careers_users.database import Query, Row, replica
 from careers_users.models import RefreshToken, RevokedToken, User, UserCounters
-from careers_users.validation import text
+from careers_users.validation.usernames import identity
 
 _LIVE = Query(
     select(
@@ -175,8 +175,11 @@ def account(identifier: str) -> Row | None:
 
     No username contains an @ and every address does, so there is no doubt which it is.
     """
-    query = _ACCOUNT_BY_EMAIL if "@" in identifier else _ACCOUNT_BY_USERNAME
-    return query.one(key=text.fold(identifier.strip()), now=clock.utcnow())
+    key = identity(identifier)
+    if key is None:
+        return None
+    query = _ACCOUNT_BY_EMAIL if "@" in key else _ACCOUNT_BY_USERNAME
+    return query.one(key=key, now=clock.utcnow())
 
 
 def account_by_id(user_id: int, session_id: str) -> Row | None:
@@ -196,7 +199,7 @@ def login_account(name: str, place_key: str) -> Row | None:
 
 def is_username_taken(username: str) -> bool:
     """Return whether there is a user of that name."""
-    return _IS_TAKEN.one(key=text.fold(username)) is not None
+    return _IS_TAKEN.one(key=username.lower()) is not None
 
 
 def email(user_id: int) -> str | None:

@@ -18,7 +18,13 @@ from careers_users.validation.fields import (
     Time,
     Username,
 )
-from careers_users.validation.limits import LOGIN_FIELD_MAX, TOKEN_MAX
+from careers_users.validation.limits import (
+    EMAIL_MAX,
+    LOGIN_FIELD_MAX,
+    PASSWORD_RAW_MAX,
+    TOKEN_MAX,
+    USERNAME_MAX,
+)
 from careers_users.validation.text import nfc
 
 
@@ -53,7 +59,9 @@ class RegisterSchema(BodySchema):
     email = Email(required=True)
     password = NewPassword(required=True)
     password_confirm = Text(
-        required=True, metadata={"description": "The password once more."}
+        required=True,
+        length=Length(max=PASSWORD_RAW_MAX),
+        metadata={"description": "The password once more."},
     )
     first_name = PersonName(load_default="")
     last_name = PersonName(load_default="")
@@ -70,8 +78,8 @@ class RegisterSchema(BodySchema):
 class NewPasswordSchema(BodySchema):
     """A new password of an account that is there."""
 
-    username = Text(required=True)
-    email = Text(required=True)
+    username = Text(required=True, length=Length(max=USERNAME_MAX))
+    email = Text(required=True, length=Length(max=EMAIL_MAX))
     password = NewPassword(required=True)
 
     @validates_schema
@@ -87,10 +95,10 @@ class LoginSchema(BodySchema):
 
     username = Text(
         required=True,
-        validate=Length(1, LOGIN_FIELD_MAX),
+        length=Length(1, LOGIN_FIELD_MAX),
         metadata={"description": "The username or the e-mail address."},
     )
-    password = Text(required=True, validate=Length(1, LOGIN_FIELD_MAX))
+    password = Text(required=True, length=Length(1, LOGIN_FIELD_MAX))
 
 
 class RefreshSchema(BodySchema):
@@ -100,7 +108,7 @@ class RefreshSchema(BodySchema):
 
     refresh = Text(
         required=True,
-        validate=Length(1, TOKEN_MAX),
+        length=Length(1, TOKEN_MAX),
         metadata={"description": "The refresh token of a login."},
     )
 
@@ -184,7 +192,7 @@ class MessageSchema(Schema):
 class RenewSchema(BodySchema):
     """Body of `POST token/refresh/`."""
 
-    refresh = Text(required=True, validate=Length(1, TOKEN_MAX))
+    refresh = Text(required=True, length=Length(1, TOKEN_MAX))
     rotate = Flag(load_default=None, allow_none=False)
 
 

@@ -23,7 +23,6 @@ from careers_users import database
 from careers_users.database import Query, Row, room_for
 from careers_users.models import Follow, User, UserCounters
 from careers_users.profile.queries import CARD
-from careers_users.validation import text
 from careers_users.validation.cursor import Cursor, Direction
 from careers_users.validation.limits import ID_MAX
 from careers_users.validation.usernames import is_username
@@ -100,7 +99,7 @@ def user_by_username(username: str) -> Row | None:
     """Return id and username of a user, whatever the name's case."""
     if not is_username(username):
         return None
-    return _USER_BY_USERNAME.one(key=text.fold(username))
+    return _USER_BY_USERNAME.one(key=username.lower())
 
 
 def edge(follower_id: int, following_id: int) -> Row | None:
@@ -137,7 +136,7 @@ def cards(
     """
     if not is_username(username):
         return None
-    owner = {"owner": text.fold(username), "viewer_id": viewer_id}
+    owner = {"owner": username.lower(), "viewer_id": viewer_id}
     return _page("cards", side, query, owner)
 
 

@@ -34,7 +34,7 @@ class FollowSchema(BodySchema):
     openapi = {"minProperties": 1, "maxProperties": 1}
 
     following = UserId()
-    username = Text(validate=Length(1, USERNAME_MAX))
+    username = Text(length=Length(1, USERNAME_MAX))
 
     @validates_schema
     def check_one(self, data: dict[str, Any], **_: Any) -> None:
@@ -66,6 +66,8 @@ class IdsField(Text):
         "pattern": r"^([1-9][0-9]{0,17}(,[1-9][0-9]{0,17})*)?$",
         "example": "1,2,3",
     }
+    # Some may be named twice; a request's line has no room for more.
+    raw_max = 16 * 1024
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         words = super()._deserialize(value, attr, data, **kwargs).split(",")

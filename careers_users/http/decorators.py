@@ -14,7 +14,12 @@ from flask import request
 from flask_marshmallow.schema import Schema
 from werkzeug.exceptions import UnsupportedMediaType
 
-from careers_users.http.errors import MalformedJson, ServiceError, ValidationFailed
+from careers_users.http.errors import (
+    ContentEncoded,
+    MalformedJson,
+    ServiceError,
+    ValidationFailed,
+)
 from careers_users.http.json import strict_json
 
 # More parameters than any call has; parsing them must stay cheap.
@@ -138,27 +143,40 @@ def refuses(*refusals: type[ServiceError]) -> Callable[[View], View]:
     return decorate
 
 
+def json_body(*media_types: str) -> Any:
+    """Return the body if it is strict JSON of one of these media types, not encoded.
+
+    Decompressing would be work before the limits: a kilobyte can be a gigabyte.
+    """
+    if request.mimetype not in media_types:
+        raise UnsupportedMediaType
+    if request.headers.get("Content-Encoding"):
+        raise ContentEncoded
+    return strict_json(request.get_data(cache=False))
+
+
 def _json_object() -> dict[str, Any]:
     """Return the body if it is one strict JSON object (RFC 8259, I-JSON RFC 7493)."""
-    if not request.is_json:
-        raise UnsupportedMediaType
-    value = strict_json(request.get_data(cache=False))
+    value = json_body("application/json")
     if not isinstance(value, dict):
         raise MalformedJson("The body must be a JSON object.")
     return value
 
 
 def _query_parameters(raw: bytes) -> dict[str, str]:
-    """Return the query's parameters; each at most once, all of them proper UTF-8."""
+    """Return the query's parameters; each at most once, all of them proper UTF-8.
+
+    Whether UTF-8 comes percent-encoded or as it is (what curl sends) is the same.
+    """
     try:
         pairs = parse_qsl(
-            raw.decode("ascii"),
+            raw.decode("utf-8"),
             keep_blank_values=True,
             errors="strict",
             max_num_fields=QUERY_PARAMETERS_MAX,
         )
     except ValueError:
-        reason = "The query is not proper, percent-encoded UTF-8, or too long."
+        reason = "The query is not proper UTF-8, or has too many parameters."
         raise ValidationFailed(reason) from None
     parameters = dict(pairs)
     if len(parameters) < len(pairs):

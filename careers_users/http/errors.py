@@ -56,6 +56,15 @@ class MalformedJson(ServiceError):
     error = "The request body is not valid JSON"
 
 
+class ContentEncoded(ServiceError):
+    """The body is compressed or encoded otherwise (RFC 9110, section 15.5.16)."""
+
+    status = 415
+    code = "unsupported_media_type"
+    error = "The request body must not have a Content-Encoding"
+    headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
+
+
 class Unauthorized(ServiceError):
     """The base of the refusals for want of a good token (RFC 6750, section 3)."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from flask import current_app, request
 from flask_marshmallow.schema import Schema
 
-from careers_users.http.decorators import View, describe
+from careers_users.http.decorators import View, describe, json_body
 from careers_users.http.errors import (
     MalformedJson,
     NotAuthenticated,
@@ -18,7 +18,6 @@ from careers_users.http.errors import (
     Unavailable,
     ValidationFailed,
 )
-from careers_users.http.json import strict_json
 from careers_users.observability import security_log
 from careers_users.validation.limits import EVENTS_MAX
 
@@ -91,7 +90,7 @@ def events(schema: Schema) -> Callable[[View], View]:
 def _items() -> list[Any]:
     if request.mimetype not in (SINGLE, BATCH):
         raise NotCloudEvents
-    value = strict_json(request.get_data(cache=False))
+    value = json_body(SINGLE, BATCH)
     if request.mimetype == SINGLE:
         if not isinstance(value, dict):
             raise MalformedJson("A single event must be a JSON object.")

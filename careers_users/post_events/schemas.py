@@ -11,7 +11,6 @@ from marshmallow import EXCLUDE, ValidationError, fields, post_load
 from marshmallow.validate import Length
 
 from careers_users import clock
-from careers_users.validation import text
 from careers_users.validation.fields import BodySchema, Choice, Text, UserId
 from careers_users.validation.limits import (
     COUNT_MAX,
@@ -19,7 +18,7 @@ from careers_users.validation.limits import (
     ID_MAX,
     USERNAME_MAX,
 )
-from careers_users.validation.usernames import is_username
+from careers_users.validation.usernames import identity, is_username
 
 COUNTERS = ("posts_count", "likes_received", "comments_received")
 
@@ -38,10 +37,12 @@ STATUSES = ("applied", "duplicate", "stale", "unknown_user", "invalid")
 # A time further ahead is a mistake, and would make true snapshots look old until then.
 AHEAD_MAX = timedelta(hours=1)
 _TIME = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:(?P<second>\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)",
     re.ASCII | re.IGNORECASE,
 )
 _PLAIN = re.compile(rf"[ -~]{{1,{EVENT_WORD_MAX}}}", re.ASCII)
+# The key of no user, for names that can't be a user's.
+NOBODY = ""
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -79,6 +80,7 @@ class Word(Text):
     """An attribute of an event: a line of text that is not empty."""
 
     openapi: ClassVar[dict[str, Any]] = {"minLength": 1, "maxLength": EVENT_WORD_MAX}
+    raw_max = EVENT_WORD_MAX
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = super()._deserialize(value, attr, data, **kwargs)
@@ -88,7 +90,7 @@ class Word(Text):
 
 
 class EventTime(fields.Field[datetime]):
-    """When it happened: RFC 3339, with any offset."""
+    """When it happened: RFC 3339, with any offset; a leap second is the one after."""
 
     openapi: ClassVar[dict[str, Any]] = {"type": "string", "format": "date-time"}
 
@@ -98,9 +100,13 @@ class EventTime(fields.Field[datetime]):
 
 def _time(value: Any) -> datetime:
     try:
-        if not (isinstance(value, str) and _TIME.fullmatch(value)):
+        if not (isinstance(value, str) and (match := _TIME.fullmatch(value))):
             raise ValueError
-        result = datetime.fromisoformat(value.upper()).astimezone(UTC)
+        # A leap second (RFC 3339, appendix D), which Python does not know.
+        leap = timedelta(seconds=1) if match["second"] == "60" else timedelta()
+        if leap:
+            value = f"{value[: match.start('second')]}59{value[match.end('second') :]}"
+        result = datetime.fromisoformat(value.upper()).astimezone(UTC) + leap
     except (ValueError, OverflowError):
         raise ValidationError("Not a time as RFC 3339 writes it.") from None
     if not _BEGINNING <= result <= clock.utcnow() + AHEAD_MAX:
@@ -130,7 +136,7 @@ class EventDataSchema(BodySchema):
     """
 
     author_id = UserId()
-    author_username = Text(validate=Length(1, USERNAME_MAX))
+    author_username = Text(length=Length(1, USERNAME_MAX))
     posts_count = Count()
     likes_received = Count()
     comments_received = Count()
@@ -178,7 +184,7 @@ class ActivityEventSchema(BodySchema):
             )
         if not is_snapshot:
             numbers = dict([MOVES[loaded["type"]]])
-        author = data.get("author_id") or text.fold(data["author_username"])
+        author = data.get("author_id") or identity(data["author_username"]) or NOBODY
         return Event(
             source=loaded["source"],
             id=loaded["id"],
@@ -241,7 +247,7 @@ def plain(item: Any) -> Event | None:
         author = data["author_username"]
         if type(author) is not str or not is_username(author):
             return None
-        author = text.fold(author)
+        author = author.lower()
     elif type(author) is not int or not 1 <= author <= ID_MAX:
         return None
     try:

@@ -5,7 +5,6 @@ from sqlalchemy import bindparam, literal_column, select
 from careers_users.auth.queries import VIEWER
 from careers_users.database import Query, Row
 from careers_users.models import Follow, User, UserCounters
-from careers_users.validation import text
 from careers_users.validation.usernames import is_username
 
 # With an offset, if only of nothing, PostgreSQL asks the index for each card. Without,
@@ -91,4 +90,4 @@ def _by_username(query: Query, username: str) -> Row | None:
     # What can't be a name is nobody's; the database need not be asked.
     if not is_username(username):
         return None
-    return query.one(key=text.fold(username))
+    return query.one(key=username.lower())

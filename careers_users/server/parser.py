@@ -16,6 +16,9 @@ receiver.ONLY_HEXDIG_RE = re.compile(rb"[0-9A-Fa-f]+\Z")
 receiver.CHUNK_EXT_RE = re.compile(CHUNK_EXT_RE.pattern.removesuffix(b"$") + rb"\Z")
 
 
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+
+
 def epoch_now() -> float:
     """Return seconds since the epoch, in which waitress reckons too."""
     return clock.utcnow().timestamp()
@@ -37,6 +40,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         It could be made to see other requests than we do (request smuggling). RFC 9112:
         folded lines (section 5.2), both lengths (6.1), chunked more than once (7).
         """
+        header_plus = _with_encoded_target(header_plus)
         if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
             raise ParsingError("")
         super().parse_header(header_plus)
@@ -63,3 +67,14 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         # A "100 Continue" would make waitress wait for more of a complete request.
         self.expect_continue = self.expect_continue and not self.completed
         return consumed
+
+
+def _with_encoded_target(header_plus: bytes) -> bytes:
+    """Return a header with its request target percent-encoded where it is not ASCII.
+
+    Clients such as curl send UTF-8 as it was typed; waitress would refuse it.
+    """
+    line, end, rest = header_plus.partition(b"\r\n")
+    method, space, target = line.partition(b" ")
+    target = _NOT_ASCII.sub(lambda byte: b"%%%02X" % ord(byte[0]), target)
+    return method + space + target + end + rest

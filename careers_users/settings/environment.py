@@ -82,6 +82,7 @@ class Settings:
     argon2_time_cost: int = 2
     hash_concurrency: int | None = None  # see hashes_at_once
 
+    email_private_domains: frozenset[str] = frozenset()
     password_min_length: int = PASSWORD_MIN
     password_blocklist: str = validation_password_blocklist.OFF
 
@@ -209,6 +210,7 @@ def _read_accounts(env: _Environment) -> dict[str, Any]:
         "audit_retention_days": _int(
             env, "CAREERS_USERS_AUDIT_RETENTION_DAYS", 90, 1, 3650
         ),
+        "email_private_domains": env.domains("CAREERS_USERS_EMAIL_PRIVATE_DOMAINS", ""),
         "password_min_length": _int(
             env, "CAREERS_USERS_PASSWORD_MIN_LENGTH", PASSWORD_MIN, PASSWORD_MIN, 64
         ),

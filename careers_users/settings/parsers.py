@@ -23,6 +23,9 @@ _SERVICE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 PROXY_HEADERS = (
     "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port forwarded"
 ).split()
+_DOMAIN = re.compile(
+    r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?", re.ASCII
+)
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])"
     r"(:(?P<port>[1-9][0-9]{0,4}))?",
@@ -116,6 +119,17 @@ def _proxy_headers(value: str) -> frozenset[str]:
     return frozenset(names)
 
 
+def _domains(value: str) -> frozenset[str]:
+    """Return names of domains in lower case, without the dot before them."""
+    names = [name.removeprefix(".") for name in value.lower().replace(",", " ").split()]
+    for name in names:
+        if not _DOMAIN.fullmatch(name):
+            raise ValidationError(
+                f"{name} is not a domain: list names, as local or corp.internal."
+            )
+    return frozenset(names)
+
+
 def _origins(value: str) -> frozenset[str]:
     """Return the origins in the form in which browsers send them (RFC 6454, 6.2)."""
     return frozenset(map(_origin, value.lower().replace(",", " ").split()))
@@ -144,4 +158,5 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "rate": _rate,
     "proxy_headers": _proxy_headers,
     "origins": _origins,
+    "domains": _domains,
 }

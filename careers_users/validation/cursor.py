@@ -59,6 +59,7 @@ class CursorField(Text):
         "pattern": "^[A-Za-z0-9_-]+$",
         "examples": ["b2xkZXI6NDI"],
     }
+    raw_max = CURSOR_MAX
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         result = super()._deserialize(value, attr, data, **kwargs)

@@ -5,17 +5,16 @@ class refuses stands beside it in the words of JSON Schema, as `openapi`, as far
 Schema can say it; its docstring's first line is what clients read about it.
 """
 
-import re
+from collections.abc import Callable
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
-from email_validator import EmailNotValidError, validate_email
 from flask import current_app
 from flask_marshmallow.schema import Schema
 from marshmallow import RAISE, ValidationError, fields
 from marshmallow.validate import Length, OneOf
 
-from careers_users.validation import password_blocklist, text
+from careers_users.validation import characters, password_blocklist, text
+from careers_users.validation.email_address import is_email
 from careers_users.validation.limits import (
     AVATAR_MAX,
     BATCH_SIZE_MAX,
@@ -25,23 +24,24 @@ from careers_users.validation.limits import (
     NAME_MAX,
     PASSWORD_MAX,
     PASSWORD_MIN,
+    PASSWORD_RAW_MAX,
     QUERY_DIGITS_MAX,
     SEARCH_TERM_MAX,
+    UNTRIMMED_FACTOR,
     USERNAME_MAX,
     USERNAME_MIN,
     USERNAME_PATTERN,
 )
 from careers_users.validation.usernames import is_username, reserved_names
+from careers_users.validation.web_address import is_web_address
 
-# What AvatarUrl accepts, but for numeric IPv6 hosts: JSON Schema can't say those well.
+# What AvatarUrl accepts, but for numeric hosts and which A-labels are valid: JSON
+# Schema can't say those well.
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_LAST_LABEL = r"[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 AVATAR_PATTERN = (
-    r"^([Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\.?"
-    r"(:[0-9]{1,4})?([/?#][!#-&(-;=?-\[\]_a-z~]*)?)?$"
-)
-_URL = re.compile(r"https?://[!-~]+", re.ASCII | re.IGNORECASE)
-_URL_REFUSED = re.compile(r"[\"'`<>\\{}|^]")
-_HOST = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]+\]", re.ASCII
+    rf"^([Hh][Tt][Tt][Pp][Ss]?://({_LABEL}\.){{0,3}}{_LAST_LABEL}\.?"
+    r"(:0*[1-9][0-9]{0,3})?([/?#][!#-&(-;=?-\[\]_a-z~]*)?)?$"
 )
 
 
@@ -53,13 +53,30 @@ class BodySchema(Schema):
 
 
 class Text(fields.String):
-    """A string without NUL and lone surrogates, which not every database can hold."""
+    """A string without NUL and lone surrogates, which not every database can hold.
+
+    How many code points it has is looked at before anything else is done with it.
+    """
 
     openapi: ClassVar[dict[str, Any]] = {}
+    # As many as come in; what normalising and trimming leave of them may be bounded by
+    # less. Of a plain Text it is the greatest length.
+    raw_max: int
+
+    def __init__(self, *, length: Length | None = None, **kwargs: Any) -> None:
+        if length is not None:
+            assert length.max is not None
+            self.raw_max = length.max
+            kwargs["validate"] = length
+        assert self.raw_max
+        super().__init__(**kwargs)
+        self._raw_length = length or Length(max=self.raw_max)
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        if isinstance(value, str) and len(value) > self.raw_max:
+            self._raw_length(value)
         result: str = super()._deserialize(value, attr, data, **kwargs)
-        if not text.is_storable(result):
+        if not characters.is_storable(result):
             raise ValidationError("NUL and lone surrogate characters are not allowed.")
         return result
 
@@ -72,6 +89,7 @@ class Username(Text):
         "maxLength": USERNAME_MAX,
         "pattern": USERNAME_PATTERN,
     }
+    raw_max = USERNAME_MAX
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = super()._deserialize(value, attr, data, **kwargs)
@@ -86,18 +104,16 @@ class Username(Text):
 
 
 class Email(Text):
-    """An e-mail address, kept as typed; whether it receives mail is not asked."""
+    """An e-mail address, trimmed; whether it receives mail is not asked."""
 
     openapi = {"format": "email", "maxLength": EMAIL_MAX}
+    raw_max = EMAIL_MAX * UNTRIMMED_FACTOR
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            if len(result) > EMAIL_MAX or not result.isascii():
-                raise EmailNotValidError
-            validate_email(result, check_deliverability=False)
-        except EmailNotValidError:
-            raise ValidationError("Not a valid email address.") from None
+        result = characters.trimmed(result)
+        if not is_email(result, current_app.config["EMAIL_PRIVATE_DOMAINS"]):
+            raise ValidationError("Not a valid email address.")
         return result
 
 
@@ -112,6 +128,7 @@ class NewPassword(Text):
         "minLength": PASSWORD_MIN,
         "maxLength": PASSWORD_MAX,
     }
+    raw_max = PASSWORD_RAW_MAX
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = text.nfc(super()._deserialize(value, attr, data, **kwargs))
@@ -121,31 +138,46 @@ class NewPassword(Text):
         return result
 
 
-class PersonName(Text):
+class _Written(Text):
+    """What users write about themselves: in normal form C, trimmed, visible."""
+
+    longest: ClassVar[int]
+    is_clean: ClassVar[Callable[[str], bool]]
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        result = super()._deserialize(value, attr, data, **kwargs)
+        check_marks(result)
+        result = characters.trimmed(text.nfc(result).replace("\r\n", "\n"))
+        Length(max=self.longest)(result)
+        if not type(self).is_clean(result):
+            raise ValidationError("Control and invisible characters are not allowed.")
+        if result and not characters.is_visible(result):
+            raise ValidationError("There is nothing to be seen in it.")
+        return result
+
+
+class PersonName(_Written):
     """A first or last name: one trimmed line, no control or invisible characters."""
 
     openapi = {"maxLength": NAME_MAX}
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        result = text.nfc(super()._deserialize(value, attr, data, **kwargs)).strip()
-        if not text.is_clean_line(result):
-            raise ValidationError("Control and invisible characters are not allowed.")
-        Length(max=NAME_MAX)(result)
-        return result
+    longest = NAME_MAX
+    raw_max = NAME_MAX * UNTRIMMED_FACTOR
+    is_clean = characters.is_clean_line
 
 
-class Bio(Text):
+class Bio(_Written):
     """Some lines about oneself, trimmed; no control or invisible characters."""
 
     openapi = {"maxLength": BIO_MAX}
+    longest = BIO_MAX
+    raw_max = BIO_MAX * UNTRIMMED_FACTOR
+    is_clean = characters.is_clean_text
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        result = text.nfc(super()._deserialize(value, attr, data, **kwargs)).strip()
-        result = result.replace("\r\n", "\n")  # As Windows clients end their lines.
-        if not text.is_clean_text(result):
-            raise ValidationError("Control and invisible characters are not allowed.")
-        Length(max=BIO_MAX)(result)
-        return result
+
+def check_marks(value: str) -> None:
+    """Raise ValidationError for more combining marks in a row than a language has."""
+    if characters.has_too_many_marks(value):
+        raise ValidationError(f"More than {characters.MARKS_MAX} marks on one letter.")
 
 
 class AvatarUrl(fields.Field[str | None]):
@@ -159,7 +191,7 @@ class AvatarUrl(fields.Field[str | None]):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_none=True, **kwargs)
-        self._text = Text()
+        self._text = Text(length=Length(max=AVATAR_MAX))
 
     def _deserialize(
         self, value: Any, attr: Any, data: Any, **kwargs: Any
@@ -167,23 +199,9 @@ class AvatarUrl(fields.Field[str | None]):
         result: str = self._text.deserialize(value)
         if result == "":
             return None
-        if len(result) > AVATAR_MAX:
-            raise ValidationError(f"Longer than {AVATAR_MAX} characters.")
-        if not _is_web_address(result):
+        if not is_web_address(result):
             raise ValidationError("Not a valid http or https URL.")
         return result
-
-
-def _is_web_address(value: str) -> bool:
-    if not _URL.fullmatch(value) or _URL_REFUSED.search(value):
-        return False
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # Raises for a port that is no number, or too large.
-    except ValueError:
-        return False
-    host = parts.netloc.removesuffix(f":{parts.port}").removesuffix(":")
-    return "@" not in parts.netloc and _HOST.fullmatch(host) is not None
 
 
 class Flag(fields.Boolean):
@@ -249,10 +267,11 @@ class SearchTerm(Text):
     """A piece of text to be contained, taken literally; empty means any."""
 
     openapi = {"maxLength": SEARCH_TERM_MAX}
+    raw_max = SEARCH_TERM_MAX
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         result = super()._deserialize(value, attr, data, **kwargs)
-        Length(max=SEARCH_TERM_MAX)(result)
+        check_marks(result)
         return result
 
 
@@ -260,6 +279,7 @@ class Choice(Text):
     """One of a few words."""
 
     def __init__(self, choices: tuple[str, ...], **kwargs: Any) -> None:
+        self.raw_max = max(map(len, choices))
         super().__init__(validate=OneOf(choices), **kwargs)
 
 

@@ -8,15 +8,21 @@ from datetime import timedelta
 # The path below which all documented calls are.
 BASE_PATH = "/careers/users"
 
+# Text that is trimmed and normalised may come in with so many times its greatest
+# length: four code points may make one letter (U+1F82), and CR LF is one line end.
+UNTRIMMED_FACTOR = 4
+
 USERNAME_MIN = 3
 USERNAME_MAX = 30
 # Letters, digits and "_", with "." and "-" between them, neither twice in a row. As
 # ECMAScript and Python both read it; lengths are looked at apart.
 USERNAME_PATTERN = r"^[A-Za-z0-9_]+((\.(-\.)*-?|-(\.-)*\.?)[A-Za-z0-9_]+)*$"
-# RFC 5321, section 4.5.3.1.3, less the angle brackets.
+# RFC 5321, section 4.5.3.1.3, less the angle brackets; and section 4.5.3.1.1.
 EMAIL_MAX = 254
+EMAIL_LOCAL_MAX = 64
 PASSWORD_MIN = 8
 PASSWORD_MAX = 256
+PASSWORD_RAW_MAX = PASSWORD_MAX * UNTRIMMED_FACTOR
 # At login any stored password must be accepted, also an older and longer one.
 LOGIN_FIELD_MAX = 4096
 NAME_MAX = 150

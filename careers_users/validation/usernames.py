@@ -4,8 +4,10 @@ import re
 
 from flask import Flask
 
+from careers_users.validation import characters
 from careers_users.validation.limits import (
     BASE_PATH,
+    EMAIL_MAX,
     USERNAME_MAX,
     USERNAME_MIN,
     USERNAME_PATTERN,
@@ -41,8 +43,20 @@ def reserved_names(app: Flask) -> frozenset[str]:
     return RESERVED_WORDS | path_segments(app)
 
 
+def identity(name: str) -> str | None:
+    """Return the key by which the user of a username or e-mail address is looked up.
+
+    None if it can be neither: no user has it, and the database need not be asked.
+    Compared is ASCII's lower case and nothing else; a letter that looks like another,
+    or folds to it in some language, makes another name.
+    """
+    name = characters.trimmed(name)
+    may_be_email = "@" in name and len(name) <= EMAIL_MAX and name.isascii()
+    return name.lower() if may_be_email or is_username(name) else None
+
+
 def is_username(value: str) -> bool:
-    """Tell whether `value` has the form of a username; so nobody else is looked up."""
+    """Return whether `value` has the form of a username."""
     return (
         USERNAME_MIN <= len(value) <= USERNAME_MAX
         and _USERNAME.fullmatch(value) is not None
