@@ -10,9 +10,11 @@ import click
 from alembic import context
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from careers_users.database import errors, postgresql
 from careers_users.extensions import db
 
 # Any number, the same in all versions: who migrates holds PostgreSQL's lock of it.
@@ -52,6 +54,14 @@ def report(step: Any, **_kwargs: Any) -> None:
     click.echo(f"{verb} revision {step.up_revision_id}.", err=True)
 
 
+def connected(engine: Engine) -> Connection:
+    """Return a connection; if there is none, end the command with a sentence."""
+    try:
+        return engine.connect()
+    except OperationalError as error:
+        raise CommandError(errors.sentence(error)) from error
+
+
 def begin(connection: Connection) -> None:
     """Begin the transaction, alone: others wait here until this one has committed."""
     if connection.dialect.name == "sqlite":
@@ -85,7 +95,11 @@ def run() -> None:
             connection.execute("PRAGMA foreign_keys = OFF")
             connection.execute("PRAGMA journal_mode = WAL")
 
-    with engine.begin() as connection:
+    else:
+        postgresql.tell(engine)
+        engine = engine.execution_options(isolation_level=postgresql.ISOLATION)
+
+    with connected(engine) as connection, connection.begin():
         begin(connection)
         context.configure(
             connection=connection,

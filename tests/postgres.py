@@ -77,13 +77,19 @@ class Server:
         who = parts.netloc.rpartition("@")[0]
         return parts._replace(netloc=f"{who}@127.0.0.1:{self.bouncer}").geturl()
 
-    def create(self, name: str, template: str | None = None) -> str:
+    def create(
+        self, name: str, template: str | None = None, *, encoding: str = "UTF8"
+    ) -> str:
         """Create a database, perhaps as a copy of another; return its served URL."""
         source = "template0" if template is None else self.prefix + template
         leftovers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         self._order(leftovers + " WHERE datname = %s AND usename IS NOT NULL", [source])
-        order = SQL("CREATE DATABASE {} TEMPLATE {}")
-        self._order(order.format(Identifier(self.prefix + name), Identifier(source)))
+        order = SQL("CREATE DATABASE {} TEMPLATE {} ENCODING {}").format(
+            Identifier(self.prefix + name), Identifier(source), Constant(encoding)
+        )
+        if encoding != "UTF8":  # No other locale has every encoding.
+            order += SQL(" LOCALE 'C'")
+        self._order(order)
         return self.served_url(name)
 
     def drop(self, name: str) -> None:

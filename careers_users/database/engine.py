@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import NullPool, Pool
 
+from careers_users.database import postgresql
 from careers_users.extensions import db
 from careers_users.settings import Settings
 
@@ -137,7 +138,7 @@ def opening(settings: Settings) -> str:
         # or come to somebody else's; what is set in a transaction stays in it. It is
         # one message, so it costs no time.
         limits = (f"SET LOCAL {limit}" for limit in _limits(settings))
-        return "; ".join(["BEGIN", *limits])
+        return "; ".join([f"BEGIN ISOLATION LEVEL {postgresql.ISOLATION}", *limits])
     return "BEGIN"
 
 
@@ -166,13 +167,9 @@ def _limits(settings: Settings) -> tuple[str, ...]:
 
 
 def settle(engine: Engine, settings: Settings) -> None:
-    """Have each connection to PostgreSQL told how long things may take."""
-    settled = "; ".join(f"SET {limit}" for limit in _limits(settings))
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: object) -> None:
-        if not settings.db_pgbouncer:
-            connection.execute(settled)
+    """Have each connection to PostgreSQL told what we rely on, and its limits."""
+    own = () if settings.db_pgbouncer else (*postgresql.SESSION, *_limits(settings))
+    postgresql.tell(engine, *own)
 
 
 def _ask_the_idle(engine: Engine) -> None:
@@ -209,6 +206,7 @@ def probing_engine(settings: Settings, seconds: int, url: URL | None = None) -> 
     arguments = {**patience(seconds), "prepare_threshold": None}
     url = url or settings.url
     engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    postgresql.tell(engine)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

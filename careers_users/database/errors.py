@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.exc import (
+    DataError,
     DBAPIError,
     IntegrityError,
     InterfaceError,
@@ -59,8 +60,22 @@ _BUSY = Trouble(
     "what holds them",
     (),
 )
+_UNREADABLE = Trouble(
+    "unreadable value",
+    "The database holds a value that can't be read, such as a time before the year 1 "
+    "or after 9999",
+    ("22",),
+)
+_FAILED = Trouble("failed", "A statement failed", ())
 _TROUBLES = (
     FULL,
+    Trouble(
+        "wrong encoding",
+        "The database can't hold text of every language: make it anew with ENCODING "
+        "'UTF8', as deploy/postgresql.sql does",
+        (),
+        r"the database's encoding is \w+",
+    ),
     Trouble(
         "access denied",
         "The database refuses the user or the password of DATABASE_URL",
@@ -118,7 +133,11 @@ _TROUBLES = (
 
 
 def kind(error: SQLAlchemyError) -> Trouble:
-    """Return what kind of trouble an error is; one that nobody knows is UNREACHABLE."""
+    """Return what kind of trouble an error is.
+
+    Errors of a connection without a code are UNREACHABLE. Conversions fail in the
+    driver, so they have no code either, and say nothing about the connection.
+    """
     if isinstance(error, PoolTimeoutError):
         return _BUSY
     original = getattr(error, "orig", None)
@@ -127,10 +146,13 @@ def kind(error: SQLAlchemyError) -> Trouble:
     for trouble in _TROUBLES:
         if code and code.startswith(trouble.codes):
             return trouble
+    if isinstance(error, DataError):
+        return _UNREADABLE
     for trouble in _TROUBLES:
         if re.search(trouble.words, str(original)):
             return trouble
-    return UNREACHABLE
+    is_connection = isinstance(error, (OperationalError, InterfaceError))
+    return UNREACHABLE if is_connection else _FAILED
 
 
 def sentence(error: SQLAlchemyError) -> str:

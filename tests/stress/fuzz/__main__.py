@@ -150,9 +150,9 @@ def folding(service: Service, data: bytes) -> None:
             except ValidationError:
                 continue
             if result is not None:
-                assert text.is_storable(result)
+                assert characters.is_storable(result)
                 result.encode()
-    if text.is_clean_text(value):
+    if characters.is_clean_text(value):
         searched = text.search_text(value, value, value, value)
         assert searched.count(text.SEPARATOR) == 3
 
