@@ -102,16 +102,27 @@ def _time(value: Any) -> datetime:
     try:
         if not (isinstance(value, str) and (match := _TIME.fullmatch(value))):
             raise ValueError
-        # A leap second (RFC 3339, appendix D), which Python does not know.
-        leap = timedelta(seconds=1) if match["second"] == "60" else timedelta()
-        if leap:
-            value = f"{value[: match.start('second')]}59{value[match.end('second') :]}"
-        result = datetime.fromisoformat(value.upper()).astimezone(UTC) + leap
+        if match["second"] == "60":
+            result = _after_leap_second(value, match.start("second"))
+        else:
+            result = datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValidationError("Not a time as RFC 3339 writes it.") from None
     if not _BEGINNING <= result <= clock.utcnow() + AHEAD_MAX:
         raise ValidationError("Before 1970, or more than an hour from now.")
     return result
+
+
+def _after_leap_second(value: str, place: int) -> datetime:
+    """Return the second after a leap second (RFC 3339, appendix D).
+
+    Python knows none. They are at the end of a day in UTC, in whatever zone written.
+    """
+    before = f"{value[:place]}59{value[place + 2 :]}"
+    result = datetime.fromisoformat(before.upper()).astimezone(UTC)
+    if (result.hour, result.minute) != (23, 59):
+        raise ValueError
+    return result + timedelta(seconds=1)
 
 
 class Count(fields.Field[int]):

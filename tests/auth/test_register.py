@@ -38,6 +38,7 @@ KEPT: dict[str, list[Any]] = {  # a pair: what is sent, and what is kept of it
         *("bob@example.com", "Carol.Jones@Example.COM", "1@example.co"),
         *("d.a.v.e+news@mail.example.com", "o'hara@example.com"),
         *("erin@xn--bcher-kva.example.com", LONGEST_EMAIL),
+        *((" dan@example.com\r\n", "dan@example.com"), "m" * 64 + "@example.com"),
     ],
     "first_name": [
         *("", "Alice", "O'Neil-%_\\\"<b>", "\u674e\u5c0f\u9f99", "\U0001f600"),
@@ -60,6 +61,7 @@ KEPT: dict[str, list[Any]] = {  # a pair: what is sent, and what is kept of it
         *(None, ("", None), "https://example.com/avatar.jpg", "http://example.com"),
         *("HTTPS://Example.com/A", "https://example.com:8443/a?b=c&d=%20,(1)#e"),
         *("http://192.0.2.1/a.png", "https://[2001:db8::1]:80/a.png", LONGEST_URL),
+        *("https://example.com:0080/", "https://example.com./", "http://1.2.3.4./"),
         "https://xn--bcher-kva.example.com/",
     ],
 }
@@ -75,7 +77,8 @@ REFUSED: dict[str, list[Any]] = {
     "email": [
         *("", "alice", "@example.com", "alice@", "alice@localhost", "alice@com"),
         *("alice@[127.0.0.1]", "alice@127.0.0.1", "alice@[IPv6:::1]", "a@@example.com"),
-        *("a b@example.com", " a@example.com", "a@example.com ", "a@example.com\n"),
+        *("a b@example.com", "a@example.com\x1f", "a@my.local", "a@corp.internal"),
+        *("m" * 65 + "@example.com", "a@example.test", "a@localhost."),
         *("a@exam ple.com", "a@-example.com", "a@example-.com", "a@example..com"),
         *("a@.example.com", "a@example.com.", "a@exam_ple.com", "a@exa\x00mple.com"),
         *("a..b@example.com", ".a@example.com", "a.@example.com", "a@example.com\x00"),
@@ -129,6 +132,8 @@ REFUSED: dict[str, list[Any]] = {
         ),
         *("https://example.com:99999/", "https://example.com:port/", "https://[::1"),
         *("https://[example.com]/", "https://-example.com/", "https://..", " "),
+        *("http://256.256.256.256/", "http://a..b/", "http://xn--pokxncvks/"),
+        *("https://example.com:0/", "https://example.com:065536/"),
         LONGEST_URL + "a",
         *(value for value in NOT_STRINGS if value is not None),
     ],

@@ -23,7 +23,7 @@ import flask_migrate
 from marshmallow import ValidationError
 from werkzeug.test import run_wsgi_app
 
-from careers_users.validation import text
+from careers_users.validation import characters, text
 from careers_users.validation.cursor import Cursor, decode, encode
 from careers_users.validation.fields import (
     AvatarUrl,
