@@ -54,7 +54,7 @@ def test_a_body_of_another_media_type_is_415(api: Api, media_type: str) -> None:
 )
 def test_a_body_with_an_encoding_is_415(api: Api, encoding: str) -> None:
     body = gzip.compress(json.dumps(LOGIN).encode())
-    headers = {"Content_Type": "application/json", "Content_Encoding": encoding}
+    headers: Any = {"Content_Type": "application/json", "Content_Encoding": encoding}
     reply = login(api, body, **headers)
     assert (reply.status_code, reply.json["code"]) == (415, "unsupported_media_type")
     assert reply.headers["Accept-Encoding"] == "identity"
