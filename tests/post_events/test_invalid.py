@@ -3,9 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from marshmallow import ValidationError
 
-from careers_users.post_events.schemas import MOVES, ActivityEventSchema, plain
+from careers_users.post_events.schemas import (
+    MOVES,
+    ActivityEventSchema,
+    EventTime,
+    plain,
+)
 from careers_users.validation.limits import EVENT_WORD_MAX, EVENTS_MAX, ID_MAX
 from tests.api import Account, Api
 from tests.post_events.posts_service import SOURCE, event, numbers, send, statuses
@@ -149,3 +155,14 @@ def test_a_clock_that_is_somewhat_ahead_is_believed(api: Api, alice: Account) ->
         time = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
         ahead = event("post.created", alice.id) | {"time": time}
         assert statuses(send(api, ahead)) == [status]
+
+
+def test_a_leap_second_is_the_second_after() -> None:
+    after = datetime(2017, 1, 1, tzinfo=UTC)
+    for time in ("2016-12-31T23:59:60Z", "2017-01-01T05:29:60+05:30"):
+        assert EventTime().deserialize(time) == after
+    half = EventTime().deserialize("2016-12-31t23:59:60.5z")
+    assert half == after + timedelta(seconds=0.5)
+    for wrong in ("2016-12-31T23:59:61Z", "2016-12-31T22:59:60Z"):
+        with pytest.raises(ValidationError):
+            EventTime().deserialize(wrong)
