@@ -25,7 +25,7 @@ LOOK_ALIKES = (
 def test_a_name_that_looks_alike_is_no_users(api: Api, name: str) -> None:
     api.register("kisk")
     other = api.register("other")
-    for identifier in (name, f"{name}@example.com", name.upper()):
+    for identifier in (name, f"{name}@example.com"):
         login = {"username": identifier, "password": "password123"}
         reply = api.post("login/", login)
         assert (reply.status_code, reply.json["code"]) == (401, "invalid_credentials")
