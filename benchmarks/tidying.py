@@ -26,6 +26,7 @@ _SESSIONS = (
     "DELETE FROM revoked_tokens",
     "DELETE FROM refresh_tokens",
     "DELETE FROM security_events",
+    "DELETE FROM known_places",
 )
 _PEERS_EDGES = ("drf_follow", "fast_follows")
 # Who refers to another table comes first.
