@@ -4,10 +4,6 @@ But for hashes that were made otherwise (imported ones, or with other settings):
 login renews one, verifying it takes the time that such a hash takes.
 """
 
-import base64
-import hashlib
-import hmac
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
@@ -16,6 +12,7 @@ from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 from flask import Flask, current_app
 
+from careers_users.auth import foreign_hashes
 from careers_users.database import Row
 from careers_users.http.errors import Unavailable
 from careers_users.settings import Settings
@@ -23,12 +20,11 @@ from careers_users.validation import text
 
 # How long a request waits for its turn to hash before it is told to come back.
 HASH_QUEUE_SECONDS = 10.0
-# Django's format, from the service before this one: pbkdf2_sha256$rounds$salt$hash.
-_DJANGO = re.compile(r"pbkdf2_sha256\$([0-9]{1,8})\$([^$]{1,128})\$([A-Za-z0-9+/=]+)")
-# More rounds than Django has ever asked for would keep a core busy for seconds.
-_DJANGO_ROUNDS_MAX = 5_000_000
-# ... and the most memory that the settings allow for a hash.
+# The most memory and passes that the settings allow for a hash of ours.
 _MEMORY_MAX_KIB = 1024**2
+_PASSES_MAX = 20
+# ... and both together in a hash that is imported: some seconds of a core.
+_WORK_MAX_KIB = 4 * 1024**2
 # Stored instead of a hash, so that nobody can sign in; Django writes more behind it.
 UNUSABLE = "!"
 _EXTENSION = "careers_users.passwords"
@@ -70,9 +66,11 @@ class Passwords:
         """
         if stored is not None and stored.startswith(UNUSABLE):
             stored = None
+        foreign = None if stored is None else foreign_hashes.recognise(stored)
         with self._turn():
-            if stored is not None and stored.startswith("pbkdf2_sha256$"):
-                return _verify_django(stored, password)
+            if foreign is not None:
+                # As it was typed: other frameworks know no normal form.
+                return foreign.verify(password)
             try:
                 return self._hasher.verify(
                     stored or self._dummy, text.nfc(password)
@@ -115,29 +113,24 @@ def _unwatched(_change: int) -> None:
 
 
 def scheme(stored: str) -> str | None:
-    """Return `argon2id`, `django` or `unusable`; None for what can't be verified."""
+    """Return the name of what made a hash; None for what can't be verified.
+
+    `argon2id` is ours, `unusable` means that there is no password; other names are the
+    first word of the hash, as Django and Werkzeug write it.
+    """
     if stored.startswith(UNUSABLE):
         return "unusable"
-    if match := _DJANGO.fullmatch(stored):
-        return "django" if 1 <= int(match[1]) <= _DJANGO_ROUNDS_MAX else None
+    if foreign := foreign_hashes.recognise(stored):
+        return foreign.scheme
     try:
         parameters = extract_parameters(stored)
     except InvalidHashError:
         return None
-    is_fair = parameters.memory_cost <= _MEMORY_MAX_KIB and parameters.time_cost <= 20
-    return "argon2id" if parameters.type is Type.ID and is_fair else None
-
-
-def _verify_django(stored: str, password: str) -> bool:
-    match = _DJANGO.fullmatch(stored)
-    if match is None:
-        return False
-    rounds, salt, expected = match.groups()
-    # Django hashed what was typed, without a normal form.
-    digest = hashlib.pbkdf2_hmac(
-        "sha256", password.encode(), salt.encode(), max(int(rounds), 1)
+    is_fair = (
+        foreign_hashes.is_bounded(parameters, _MEMORY_MAX_KIB, _PASSES_MAX)
+        and parameters.memory_cost * parameters.time_cost <= _WORK_MAX_KIB
     )
-    return hmac.compare_digest(base64.b64encode(digest).decode(), expected)
+    return "argon2id" if parameters.type is Type.ID and is_fair else None
 
 
 def init_app(app: Flask, settings: Settings) -> Passwords:
