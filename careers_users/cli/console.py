@@ -33,6 +33,8 @@ EXIT_CODES = {
     EXIT_CONFIG: "a setting is wrong",
     EXIT_INTERRUPTED: "interrupted; nothing is half done",
 }
+# A line of a mistake is about as long as this at most.
+PRINTED_MAX_CHARACTERS = 1000
 # Seconds between two lines of progress where there is no terminal.
 LINE_SECONDS = 5.0
 
@@ -48,7 +50,29 @@ class Stop(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Write the sentence to stderr."""
-        click.echo(f"careers-users: {self.message}", file=file, err=file is None)
+        text = printable(self.message)
+        click.echo(f"careers-users: {text}", file=file, err=file is None)
+
+
+def printable(text: str) -> str:
+    """Return a text as one line for a terminal, whoever wrote it.
+
+    Escaped are control characters, which move the cursor or forge lines, and what is
+    invisible or turns the line around. Of a long text the beginning is returned.
+    """
+    if len(text) > PRINTED_MAX_CHARACTERS:
+        text = f"{text[:PRINTED_MAX_CHARACTERS]}..."
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in text
+    )
+
+
+def warn(text: str) -> None:
+    """Write a line to stderr, printable."""
+    click.echo(printable(text), err=True)
 
 
 def command(

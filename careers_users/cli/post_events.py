@@ -12,6 +12,7 @@ from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
+from careers_users.cli import console
 from careers_users.http.errors import MalformedJson
 from careers_users.http.json import strict_json
 from careers_users.post_events import service
@@ -66,12 +67,12 @@ def import_events(path: Path, from_line: int) -> None:
                     _show(number, result, tally)
                 bar.update(sum(len(line) for line in lines))
     except OSError as error:
-        raise click.ClickException(f"{path} can't be read: {error.strerror}.") from None
+        raise console.Stop(f"{path} can't be read: {error.strerror}.") from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip()
-        raise click.ClickException(f"{_stopped(done)} The database: {reason}") from None
+        raise console.Stop(f"{_stopped(done)} The database: {reason}") from None
     except KeyboardInterrupt:
-        raise click.ClickException(_stopped(done)) from None
+        raise console.Stop(_stopped(done)) from None
     click.echo(", ".join(f"{tally[status]} {status}" for status in STATUSES))
     if tally["invalid"] + tally["unknown_user"]:
         raise SystemExit(1)
@@ -109,7 +110,7 @@ def _show(number: int, result: dict[str, Any], tally: Counter[str]) -> None:
     useless = tally["invalid"] + tally["unknown_user"]
     if useless <= SHOWN_MAX:
         reason = result["reason"] or f"{result['id']}: unknown_user"
-        click.echo(f"line {number}: {reason}", err=True)
+        console.warn(f"line {number}: {reason}")
     elif useless == SHOWN_MAX + 1:
         click.echo("... and more lines like these.", err=True)
 

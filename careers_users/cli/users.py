@@ -74,7 +74,8 @@ def show(user: str, as_json: bool) -> None:
         click.echo(console.as_json(shown))
         return
     for name, value in shown.items():
-        click.echo(f"{name:16} {'' if value is None else value}")
+        text = "" if value is None else console.printable(str(value))
+        click.echo(f"{name:16} {text}")
 
 
 @console.command("list")

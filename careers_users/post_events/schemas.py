@@ -43,6 +43,14 @@ _TIME = re.compile(
 _PLAIN = re.compile(rf"[ -~]{{1,{EVENT_WORD_MAX}}}", re.ASCII)
 # The key of no user, for names that can't be a user's.
 NOBODY = ""
+# No String of a CloudEvent has any of these (CloudEvents 1.0, "Type system").
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef"
+    + "".join(
+        chr((plane << 16) + low) for plane in range(17) for low in (0xFFFE, 0xFFFF)
+    )
+    + "]"
+)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -77,7 +85,7 @@ class Invalid:
 
 
 class Word(Text):
-    """An attribute of an event: a line of text that is not empty."""
+    """An attribute of an event: a text without control characters that is not empty."""
 
     openapi: ClassVar[dict[str, Any]] = {"minLength": 1, "maxLength": EVENT_WORD_MAX}
     raw_max = EVENT_WORD_MAX
@@ -86,6 +94,10 @@ class Word(Text):
         result = super()._deserialize(value, attr, data, **kwargs)
         if not 1 <= len(result) <= EVENT_WORD_MAX:
             raise ValidationError(f"Must have 1 to {EVENT_WORD_MAX} characters.")
+        if _CONTROL.search(result):
+            raise ValidationError(
+                "Control characters and noncharacters are not allowed."
+            )
         return result
 
 

@@ -137,3 +137,21 @@ def test_old_events_are_forgotten_and_new_ones_are_not(
     # The counters stay, and what was forgotten would count again.
     assert numbers(api, "alice") == [23, 0, 0]
     assert statuses(send(api, old[0])) == ["applied"]
+
+
+def test_text_of_events_is_printed_escaped(app: Flask, tmp_path: Path) -> None:
+    lines = [
+        event("post.created", "nobody", id_="\u202eline 9: all is well"),
+        {**event("post.created", "nobody"), "subject": "a\nline 9: all is well"},
+        {**event("post.created", "nobody"), "\x1b[2J": 1, "type": "\x1b[2J"},
+        '{"id\\u001b[2J": 1, "id\\u001b[2J": 2}',
+    ]
+    for place, character in (("id", "\n"), ("source", "\x9b"), ("id", "\ufdd0")):
+        lines.append({**event("post.created", "nobody"), place: f"a{character}b"})
+    code, output, errors = run(app, "import", write(tmp_path / "events", lines))
+    assert code == 1
+    assert "1 unknown_user, 6 invalid" in output
+    shown = [line for line in errors.splitlines() if line.startswith("line")]
+    assert shown[0] == "line 1: \\u202eline 9: all is well: unknown_user"
+    assert [line.split(":")[0] for line in shown] == [f"line {n}" for n in range(1, 8)]
+    assert not any(c in errors for c in "\x1b\x9b\u202e\ufdd0")
