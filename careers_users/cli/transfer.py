@@ -1,170 +1,226 @@
 """The commands `users import` and `users export`."""
 
-import os
-import stat
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
 import click
 
-from careers_users.cli import console, user_files, user_import, user_queries
-from careers_users.cli.user_files import RecordsError
-from careers_users.cli.user_import import Plan
+from careers_users.cli import (
+    console,
+    private_files,
+    record_files,
+    user_check,
+    user_files,
+    user_import,
+    user_queries,
+)
+from careers_users.cli.mistakes import (
+    LINE,
+    Mistakes,
+    dry_run_option,
+    mended_option,
+    report_option,
+    skip_option,
+)
+from careers_users.cli.mistakes import mended as take_mended
+from careers_users.cli.record_files import Record, RecordFile, RecordsError
+from careers_users.cli.user_check import Plan
 from careers_users.observability import security_log
 
-# Mistakes shown; who has more of them has one that repeats itself.
-SHOWN_MAX = 200
-_PRIVATE = stat.S_IRUSR | stat.S_IWUSR
-_OTHERS = stat.S_IRGRP | stat.S_IROTH
+INTERRUPTED = "Interrupted between two batches: run it again, and it goes on."
+_MAP_COLUMNS = ["old_id", "new_id", "username"]
 
+input_argument = click.argument(
+    "file", type=click.Path(dir_okay=False, exists=True, path_type=Path)
+)
 format_option = click.option(
     "--format",
     "format_",
-    type=click.Choice(user_files.FORMATS),
+    type=click.Choice(record_files.FORMATS),
     help="The file's format, where its name does not end in .csv or .jsonl.",
 )
 
 
-@console.command(
-    "import",
-    interrupted="Interrupted between two batches: run it again, and it goes on.",
-)
-@click.argument("file", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@contextmanager
+def reading_mended(
+    records: RecordFile, mended: Path | None
+) -> Iterator[Iterable[Record]]:
+    """Yield records, in place of some of which a mended report is taken."""
+    if mended is None:
+        yield records
+        return
+    with reading(mended, records.format, (LINE,)) as report:
+        yield take_mended(records, report)
+
+
+@contextmanager
+def reading(
+    path: Path, format_: str | None, required: tuple[str, ...]
+) -> Iterator[RecordFile]:
+    """Yield the records of a file; one that can't be read ends the command."""
+    try:
+        found = record_files.format_of(path, format_)
+        with record_files.reading(path, found, required) as file:
+            yield file
+    except RecordsError as error:
+        raise console.Stop(str(error), console.EXIT_DATA) from error
+
+
+def refuse_mistakes(mistakes: Mistakes, *, skip_invalid: bool) -> None:
+    """End the command if there are mistakes, unless they are to be skipped."""
+    if mistakes and not skip_invalid:
+        raise console.Stop(
+            f"{len(mistakes)} lines are wrong; nothing was written.",
+            console.EXIT_DATA,
+        )
+
+
+@console.command("import", interrupted=INTERRUPTED)
+@input_argument
 @format_option
-@click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
-@click.option(
-    "--skip-invalid", is_flag=True, help="Import the good lines, report the others."
-)
+@dry_run_option
+@skip_option
+@report_option
+@mended_option
 @click.option(
     "--no-passwords",
     is_flag=True,
     help="Lines need no password: such users can't sign in until they get one.",
 )
+@click.option(
+    "--keep-ids",
+    is_flag=True,
+    help="Users have the numbers in the column id; only where there are no others.",
+)
+@click.option(
+    "--map",
+    "map_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write each user's old id, new id and username to this new CSV file.",
+)
 def import_users(
     file: Path,
     format_: str | None,
-    dry_run: bool,
-    skip_invalid: bool,
+    report: Path | None,
+    mended: Path | None,
+    map_path: Path | None,
+    *,
     no_passwords: bool,
+    keep_ids: bool,
+    **options: bool,
 ) -> None:
     """Add the users in FILE, as the earlier service or `users export` wrote them.
 
     CSV with a first line of column names, or JSON lines: username, email, password (the
-    stored hash), first_name, last_name, bio, avatar, is_active, date_joined or
-    created_at. Everything is checked before anything is written; each mistake is
-    reported with its line. Who is there already, with the same name and address, is
-    skipped, so an interrupted import is finished by running it again.
+    stored hash, of Django, Werkzeug or this service), first_name, last_name, bio,
+    avatar, is_active, date_joined or created_at, updated_at. For a username that is not
+    allowed here, new_username. For --keep-ids and --map, id. docs/moving-in.md walks
+    through it.
+
+    Everything is checked before anything is written; each mistake is reported with its
+    line. Of two lines with the same name, address or id, the older user's is right.
+    Users who are there already, with the same name and address, are skipped, so an
+    interrupted import is finished by running it again.
     """
-    try:
-        found = user_files.read(file, user_files.format_of(file, format_))
-        with user_import.checked(found, no_passwords=no_passwords) as plan:
-            _carry_out(plan, dry_run, skip_invalid)
-    except RecordsError as error:
-        raise console.Stop(str(error), console.EXIT_DATA) from error
+    mistakes = Mistakes(reported=report is not None)
+    schema = user_files.schema(keep_ids=keep_ids, mapped=map_path is not None)
+    with (
+        reading(file, format_, user_files.REQUIRED) as records,
+        reading_mended(records, mended) as found,
+        user_check.checked(found, mistakes, schema, no_passwords) as plan,
+    ):
+        _show(plan)
+        if report is not None:
+            mistakes.write(report, records, ("new_username",))
+        _carry_out(plan, map_path, **options)
 
 
-def _carry_out(plan: Plan, dry_run: bool, skip_invalid: bool) -> None:
-    _report(plan)
-    if plan.mistakes and not skip_invalid:
-        raise console.Stop(
-            f"{len(plan.refused)} lines are wrong; nothing was written.",
-            console.EXIT_DATA,
-        )
+def _carry_out(
+    plan: Plan, map_path: Path | None, *, skip_invalid: bool, dry_run: bool
+) -> None:
+    refuse_mistakes(plan.mistakes, skip_invalid=skip_invalid)
+    if plan.keeps_ids:
+        _refuse_other_users(plan)
     if dry_run:
         click.echo(f"Would add {plan.new} users; {plan.present} are there already.")
         return
-    with console.progress("Users", plan.new) as report:
-        user_import.write(plan, report)
+    _write(plan, map_path)
+
+
+def _write(plan: Plan, map_path: Path | None) -> None:
+    output = nullcontext() if map_path is None else private_files.new(map_path)
+    # Opened first: that it can't be written is better known before.
+    with output as file:
+        with console.progress("Users", plan.new) as report:
+            user_import.write(plan, report)
+        if file is not None:
+            _write_map(plan, file)
     click.echo(f"Added {plan.new} users; {plan.present} were there already.")
 
 
-def _report(plan: Plan) -> None:
-    for line, message in plan.mistakes[:SHOWN_MAX]:
-        click.echo(f"line {line}: {message}", err=True)
-    if (more := len(plan.mistakes) - SHOWN_MAX) > 0:
-        click.echo(f"... and {more} more mistakes", err=True)
+def _write_map(plan: Plan, file: IO[str]) -> None:
+    writer = record_files.Writer(file, "csv", _MAP_COLUMNS)
+    for row in user_import.mapped(plan):
+        writer.write(row)
+
+
+def _show(plan: Plan) -> None:
+    plan.mistakes.show()
+    if plan.repeated:
+        console.warn(f"{len(plan.repeated)} lines are there twice, word for word")
     if plan.ignored:
-        names = ", ".join(sorted(plan.ignored))
-        click.echo(f"Ignored columns: {names}", err=True)
+        console.warn(f"Ignored columns: {', '.join(sorted(plan.ignored))}")
     if plan.unusable:
-        click.echo(f"{plan.unusable} new users have no usable password", err=True)
+        console.warn(f"{plan.unusable} new users have no usable password")
+
+
+def _refuse_other_users(plan: Plan) -> None:
+    others = user_queries.number_of_users() - plan.present
+    if others > 0:
+        raise console.Stop(
+            f"There are {others} users here who are not in the file. Without "
+            "--keep-ids users get numbers behind theirs, and --map says which."
+        )
 
 
 @console.command("export", interrupted="Interrupted; no file was made.")
-@click.argument(
-    "file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path)
-)
+@private_files.output_argument
 @format_option
 @click.option(
     "--with-passwords", is_flag=True, help="Include the hashes of the passwords."
 )
-@click.option("--force", is_flag=True, help="Replace FILE if there is one.")
+@private_files.force_option
 def export_users(
     file: Path, format_: str | None, with_passwords: bool, force: bool
 ) -> None:
     """Write all users to FILE, or to stdout for "-", as `users import` reads them.
 
     The file can be read by its owner only, and is there when it is complete. E-mail
-    addresses are in it, and with --with-passwords the hashes of the passwords.
+    addresses are in it, and with --with-passwords the hashes of the passwords. Texts in
+    a CSV file are what users chose, also where a spreadsheet takes them for formulas:
+    open it with an editor, or import its columns as text.
     """
-    try:
-        kind = user_files.format_of(file, format_)
-    except RecordsError as error:
-        raise click.UsageError(str(error)) from error
+    kind = output_format(file, format_)
     names = [
         name for name in user_files.EXPORTED if with_passwords or name != "password"
     ]
     number = user_queries.number_of_users()
     with (
-        _private_file(file, force) as output,
+        private_files.new(file, force=force) as output,
         console.progress("Users", number) as report,
     ):
-        for written in user_files.write(output, kind, user_queries.export(), names):
-            report(written)
+        writer = record_files.Writer(output, kind, names)
+        for user in user_queries.export():
+            writer.write(user)
+            report(1)
     security_log.record("users_exported", None, passwords=with_passwords)
 
 
-@contextmanager
-def _private_file(path: Path, force: bool) -> Iterator[IO[str]]:
-    """Yield a file to write that appears under its name when it is complete."""
-    if str(path) == "-":
-        _refuse_open_stdout()
-        yield sys.stdout
-        return
-    if path.exists() and not force:
-        raise console.Stop(
-            f"{path} is there already: choose another name, or --force.",
-            console.EXIT_OUTPUT,
-        )
-    draft = path.with_name(f".{path.name}.part")
+def output_format(file: Path, format_: str | None) -> str:
+    """Return the format of a file to write; UsageError if nothing says it."""
     try:
-        draft.unlink(missing_ok=True)
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-        with os.fdopen(os.open(draft, flags, _PRIVATE), "w", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise console.Stop(
-            f"{path} can't be written: {error.strerror}.", console.EXIT_OUTPUT
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _refuse_open_stdout() -> None:
-    """Refuse a redirection into a file that others can read."""
-    try:
-        mode = os.fstat(sys.stdout.fileno()).st_mode
-    except OSError:  # No file at all.
-        return
-    if os.name == "posix" and stat.S_ISREG(mode) and mode & _OTHERS:
-        raise console.Stop(
-            "Others could read that file: name it instead of redirecting, or set umask "
-            "077 first.",
-            console.EXIT_OUTPUT,
-        )
+        return record_files.format_of(file, format_)
+    except RecordsError as error:
+        raise click.UsageError(str(error)) from error

@@ -1,23 +1,19 @@
-"""The file format of `users import` and `users export`: CSV or JSON lines, UTF-8.
+"""The records of `users import` and `users export`, by the rules of registration.
 
-A record is a user with the columns of the service before this one, where they differ
-from ours: `date_joined` is `created_at`, `password` is the stored hash.
+The columns are those of Django's users where they differ from ours: `date_joined` is
+`created_at`, `password` is the stored hash.
 """
 
-import csv
-import json
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from flask_marshmallow.schema import Schema
 from marshmallow import EXCLUDE, ValidationError, fields, pre_load
 
 from careers_users import clock
+from careers_users.auth import foreign_hashes
 from careers_users.auth.password_hashing import UNUSABLE, scheme
-from careers_users.cli.console import as_json
-from careers_users.database import Row
+from careers_users.cli import mistakes
 from careers_users.validation.fields import (
     AvatarUrl,
     Bio,
@@ -27,19 +23,25 @@ from careers_users.validation.fields import (
     Username,
 )
 
-FORMATS = ("csv", "jsonl")
+# What a CSV file of users must have.
+REQUIRED = ("username", "email")
 # Longer than any stored hash may be; it is the width of the column.
 HASH_MAX = 255
+# Ids of other services may be UUIDs or longer words.
+OLD_ID_MAX = 100
+# All numbers up to here are exact in JavaScript, and enough follow to number new users.
+KEPT_ID_MAX = 2**53 - 1
 # Clocks differ, and zones are mistaken for each other.
 _FUTURE = timedelta(days=1)
+# Earlier ones are what a service writes for "no date" (0001-01-01, 1900-01-01).
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _TRUE, _FALSE = {"true", "t", "1"}, {"false", "f", "0"}
 EXPORTED = (
-    "username email password first_name last_name bio avatar is_active created_at"
+    "id username email password first_name last_name bio avatar is_active created_at "
+    "updated_at"
 ).split()
-
-
-class RecordsError(Exception):
-    """The file can't be read as records; the message says where and why."""
+# Columns whose empty text means that there is nothing.
+_EMPTY = ("id", "new_username", "is_active", "created_at", "updated_at", "date_joined")
 
 
 class StoredHash(Text):
@@ -53,7 +55,11 @@ class StoredHash(Text):
         if kind == "unusable":
             return UNUSABLE
         if kind is None:
-            raise ValidationError("Not a hash that this service can verify.")
+            raise ValidationError(
+                "A bcrypt hash: pip install 'careers_users[bcrypt]' to verify it."
+                if foreign_hashes.needs_bcrypt(result)
+                else "Not a hash that this service can verify."
+            )
         return result
 
 
@@ -72,15 +78,53 @@ class Moment(fields.Field[datetime]):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
         try:
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            moment = moment.astimezone(UTC)
-        except (TypeError, ValueError, OverflowError):
-            raise ValidationError("Not a time like 2024-01-15T10:30:00Z.") from None
-        if moment > clock.utcnow() + _FUTURE:
-            raise ValidationError("Lies in the future.")
-        return moment
+            return moment(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+def moment(value: Any) -> datetime:
+    """Return the time that a file means; ValueError says what is wrong with it."""
+    try:
+        result = datetime.fromisoformat(value)
+        if result.tzinfo is None:
+            result = result.replace(tzinfo=UTC)
+        result = result.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("Not a time like 2024-01-15T10:30:00Z.") from None
+    if result < _BEGINNING:
+        raise ValueError("Lies before 1970.")
+    if result > clock.utcnow() + _FUTURE:
+        raise ValueError("Lies in the future.")
+    return result
+
+
+class OldId(fields.Field[str]):
+    """What the earlier service calls a user: a number or a short word."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        word = str(value) if type(value) is int else value
+        if not isinstance(word, str) or not 1 <= len(word) <= OLD_ID_MAX:
+            raise ValidationError("Not a number or a short word.")
+        if not word.isprintable():
+            raise ValidationError("Control and invisible characters are not allowed.")
+        return word
+
+
+class KeptId(OldId):
+    """The number of a user that stays the same."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        word = super()._deserialize(value, attr, data, **kwargs)
+        if not is_kept_id(word):
+            raise ValidationError(f"Not a whole number from 1 to {KEPT_ID_MAX}.")
+        return word
+
+
+def is_kept_id(word: str) -> bool:
+    """Return whether a text is a number that a user can have."""
+    is_number = word.isascii() and word.isdigit() and len(word) < 17
+    return is_number and word[0] != "0" and int(word) <= KEPT_ID_MAX
 
 
 class RecordSchema(Schema):
@@ -97,90 +141,42 @@ class RecordSchema(Schema):
     bio = Bio(load_default="")
     avatar = AvatarUrl(load_default=None)
     is_active = Flag(load_default=True)
-    created_at = Moment(load_default=clock.utcnow)
+    created_at = Moment(load_default=None)
+    updated_at = Moment(load_default=None)
 
     @pre_load
     def rename(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Take `date_joined` for `created_at`; an empty time is none."""
-        data = dict(data)
-        joined = data.pop("date_joined", None)
-        if not data.get("created_at"):
-            data.pop("created_at", None)
-            if joined:
-                data["created_at"] = joined
-        return data
+        """Take the columns of other names; null is nothing, an empty number too."""
+        data = {
+            name: value
+            for name, value in data.items()
+            if value is not None and not (value == "" and name in _EMPTY)
+        }
+        data.setdefault("created_at", data.pop("date_joined", None))
+        if "new_username" in data:
+            data["username"] = data.pop("new_username")
+        return {name: value for name, value in data.items() if value is not None}
 
 
-def columns() -> set[str]:
+class MappedRecordSchema(RecordSchema):
+    """A record whose user gets another number here; a map has both."""
+
+    id = OldId(required=True)
+
+
+class KeptRecordSchema(RecordSchema):
+    """A record whose user has the same number here."""
+
+    id = KeptId(required=True)
+
+
+def columns(schema: RecordSchema) -> set[str]:
     """Return the columns that mean something."""
-    return {*RecordSchema().fields, "date_joined"}
+    return {*schema.fields, "date_joined", "new_username", *mistakes.COLUMNS}
 
 
-def format_of(path: Path, name: str | None) -> str:
-    """Return the format of a file: the one named, or the one that its ending says.
-
-    Raises RecordsError if neither says any.
-    """
-    endings = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
-    found = name or endings.get(path.suffix.lower())
-    if found is None:
-        raise RecordsError(f"{path.name} ends in neither .csv nor .jsonl: use --format")
-    return found
-
-
-def read(path: Path, format_: str) -> Iterator[tuple[int, Any]]:
-    """Yield the records of a file with the numbers of their lines, as they stand there.
-
-    What is no object at all is yielded as it is. Raises RecordsError.
-    """
-    number = 0
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = _read_csv(file) if format_ == "csv" else _read_lines(file)
-            for number, record in reader:
-                yield number, record
-    except UnicodeDecodeError as error:
-        raise RecordsError(f"After line {number}: not UTF-8 ({error.reason})") from None
-    except csv.Error as error:
-        raise RecordsError(f"After line {number}: {error}") from None
-    except OSError as error:
-        raise RecordsError(f"{path} can't be read: {error.strerror}") from None
-
-
-def _read_csv(file: IO[str]) -> Iterator[tuple[int, Any]]:
-    reader = csv.DictReader(file, strict=True)
-    if not {"username", "email"} <= set(reader.fieldnames or ()):
-        raise RecordsError("The first line must name the columns, as username,email")
-    begins = reader.line_num + 1  # A bio may have several lines.
-    for record in reader:
-        complete = None not in record and None not in record.values()
-        yield begins, record if complete else "not as many columns as the first line"
-        begins = reader.line_num + 1
-
-
-def _read_lines(file: IO[str]) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line)
-        except (ValueError, RecursionError):
-            yield number, "not JSON"
-
-
-def write(
-    file: IO[str], format_: str, rows: Iterable[Row], names: list[str]
-) -> Iterator[int]:
-    """Write rows with the columns `names`; yields 1 for each that is written."""
-    writer = csv.DictWriter(file, names, lineterminator="\n")
-    if format_ == "csv":
-        writer.writeheader()
-    for row in rows:
-        record = {name: row[name] for name in names}
-        if format_ == "csv":
-            moment = record["created_at"].isoformat().replace("+00:00", "Z")
-            active = "true" if record["is_active"] else "false"
-            writer.writerow(record | {"created_at": moment, "is_active": active})
-        else:
-            file.write(as_json(record) + "\n")
-        yield 1
+def schema(*, keep_ids: bool, mapped: bool) -> RecordSchema:
+    """Return the schema of records whose numbers are to be kept, mapped or neither."""
+    if keep_ids:
+        return KeptRecordSchema()
+    return MappedRecordSchema() if mapped else RecordSchema()

@@ -4,10 +4,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from careers_users import clock, database
 from careers_users.database import Query, Row
-from careers_users.models import RefreshToken, User, UserCounters
+from careers_users.models import (
+    Follow,
+    RefreshToken,
+    ReservedUsername,
+    SecurityEvent,
+    User,
+    UserCounters,
+)
 from careers_users.validation import text
 
 # Rows of a long list that are read at once.
@@ -39,6 +47,7 @@ _EXPORT = select(
     User.avatar,
     User.is_active,
     User.created_at,
+    User.updated_at,
 )
 
 
@@ -83,9 +92,11 @@ def export() -> Iterator[Row]:
     return _chunks(_EXPORT)
 
 
-def _chunks(statement: Select[*tuple[Any, ...]]) -> Iterator[Row]:
-    statement = statement.where(User.id > bindparam("after"))
-    statement = statement.order_by(User.id).limit(CHUNK)
+def _chunks(
+    statement: Select[*tuple[Any, ...]], key: InstrumentedAttribute[int] = User.id
+) -> Iterator[Row]:
+    statement = statement.where(key > bindparam("after"))
+    statement = statement.order_by(key).limit(CHUNK)
     after = 0
     while rows := database.fetch(statement, {"after": after}):
         yield from rows
@@ -105,9 +116,63 @@ def number_of_users() -> int:
 
 
 def keys_among(usernames: Sequence[str], emails: Sequence[str]) -> Sequence[Row]:
-    """Return folded name and address of the users who have one of these."""
+    """Return number, folded name and address of the users who have one of these."""
     return database.fetch(
-        select(User.username_key, User.email_key).where(
+        select(User.id, User.username_key, User.email_key).where(
             User.username_key.in_(usernames) | User.email_key.in_(emails)
         )
     )
+
+
+def reserved(usernames: Sequence[str]) -> Select[str]:
+    """Return the SELECT of the folded names among these that are reserved now."""
+    return (
+        select(ReservedUsername.username_key)
+        .where(ReservedUsername.username_key.in_(usernames))
+        .where(ReservedUsername.expires_at > clock.utcnow())
+    )
+
+
+def reserved_among(usernames: Sequence[str]) -> set[str]:
+    """Return the folded names among these that are reserved for a deleted account."""
+    rows = database.fetch(reserved(usernames))
+    return {row["username_key"] for row in rows}
+
+
+def ids_used_among(ids: Sequence[int]) -> set[int]:
+    """Return the numbers among these of users, also of deleted ones with a trail."""
+    users = database.fetch(select(User.id).where(User.id.in_(ids)))
+    events = database.fetch(
+        select(SecurityEvent.user_id.label("id"))
+        .where(SecurityEvent.user_id.in_(ids))
+        .distinct()
+    )
+    return {row["id"] for row in (*users, *events)}
+
+
+def ids_by_name() -> Iterator[Row]:
+    """Yield number and folded name of all users, by number."""
+    return _chunks(select(User.id, User.username_key))
+
+
+def follows() -> Iterator[Row]:
+    """Yield all edges with the names at their ends, in the order of their numbers."""
+    follower, following = aliased(User), aliased(User)
+    statement = (
+        select(
+            Follow.id,
+            follower.username.label("follower"),
+            following.username.label("following"),
+            Follow.created_at,
+        )
+        .join(follower, follower.id == Follow.follower_id)
+        .join(following, following.id == Follow.following_id)
+    )
+    return _chunks(statement, Follow.id)
+
+
+def number_of_follows() -> int:
+    """Return how many edges there are."""
+    rows = database.fetch(select(func.count().label("edges")).select_from(Follow))
+    number: int = rows[0]["edges"]
+    return number

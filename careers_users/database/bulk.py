@@ -5,15 +5,29 @@ models by: rows are complete, and values are as the columns hold them.
 """
 
 import itertools
+import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Subquery,
+    Table,
+    column,
+    func,
+    literal,
+    select,
+    text,
+    true,
+    type_coerce,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from careers_users.database.engine import AUTOCOMMITS, THROUGH_PGBOUNCER
@@ -56,6 +70,28 @@ def reserve_ids(connection: Connection, model: type[Base], number: int) -> list[
     )
     found = connection.execute(statement, parameters | {"number": number})
     return sorted(found.scalars())
+
+
+def reserve_up_to(connection: Connection, model: type[Base], last: int) -> None:
+    """Let the ids that a table gives by itself begin behind `last`, or where they are.
+
+    SQLite needs the transaction to be one that writes.
+    """
+    parameters: dict[str, Any] = {"table": model.__tablename__, "last": last}
+    if connection.dialect.name == "sqlite":
+        changed = text(
+            "UPDATE sqlite_sequence SET seq = max(seq, :last) WHERE name = :table"
+        )
+        if connection.execute(changed, parameters).rowcount == 0:
+            added = text(
+                "INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :last)"
+            )
+            connection.execute(added, parameters)
+        return
+    sequence = "pg_get_serial_sequence(:table, 'id')"
+    used = f"coalesce(pg_sequence_last_value({sequence}::regclass), 0)"
+    statement = text(f"SELECT setval({sequence}, greatest(:last, {used}))")
+    connection.execute(statement, parameters)
 
 
 def write(
@@ -112,6 +148,53 @@ def _write_postgresql(
     with raw.cursor() as cursor, cursor.copy(order) as copy:
         for row in values:
             copy.write_row(row)
+
+
+def as_table(
+    connection: Connection, columns: Mapping[str, Any], rows: Sequence[Sequence[Any]]
+) -> Subquery:
+    """Return rows as a table to select from, with their `place` from 0 or 1 on.
+
+    `columns` are names and types. All rows are one parameter, or one for each column,
+    so the statement is the same however many there are.
+    """
+    if connection.dialect.name == "sqlite":
+        stored = [[_for_sqlite(value) for value in row] for row in rows]
+        each = func.json_each(json.dumps(stored)).table_valued("key", "value")
+        values = (
+            type_coerce(func.json_extract(each.c.value, f"$[{place}]"), type_)
+            for place, type_ in enumerate(columns.values())
+        )
+        named = (value.label(name) for name, value in zip(columns, values, strict=True))
+        return select(*named, each.c.key.label("place")).subquery("given")
+    arrays = (
+        literal([row[place] for row in rows], postgresql.ARRAY(type_))
+        for place, type_ in enumerate(columns.values())
+    )
+    names = [column(name, type_) for name, type_ in columns.items()]
+    given = func.unnest(*arrays).table_valued(*names, with_ordinality="place")
+    return select(given.render_derived()).subquery("given")
+
+
+def add_missing(
+    connection: Connection,
+    model: type[Base],
+    columns: Mapping[str, Any],
+    rows: Sequence[Sequence[Any]],
+) -> list[tuple[Any, ...]]:
+    """Insert rows in their order, but for those that a unique constraint refuses.
+
+    Return those that were inserted.
+    """
+    given, table = as_table(connection, columns, rows), cast(Table, model.__table__)
+    # SQLite would read ON CONFLICT without a WHERE as a join's ON.
+    chosen = select(*(given.c[name] for name in columns)).where(true())
+    chosen = chosen.order_by(given.c.place)
+    is_sqlite = connection.dialect.name == "sqlite"
+    insert: Any = sqlite.insert(table) if is_sqlite else postgresql.insert(table)
+    statement = insert.from_select(list(columns), chosen).on_conflict_do_nothing()
+    added = statement.returning(*(table.c[name] for name in columns))
+    return [tuple(row) for row in connection.execute(added)]
 
 
 def _counted(rows: Iterator[Row], report: Report) -> Iterator[Row]:

@@ -1,57 +1,19 @@
-"""`users import` and `users export`: from the earlier service, and there and back."""
+"""`users import`: what is taken over and refused, and what an interruption leaves."""
 
-import csv
-import json
-import os
-import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from careers_users.account.service import delete_account
+from careers_users.auth import foreign_hashes
 from careers_users.cli import user_import
 from tests.api import PASSWORD, Api
-from tests.auth.stored import change_user, password_hash
-from tests.auth.test_passwords import django_hash
+from tests.auth.stored import password_hash
 from tests.cli.command import done, lines_of_json, refused, run
-from tests.live_server import ask, environment, wrong_counters
-
-HASH = django_hash(PASSWORD)
-
-
-def record(username: str, /, **changes: Any) -> dict[str, Any]:
-    """A row of the earlier service."""
-    return {
-        "id": 7,
-        "username": username,
-        "email": f"{username}@example.com",
-        "password": HASH,
-        "first_name": "Ada",
-        "last_name": "Müller",
-        "bio": "",
-        "avatar": "",
-        "is_active": True,
-        "date_joined": "2020-02-03T04:05:06.789+02:00",
-        **changes,
-    }
-
-
-def json_lines(path: Path, *records: Any) -> str:
-    """Write records as JSON lines; return the file's name."""
-    path.write_text("".join(json.dumps(each) + "\n" for each in records), "utf-8")
-    return str(path)
-
-
-def total(api: Api) -> int:
-    """The number of users, as the list says."""
-    number: int = api.get("").json["batch_info"]["total_users"]
-    return number
-
-
-# -- import ----------------------------------------------------------------------------
+from tests.cli.user_records import HASH, json_lines, record, total
+from tests.live_server import wrong_counters
 
 
 def test_imported_users_sign_in_with_their_old_passwords(
@@ -105,7 +67,7 @@ def test_csv_with_a_mark_quotes_and_empty_fields(
     assert shown["is_active"] is False
 
 
-MISTAKES = [
+MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"username": "ab"}, "username: Use 3 to 30"),
     ({"username": "admin"}, "username: This name is reserved."),
     ({"email": ""}, "email: Not a valid email address."),
@@ -119,6 +81,11 @@ MISTAKES = [
     ({"date_joined": "yesterday"}, "created_at: Not a time"),
     ({"date_joined": "9999-12-31T23:59:59-23:00"}, "created_at: Not a time"),
     ({"created_at": "2999-01-01T00:00:00Z"}, "created_at: Lies in the future."),
+    ({"date_joined": "0001-01-01T00:00:00Z"}, "created_at: Lies before 1970."),
+    ({"date_joined": "1969-12-31T23:59:59+00:00"}, "created_at: Lies before 1970."),
+    ({"updated_at": "0001-01-01T00:00:00"}, "updated_at: Lies before 1970."),
+    ({"new_username": "still@wrong"}, "username: Use 3 to 30"),
+    ({"username": None}, "username: Missing data"),
 ]
 
 
@@ -135,41 +102,125 @@ def test_every_mistake_is_reported_with_its_line_and_nothing_is_written(
     for number, (line, text) in enumerate(zip(said, expected, strict=False), 2):
         assert line.startswith(f"line {number}: "), line
         assert text in line
-    assert said[-1] == "careers-users: 15 lines are wrong; nothing was written."
+    assert (
+        said[-1]
+        == f"careers-users: {len(expected)} lines are wrong; nothing was written."
+    )
+    assert len(said) == len(expected) + 2, "one line for each, and the ignored column"
     assert total(api) == 0
 
     done(app, "users", "import", path, "--skip-invalid")
     assert total(api) == 1
 
 
-def test_names_that_differ_only_in_case_are_mistakes_of_both_lines(
+def test_the_older_of_two_with_a_name_or_an_address_stays(
     api: Api, app: Flask, tmp_path: Path
 ) -> None:
     api.register("taken")
     path = json_lines(
         tmp_path / "users.jsonl",
         record("ada"),
-        record("bob"),
+        record("bob", date_joined="2021-01-01T00:00:00Z"),
         record("ADA", email="other@example.com"),
         record("carol", email="BOB@EXAMPLE.com"),
         record("TAKEN", email="mine@example.com"),
         record("dora", email="Taken@example.com"),
+        # Free again, since carol is the older one of those with bob's address.
+        record("bob", email="third@example.com", date_joined="2021-01-02T00:00:00Z"),
+        record("emil"),
         record("emil"),
     )
     said = refused(app, "users", "import", path, code=65).splitlines()
     assert said[:-1] == [
-        "line 1: username: ADA is also on line 3, whatever the case",
-        "line 2: email: BOB@EXAMPLE.com is also on line 4, whatever the case",
-        "line 3: username: ADA is also on line 1, whatever the case",
-        "line 4: email: BOB@EXAMPLE.com is also on line 2, whatever the case",
+        "line 2: email: bob@example.com is also on line 4, and older there",
+        "line 3: username: ADA is also on line 1, and older there",
         "line 5: username: TAKEN is taken by another address",
         "line 6: email: Taken@example.com belongs to taken",
+        "1 lines are there twice, word for word",
         "Ignored columns: id",
     ]
     assert total(api) == 1
-    done(app, "users", "import", path, "--skip-invalid")
-    assert api.get("emil/").status_code == 200
-    assert total(api) == 2
+    for added in (4, 0):
+        answer = done(app, "users", "import", path, "--skip-invalid")
+        assert answer.startswith(f"Added {added} users")
+    assert total(api) == 5
+    shown = lines_of_json(done(app, "users", "show", "bob", "--json"))[0]
+    assert shown["email"] == "third@example.com"
+
+
+def test_a_reserved_name_is_refused_as_at_registration(
+    api: Api, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.register("ada")
+    done(app, "users", "delete", "ada", "--yes")
+    path = json_lines(tmp_path / "users.jsonl", record("ADA"), record("bob"))
+    said = refused(app, "users", "import", path, code=65)
+    assert "line 1: username: ADA was a deleted account's lately" in said
+
+    # Given up between the check and the writing.
+    carol = api.register("carol")
+    path = json_lines(tmp_path / "more.jsonl", record("Carol", email="c@example.com"))
+    write = user_import.write
+
+    def late(plan: Any, report: Any) -> None:
+        delete_account(carol.id, by="owner")
+        write(plan, report)
+
+    monkeypatch.setattr(user_import, "write", late)
+    with monkeypatch.context() as patch:
+        patch.setattr("careers_users.cli.user_queries.keys_among", lambda *_: [])
+        said = refused(app, "users", "import", path)
+    assert "already taken" in said
+    assert total(api) == 0
+
+
+def test_null_is_absent_and_names_can_be_changed(
+    api: Api, app: Flask, tmp_path: Path
+) -> None:
+    nothing = dict.fromkeys(("bio", "avatar", "first_name", "is_active"))
+    path = json_lines(
+        tmp_path / "users.jsonl",
+        record("ada", **nothing, date_joined=None, updated_at=None, new_username=None),
+        record("bob+bob@example.com", email="bob@example.com", new_username="bob"),
+        record("carol", new_username=""),
+    )
+    assert done(app, "users", "import", path).startswith("Added 3 users")
+    assert api.get("ada/").json["bio"] == ""
+    assert [api.get(f"{name}/").status_code for name in ("bob", "carol")] == [200, 200]
+
+
+def test_text_of_files_is_printed_escaped(app: Flask, tmp_path: Path) -> None:
+    evil = "x\x1b[2J\nline 9: all is well\u202e"
+    path = json_lines(
+        tmp_path / "users.jsonl",
+        evil,
+        record("ada", **{evil: 1}),
+        record("bob", email=f"{evil}@example.com"),
+        record("ADA", id=2, username="ada", email="ada@example.org"),
+    )
+    Path(path).write_text(
+        Path(path).read_text() + '{"a\\u001b[31m": 1, "a\\u001b[31m": 2}\n'
+    )
+    result = run(app, "users", "import", path, "--skip-invalid")
+    assert result.exit_code == 0
+    assert "\x1b" not in result.output
+    assert "\u202e" not in result.output
+    assert "\nline 9" not in result.output
+    assert "line 5: a\\x1b[31m: is there twice" in result.stderr
+    assert (
+        "Ignored columns: id, x\\x1b[2J\\nline 9: all is well\\u202e" in result.stderr
+    )
+
+
+def test_a_bcrypt_hash_without_its_library_is_named_as_such(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = "bcrypt_sha256$$2b$12$" + "a" * 53
+    path = json_lines(tmp_path / "users.jsonl", record("ada", password=hashed))
+    done(app, "users", "import", path, "--dry-run")
+    monkeypatch.setattr(foreign_hashes, "has_bcrypt", lambda: False)
+    said = refused(app, "users", "import", path, code=65)
+    assert said.startswith("line 1: password: A bcrypt hash: pip install ")
 
 
 def test_a_dry_run_writes_nothing(api: Api, app: Flask, tmp_path: Path) -> None:
@@ -228,115 +279,3 @@ def test_a_batch_is_there_wholly_or_not_at_all(
     assert "Somebody changed the same data meanwhile" in said
     assert total(api) == 1
     assert api.get("ada/").status_code == 404
-
-
-def test_files_that_are_no_records(app: Flask, tmp_path: Path) -> None:
-    for name, content, said in (
-        ("a.csv", b"name,mail\n", "must name the columns"),
-        ("b.csv", b"", "must name the columns"),
-        ("c.csv", b'username,email\na,"b\n', "After line"),
-        ("d.jsonl", b"\xff\xfe\n", "not UTF-8"),
-        ("e.txt", b"", "use --format"),
-    ):
-        (tmp_path / name).write_bytes(content)
-        assert said in refused(app, "users", "import", str(tmp_path / name), code=65)
-    (tmp_path / "f.csv").write_text("username,email\na\nb,c,d\n")
-    said = refused(app, "users", "import", str(tmp_path / "f.csv"), code=65)
-    assert said.count("not as many columns") == 2
-
-
-# -- export ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("format_", ["csv", "jsonl"])
-def test_there_and_back_again(
-    api: Api, app: Flask, tmp_path: Path, database_url: str, format_: str
-) -> None:
-    for name in ("Ada", "bob"):
-        api.register(name, first_name='O"Hara, Zoë', bio="a\nb", avatar="https://a.de/")
-    change_user(app, "bob", is_active=False)
-    columns = "username, email, password_hash, first_name, bio, avatar, is_active"
-    rows = f"SELECT {columns}, search_text, created_at FROM users ORDER BY id"
-    before = ask(database_url, rows)
-
-    path = tmp_path / f"users.{format_}"
-    done(app, "users", "export", str(path), "--with-passwords")
-    if os.name == "posix":
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert {each.name for each in tmp_path.iterdir()} >= {path.name}
-    assert not list(tmp_path.glob(".*.part"))
-    for name in ("ada", "bob"):
-        done(app, "users", "delete", name, "--yes")
-    assert done(app, "users", "import", str(path)).startswith("Added 2 users")
-
-    after = ask(database_url, rows)
-    whole_seconds = [str(row[-1])[:19] for row in before]
-    assert [str(row[-1])[:19] for row in after] == whole_seconds
-    assert [row[:-1] for row in after] == [row[:-1] for row in before]
-
-
-def test_hashes_are_exported_only_when_asked(
-    api: Api, app: Flask, tmp_path: Path
-) -> None:
-    api.register("ada")
-    path = tmp_path / "users.jsonl"
-    done(app, "users", "export", str(path))
-    assert "argon2" not in path.read_text()
-    assert "password" not in json.loads(path.read_text())
-    # Without hashes, it is imported only when that is what one wants.
-    done(app, "users", "delete", "ada", "--yes")
-    assert "password: " in refused(app, "users", "import", str(path), code=65)
-    done(app, "users", "import", str(path), "--no-passwords")
-    assert password_hash(app, "ada") == "!"
-
-    table = done(app, "users", "export", "-", "--format", "csv")
-    assert next(csv.DictReader(table.splitlines()))["username"] == "ada"
-
-
-def test_export_overwrites_and_leaves_nothing_half_done(
-    api: Api, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    api.register("ada")
-    path = tmp_path / "users.csv"
-    path.write_text("precious")
-    said = refused(app, "users", "export", str(path), code=73)
-    assert "is there already" in said
-
-    def interrupted(*_: Any) -> Any:
-        yield 1
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("careers_users.cli.user_files.write", interrupted)
-        refused(app, "users", "export", str(path), "--force", code=130)
-    assert path.read_text() == "precious"
-    assert not list(tmp_path.glob(".*.part"))
-    done(app, "users", "export", str(path), "--force")
-    assert "ada@example.com" in path.read_text()
-    refused(app, "users", "export", str(tmp_path / "no" / "a.csv"), code=73)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="there are no such modes here")
-def test_export_refuses_to_be_redirected_to_where_all_can_read(
-    tmp_path: Path, sqlite_template: Path
-) -> None:
-    code = "from careers_users.__main__ import main; main()"
-    words = ["users", "export", "-", "--format", "csv"]
-    url = f"sqlite:///{sqlite_template}"
-    codes = []
-    for mode in (0o644, 0o600):
-        path = tmp_path / f"{mode}.csv"
-        path.touch(mode)
-        path.chmod(mode)
-        with path.open("w") as file:
-            result = subprocess.run(
-                [sys.executable, "-c", code, *words],
-                stdout=file,
-                env=environment({"DATABASE_URL": url}),
-                stderr=subprocess.PIPE,
-                check=False,
-                timeout=60,
-            )
-        codes.append(result.returncode)
-    assert codes == [73, 0]
-    assert (tmp_path / f"{0o644}.csv").read_text() == ""
