@@ -31,10 +31,10 @@ ROUNDS_MAX = 5_000_000
 # scrypt: N * r is memory in units of 128 bytes, N * r * p is time.
 SCRYPT_MEMORY_MAX_BYTES = 256 * 1024**2
 SCRYPT_WORK_MAX = 2**22
-# Argon2: Django uses 100 MiB, 2 passes, 8 lanes.
+# Argon2: Django uses 100 MiB, 2 passes, parallelism 8.
 ARGON2_MEMORY_MAX_KIB = 256 * 1024
 ARGON2_PASSES_MAX = 10
-ARGON2_LANES_MAX = 16
+ARGON2_PARALLELISM_MAX = 16
 # bcrypt: one more doubles the time; 12 takes a quarter of a second.
 BCRYPT_COST_MAX = 15
 # bcrypt reads no more of a password, and recent versions of the library refuse more.
@@ -133,7 +133,7 @@ def _scrypt(
         n=n,
         r=r,
         p=p,
-        # OpenSSL counts the blocks of all lanes and of the work beside N.
+        # OpenSSL counts the p blocks and the room for its work beside the N blocks.
         maxmem=128 * r * (n + p + 4),
         dklen=64,
     )
@@ -159,7 +159,7 @@ def is_bounded(parameters: Parameters, memory_max_kib: int, passes_max: int) -> 
     return (
         parameters.memory_cost <= memory_max_kib
         and parameters.time_cost <= passes_max
-        and parameters.parallelism <= ARGON2_LANES_MAX
+        and parameters.parallelism <= ARGON2_PARALLELISM_MAX
     )
 
 

@@ -25,7 +25,7 @@ _MEMORY_MAX_KIB = 1024**2
 _PASSES_MAX = 20
 # ... and both together in a hash that is imported: some seconds of a core.
 _WORK_MAX_KIB = 4 * 1024**2
-# Stored instead of a hash, so that nobody can sign in; Django writes more behind it.
+# Stored instead of a hash, so that sign-in is impossible; Django writes more behind it.
 UNUSABLE = "!"
 _EXTENSION = "careers_users.passwords"
 

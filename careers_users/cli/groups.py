@@ -2,7 +2,7 @@
 
 from flask.cli import AppGroup
 
-from careers_users.cli import keys, openapi, transfer
+from careers_users.cli import follow_transfer, keys, openapi, transfer
 from careers_users.cli import post_events as activity_cli
 from careers_users.cli import recount as follow_cli
 from careers_users.cli import sessions as auth_cli
@@ -25,6 +25,8 @@ for _command in (
     cli_users.audit_user,
     transfer.import_users,
     transfer.export_users,
+    follow_transfer.import_follows,
+    follow_transfer.export_follows,
     follow_cli.recount,
 ):
     users.add_command(_command)

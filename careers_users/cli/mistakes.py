@@ -1,4 +1,4 @@
-"""What is wrong with the lines of a file: shown on stderr, and written to be mended."""
+"""Mistakes in the lines of a file: shown on stderr, written to a file to be mended."""
 
 import csv
 import io
@@ -103,7 +103,7 @@ def _csv_line(row: list[Any]) -> str:
 
 
 def mended(records: Iterable[Record], report: Iterable[Record]) -> Iterator[Record]:
-    """Yield records, but in place of those in a report what stands there now.
+    """Yield records; in place of those in a report, its mended ones.
 
     Raises RecordsError if a line of the report does not say which it is instead of.
     """

@@ -41,7 +41,7 @@ class Found:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What only one user may have."""
+        """The values that only one user may have."""
         # No username has an @ in it, every address does, and no number is so written.
         return (
             self.row["username_key"],
@@ -52,7 +52,7 @@ class Found:
 
 @dataclass
 class Plan:
-    """What an import found in its file, and would do."""
+    """The users found in a file, in a temporary file, and the lines refused."""
 
     mistakes: Mistakes
     spool: IO[bytes]
@@ -71,7 +71,7 @@ class Plan:
     @property
     def keeps_ids(self) -> bool:
         """Whether users have the numbers that stand in the file."""
-        return isinstance(self.schema, user_files.KeptRecordSchema)
+        return isinstance(self.schema, user_files.SameIdRecordSchema)
 
     def spooled(self) -> Iterator[Found]:
         """Yield the good records: the users to add, and those that are there."""

@@ -23,14 +23,14 @@ from careers_users.validation.fields import (
     Username,
 )
 
-# What a CSV file of users must have.
+# The columns that a CSV file of users must have.
 REQUIRED = ("username", "email")
 # Longer than any stored hash may be; it is the width of the column.
 HASH_MAX = 255
 # Ids of other services may be UUIDs or longer words.
 OLD_ID_MAX = 100
 # All numbers up to here are exact in JavaScript, and enough follow to number new users.
-KEPT_ID_MAX = 2**53 - 1
+SAME_ID_MAX = 2**53 - 1
 # Clocks differ, and zones are mistaken for each other.
 _FUTURE = timedelta(days=1)
 # Earlier ones are what a service writes for "no date" (0001-01-01, 1900-01-01).
@@ -45,7 +45,7 @@ _EMPTY = ("id", "new_username", "is_active", "created_at", "updated_at", "date_j
 
 
 class StoredHash(Text):
-    """What is stored of a password: a hash that can be verified, or `!` for none."""
+    """A stored password: a hash that can be verified, or `!` for none."""
 
     raw_max = HASH_MAX
 
@@ -100,7 +100,7 @@ def moment(value: Any) -> datetime:
 
 
 class OldId(fields.Field[str]):
-    """What the earlier service calls a user: a number or a short word."""
+    """The id of a user in the earlier service: a number or a short word."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         word = str(value) if type(value) is int else value
@@ -111,20 +111,20 @@ class OldId(fields.Field[str]):
         return word
 
 
-class KeptId(OldId):
+class SameId(OldId):
     """The number of a user that stays the same."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         word = super()._deserialize(value, attr, data, **kwargs)
-        if not is_kept_id(word):
-            raise ValidationError(f"Not a whole number from 1 to {KEPT_ID_MAX}.")
+        if not is_same_id(word):
+            raise ValidationError(f"Not a whole number from 1 to {SAME_ID_MAX}.")
         return word
 
 
-def is_kept_id(word: str) -> bool:
+def is_same_id(word: str) -> bool:
     """Return whether a text is a number that a user can have."""
     is_number = word.isascii() and word.isdigit() and len(word) < 17
-    return is_number and word[0] != "0" and int(word) <= KEPT_ID_MAX
+    return is_number and word[0] != "0" and int(word) <= SAME_ID_MAX
 
 
 class RecordSchema(Schema):
@@ -164,10 +164,10 @@ class MappedRecordSchema(RecordSchema):
     id = OldId(required=True)
 
 
-class KeptRecordSchema(RecordSchema):
+class SameIdRecordSchema(RecordSchema):
     """A record whose user has the same number here."""
 
-    id = KeptId(required=True)
+    id = SameId(required=True)
 
 
 def columns(schema: RecordSchema) -> set[str]:
@@ -176,7 +176,7 @@ def columns(schema: RecordSchema) -> set[str]:
 
 
 def schema(*, keep_ids: bool, mapped: bool) -> RecordSchema:
-    """Return the schema of records whose numbers are to be kept, mapped or neither."""
+    """Return the schema of records whose ids stay the same, are mapped, or ignored."""
     if keep_ids:
-        return KeptRecordSchema()
+        return SameIdRecordSchema()
     return MappedRecordSchema() if mapped else RecordSchema()

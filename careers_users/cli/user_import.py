@@ -27,7 +27,7 @@ Row = dict[str, Any]
 def write(plan: Plan, report: bulk.Report) -> None:
     """Add the users of a plan, in batches that are committed one by one.
 
-    Raises IntegrityError or UsernameTaken if somebody took a name, or gave one up,
+    Raises IntegrityError or UsernameTaken if a name was taken, or given up,
     since the check; check again then.
     """
     rows = (found.row for found in plan.spooled() if found.present is None)
@@ -85,7 +85,7 @@ def mapped(plan: Plan) -> Iterator[Row]:
         }
         for found in batch:
             key, username = found.row["username_key"], found.row["username"]
-            if key in ids:  # Nobody deleted the account meanwhile.
+            if key in ids:  # The account was not deleted meanwhile.
                 yield {
                     "old_id": found.old_id,
                     "new_id": ids[key],

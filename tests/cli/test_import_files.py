@@ -1,4 +1,4 @@
-"""What stands in a file that `users import` reads: forms, encodings, bad lines."""
+"""Files that `users import` reads: formats, encodings, bad lines, reports."""
 
 import csv
 import json

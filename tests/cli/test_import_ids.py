@@ -1,4 +1,4 @@
-"""`users import` and the numbers of users: kept, or mapped."""
+"""`users import` and the ids of users: the same as before, or mapped."""
 
 import csv
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_numbers_are_kept_and_the_next_ones_go_on_behind_them(
     assert said == "Added 3 users; 0 were there already.\n"
     assert numbers(database_url) == {"ada": 41, "bob": 7, "carol": 1_000_000}
     assert wrong_counters(database_url) == []
-    # Again: all are there, and nobody else.
+    # Again: all are there, and no others.
     assert done(app, "users", "import", path, "--keep-ids").startswith(
         "Added 0 users; 3"
     )
