@@ -28,6 +28,9 @@ from careers_users.validation.limits import TOKEN_MAX
 _BEARER = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
 
 
+Payload = dict[str, Any]
+# In the environment of a request: the claims of the token that has been looked up.
+_KNOWN = "careers_users.claims"
 # The number of nobody: no user has it, so nobody is followed by the anonymous viewer.
 ANONYMOUS = 0
 
@@ -73,6 +76,8 @@ def anyone(view: View) -> View:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if "Authorization" in request.headers or not current_app.config["PUBLIC_READS"]:
             _authenticate()
+        else:
+            _tell_library({}, {}, None)
         return view(*args, **kwargs)
 
     describe(guarded, auth="optional")
@@ -141,22 +146,58 @@ def _authenticate(statement: Select[*tuple[Any, ...]] = queries.VIEWER) -> None:
     claims = tokens.read(match[1])
     if claims.type != "access":
         raise TokenInvalid
-    # User and revocation together, in the request's only such statement.
-    row = queries.viewer(claims, statement)
+    row = _recognise(claims, statement)
     if row is None:
         raise TokenRevoked
+    _tell_library(claims.header, claims.payload, row)
+
+
+def _recognise(
+    claims: Claims, statement: Select[*tuple[Any, ...]] = queries.VIEWER
+) -> Row | None:
+    """Return the row of a token's user, or None; the viewer of the request from now on.
+
+    User and revocation together, in the request's only such statement, whichever
+    decorators its view has.
+    """
+    known: Claims | None = request.environ.get(_KNOWN)
+    is_known = known is not None and known.token_id == claims.token_id
+    if is_known and statement is queries.VIEWER:
+        return viewer()
+    row = queries.viewer(claims, statement)
+    if row is None:
+        return None
+    request.environ[_KNOWN] = claims
     g.claims, g.viewer = claims, row
     context.name_viewer(row["id"])
     # Unless the statement says otherwise, a replica may lack what the viewer has done.
     g.is_settling = row.pop("is_settling", True)
     if row.pop("is_unconfirmed", False):
         sessions.confirm_rotation(claims)
+    return row
+
+
+def _tell_library(header: Payload, payload: Payload, row: Row | None) -> None:
+    """Set what `get_jwt()`, `get_jwt_identity()` and `current_user` read.
+
+    The names are Flask-JWT-Extended's own and no public ones, so its version is bounded
+    in setup.cfg; `tests/auth/test_library.py` runs on the oldest and the newest.
+    """
+    g._jwt_extended_jwt, g._jwt_extended_jwt_header = payload, header
+    g._jwt_extended_jwt_user = {"loaded_user": row}
+    g._jwt_extended_jwt_location = None if row is None else "headers"
+
+
+@jwt.user_lookup_loader
+def _user_of(header: Payload, payload: Payload) -> Row | None:
+    """Return the row of a token's user, for views with `@jwt_required()`."""
+    return _recognise(tokens.claims_of(header, payload))
 
 
 @jwt.token_in_blocklist_loader
-def _is_over(_header: dict[str, Any], payload: dict[str, Any]) -> bool:
-    """Ask the same for views that Flask-JWT-Extended's own decorators guard."""
-    return queries.viewer(tokens.claims_of(payload)) is None
+def _is_revoked(header: Payload, payload: Payload) -> bool:
+    """Return whether a token's session is over, or its user gone."""
+    return _user_of(header, payload) is None
 
 
 def _answers(refusal: type[ServiceError]) -> Callable[..., Response]:

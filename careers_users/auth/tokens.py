@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask_jwt_extended import create_access_token, create_refresh_token, decode_token
+from flask_jwt_extended import create_access_token, create_refresh_token
 from sqlalchemy import (
     CursorResult,
     Update,
@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from careers_users import clock
-from careers_users.extensions import db
+from careers_users.extensions import db, jwt
 from careers_users.models import RefreshToken, RevokedToken, User
 from careers_users.validation.limits import (
     ACCESS_LIFETIME,
@@ -40,6 +40,8 @@ class Claims:
     type: str
     generation: int
     expires_at: datetime
+    header: dict[str, Any]
+    payload: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,11 @@ def read(token: str, *, allow_expired: bool = False) -> Claims:
     Raises jwt.InvalidTokenError for one that is not ours, not whole or (unless
     `allow_expired`) too old. Whether its session is over is not asked here.
     """
-    return claims_of(decode_token(token, allow_expired=allow_expired))
+    return claims_of(*jwt.decode(token, allow_expired=allow_expired))
 
 
-def claims_of(payload: dict[str, Any]) -> Claims:
-    """Return the claims in a payload that has been verified."""
+def claims_of(header: dict[str, Any], payload: dict[str, Any]) -> Claims:
+    """Return the claims of a token that has been verified."""
     return Claims(
         user_id=int(payload["sub"]),
         session_id=payload["sid"],
@@ -69,6 +71,8 @@ def claims_of(payload: dict[str, Any]) -> Claims:
         type=payload["type"],
         generation=payload.get("gen", 0),
         expires_at=datetime.fromtimestamp(payload["exp"], clock.utcnow().tzinfo),
+        header=header,
+        payload=payload,
     )
 
 

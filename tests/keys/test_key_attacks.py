@@ -92,7 +92,7 @@ class Forger:
             "jwk with kid": brought(jwk=jwk, kid=good),
             "jku with kid": brought(jku="http://127.0.0.1/", kid=good),
             "crit": self.signed(crit=["kid"]),
-            "typ": self.signed(typ="at+jwt"),
+            "typ": self.signed(typ="dpop+jwt"),
             "typ null": self.hs256(typ=None, kid=self.other.kid),
             "alg none": jwt.encode(self.claims, "", "none", {"kid": good}) + "x",
             "alg in small letters": self.hs256(alg="hs256", kid=self.other.kid),

@@ -47,7 +47,7 @@ def test_keys_are_replaced_without_signing_anybody_out(
     with ringed(settings, path) as api:
         first = api.register("alice")
         old = header_of(first.access)
-        assert old == {"alg": algorithm, "typ": "JWT", "kid": old["kid"]}
+        assert old == {"alg": algorithm, "typ": "at+jwt", "kid": old["kid"]}
         assert works(api, first.access)
 
         keys_command(path, "rotate")
