@@ -9,7 +9,6 @@ from werkzeug.routing import BaseConverter, MapAdapter, ValidationError
 
 from careers_users.http import context
 from careers_users.http.context import Headers
-from careers_users.http.decorators import View
 from careers_users.http.errors import http_error
 from careers_users.http.json import JsonResponse, OrjsonProvider
 from careers_users.validation.limits import BASE_PATH, USERNAME_MAX, USERNAME_PATTERN
@@ -54,10 +53,6 @@ class Service(Flask):
         if adapter is not None and adapter.path_info.startswith(BASE_PATH):
             adapter.path_info = adapter.path_info.rstrip("/") + "/"
         return adapter
-
-    def ensure_sync(self, func: View) -> View:
-        """Return the function: Flask would ask each time whether it is a coroutine."""
-        return func
 
     def make_default_options_response(self) -> Response:
         """Answer OPTIONS with the methods there are."""

@@ -1,24 +1,17 @@
 """How log lines look: JSON for machines, text for people, one event a line."""
 
-import io
 import json
 import logging
-import os
 import re
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from careers_users import clock
 from careers_users.http import context
 
-Fields = Mapping[str, Any]
-_ours = logging.getLogger("careers_users")
 # Line ends, terminal escapes and what else could make one line look like another.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -47,29 +40,7 @@ def _formatter(log_format: str) -> logging.Formatter:
     return TextFormatter() if log_format == "text" else JsonFormatter()
 
 
-class _Formatter(logging.Formatter):
-    """Makes lines out of their parts, for records and past them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as a line, perhaps with more below."""
-        attributes = record.__dict__
-        fields: dict[str, Any] = {**attributes.get("details", {})}
-        if "user_id" in attributes:
-            fields["user_id"] = attributes["user_id"]
-        if trouble := _traceback(self, record):
-            fields["exception"] = trouble
-        return self.line(
-            record.created, record.levelname, record.name, record.getMessage(), fields
-        )
-
-    def line(
-        self, seconds: float, level: str, name: str, message: str, fields: Fields
-    ) -> str:
-        """Return a line of the log; `seconds` since the epoch."""
-        raise NotImplementedError
-
-
-class JsonFormatter(_Formatter):
+class JsonFormatter(logging.Formatter):
     """A line is one JSON object (RFC 8259) in ASCII, whatever the terminal's encoding.
 
     `time` (RFC 3339, UTC), `level`, `logger`, `message`; the fields of the event
@@ -77,17 +48,14 @@ class JsonFormatter(_Formatter):
     and `traceparent` within a request.
     """
 
-    def line(
-        self, seconds: float, level: str, name: str, message: str, fields: Fields
-    ) -> str:
+    def format(self, record: logging.LogRecord) -> str:
         """Return a line of JSON."""
         content = {
-            "time": _time(seconds, "T", "Z"),
-            "level": level,
-            "logger": name,
-            "message": message,
-            **fields,
-            **context.tags(),
+            "time": _time(record.created, "T", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields(self, record),
         }
         try:
             text = orjson.dumps(content, default=str).decode()
@@ -96,15 +64,14 @@ class JsonFormatter(_Formatter):
         return text if text and text.isascii() else json.dumps(content, default=str)
 
 
-class TextFormatter(_Formatter):
+class TextFormatter(logging.Formatter):
     """A line for people; a traceback follows, indented, so that it forges no line."""
 
-    def line(
-        self, seconds: float, level: str, name: str, message: str, fields: Fields
-    ) -> str:
+    def format(self, record: logging.LogRecord) -> str:
         """Return a line of text, with a traceback below if there is one."""
-        words = [f"{_time(seconds, ' ', '')} {level} {name}: {message}"]
-        shown = {**fields, **context.tags()}
+        moment, message = _time(record.created, " ", ""), record.getMessage()
+        words = [f"{moment} {record.levelname} {record.name}: {message}"]
+        shown = _fields(self, record)
         trouble = shown.pop("exception", "")
         words += [f"{name}={value}" for name, value in shown.items()]
         lines = [" ".join(words), *(f"    {line}" for line in trouble.splitlines())]
@@ -112,52 +79,23 @@ class TextFormatter(_Formatter):
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Ours, to be told from others'."""
+    """Ours, to be told from others'; a log that can't be written stops nobody."""
 
-    def write(self, line: str) -> None:
-        """Write a line; a log that can't be written stops nobody.
-
-        Past the stream, which holds nothing back, if it is a file: that takes a third
-        of what it costs to log a request. Other threads write no line into this one, if
-        it has no more than PIPE_BUF bytes (POSIX, write).
-        """
-        try:
-            try:
-                descriptor, rest = self.stream.fileno(), f"{line}\n".encode("ascii")
-            except (io.UnsupportedOperation, UnicodeEncodeError):
-                self._write_text(line)
-            else:
-                while rest:
-                    rest = rest[os.write(descriptor, rest) :]
-        except (OSError, ValueError):  # The pipe's reader is gone, or it is closed.
-            return
-
-    def _write_text(self, line: str) -> None:
-        with self.lock or nullcontext():
-            self.stream.write(f"{line}\n")
-            self.stream.flush()
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Report what is wrong with a record; not that the pipe's reader is gone."""
+        if not (isinstance(sys.exception(), OSError) or self.stream.closed):
+            super().handleError(record)
 
 
-def write(logger: logging.Logger, message: str, fields: Fields) -> None:
-    """Log a message with its fields at INFO, which the caller has found to be enabled.
-
-    Where nobody but our own handler listens, the line is made at once. Logging's own
-    way to the same line takes as long as all else that is done to watch a request.
-    """
-    handlers = logging.root.handlers
-    if (
-        len(handlers) == 1
-        and type(handlers[0]) is _Handler
-        and not (logger.handlers or _ours.handlers)
-    ):
-        handler = handlers[0]
-        formatter: Any = handler.formatter
-        now = clock.timestamp()
-        handler.write(formatter.line(now, "INFO", logger.name, message, fields))
-        return
-    details = dict(fields)
-    user_id = details.pop("user_id", None)
-    logger.info(message, extra={"details": details, "user_id": user_id})
+def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, Any]:
+    """Return the fields of a record, and those of the request that it is about."""
+    attributes = record.__dict__
+    fields: dict[str, Any] = {**attributes.get("details", {})}
+    if "user_id" in attributes:
+        fields["user_id"] = attributes["user_id"]
+    if trouble := _traceback(formatter, record):
+        fields["exception"] = trouble
+    return {**fields, **context.tags()}
 
 
 def _time(seconds: float, between: str, zone: str) -> str:

@@ -6,7 +6,6 @@ from flask import Flask
 
 from careers_users.http import context
 from careers_users.http.context import Exchange
-from careers_users.observability import logs
 
 log = logging.getLogger("careers_users.requests")
 
@@ -30,6 +29,5 @@ def _log(exchange: Exchange) -> None:
             "duration_ms": round(exchange.seconds * 1000, 3),
             "bytes": exchange.size,
             "address": exchange.address,
-            "user_id": exchange.viewer_id,
         }
-        logs.write(log, "request", fields)
+        log.info("request", extra={"details": fields, "user_id": exchange.viewer_id})

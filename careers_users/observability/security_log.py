@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 from flask import Flask, current_app, has_app_context, has_request_context, request
 
-from careers_users.observability import logs
-
 log = logging.getLogger("careers_users.security")
 
 _LISTENERS = "careers_users.security_listeners"
@@ -20,8 +18,7 @@ def record(event: str, user_id: int | None = None, **details: object) -> None:
     """
     if has_request_context():
         details.setdefault("address", request.remote_addr)
-    if log.isEnabledFor(logging.INFO):
-        logs.write(log, event, {**details, "user_id": user_id})
+    log.info(event, extra={"details": details, "user_id": user_id})
     if has_app_context():
         for listener in current_app.extensions.get(_LISTENERS, ()):
             listener(event)

@@ -5,8 +5,8 @@
 
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,14 +16,12 @@ from sqlalchemy.engine import URL, make_url
 
 from careers_users.settings import parsers, rates, secret_file
 from careers_users.settings.rates import Rate
-from careers_users.validation import password_blocklist as validation_password_blocklist
+from careers_users.validation import password_blocklist
 from careers_users.validation.limits import PASSWORD_MIN
 
 log = logging.getLogger(__name__)
 
-ROTATIONS = ("off", "optional", "required")
-LOG_FORMATS = ("auto", "json", "text")
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_PREFIX = "CAREERS_USERS_"
 
 
 class SettingsError(Exception):
@@ -54,77 +52,115 @@ class _Environment(FileAwareEnv):
         """Log the variables that look like settings of ours and are none."""
         known = {*self._fields, *(f"{name}_FILE" for name in self._fields)}
         for name in sorted(os.environ.keys() - known):
-            if name.startswith("CAREERS_USERS_") and "_TEST_" not in name:
+            if name.startswith(_PREFIX) and "_TEST_" not in name:
                 log.warning("%s is not a setting of this version; ignored.", name)
+
+
+def _setting(
+    kind: str,
+    default: Any,
+    *,
+    variable: str = "",
+    is_secret: bool = False,
+    is_required: bool = False,
+    **options: Any,
+) -> Any:
+    """Return a field of Settings: the one place that says how a setting is read.
+
+    `kind` is a method of the environment, or one of `parsers.PARSERS`, whose default
+    is as the environment spells it. The variable is CAREERS_USERS_ and the field's
+    name unless `variable` says otherwise. What is required has a default in the
+    environment alone.
+    """
+    parse = parsers.PARSERS.get(kind)
+    value = MISSING if is_required else parse(default) if parse else default
+    how = {"kind": kind, "variable": variable, "default": default, "options": options}
+    made: Any = field(default=value, repr=not is_secret, metadata=how)
+    return made
+
+
+def _number(default: int | None, low: int, high: int, variable: str = "") -> Any:
+    return _setting("int", default, variable=variable, validate=Range(low, high))
+
+
+def _text(default: str, variable: str = "") -> Any:
+    return _setting("str", default, variable=variable, validate=Length(1, 255))
+
+
+def _choice(default: str, *choices: str) -> Any:
+    return _setting("str", default, validate=OneOf(choices))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one running service; `from_env()` is how it comes by them."""
 
-    database_url: str = field(repr=False)
-    database_read_url: str | None = field(default=None, repr=False)
-    embedded: bool = False
-    jwt_secret_key: str = field(repr=False)
-    jwt_key_ring: Path | None = None
-    jwt_issuer: str = "careers_users"
-    jwt_audience: str = "careers"
-    public_reads: bool = True
-    events_tokens: tuple[str, ...] = field(default=(), repr=False)
-    events_retention_days: int = 30
-    docs: bool = True
-    refresh_rotation: str = "optional"
-    refresh_reuse_window: int = 10
-    username_reserved_days: int = 30
-    audit_retention_days: int = 90
-
-    argon2_memory_kib: int = 19 * 1024
-    argon2_time_cost: int = 2
-    hash_concurrency: int | None = None  # see hashes_at_once
-
-    email_private_domains: frozenset[str] = frozenset()
-    password_min_length: int = PASSWORD_MIN
-    password_blocklist: str = validation_password_blocklist.OFF
-
-    ratelimit_enabled: bool = True
-    ratelimit_login: Rate | None = rates.LOGIN
-    ratelimit_login_address: Rate | None = rates.LOGIN_ADDRESS
-    ratelimit_login_username: Rate | None = rates.LOGIN_USERNAME
-    ratelimit_login_success: Rate | None = rates.LOGIN_SUCCESS
-    ratelimit_register: Rate | None = rates.REGISTER
-    ratelimit_refresh: Rate | None = rates.REFRESH
-    ratelimit_password: Rate | None = rates.PASSWORD
-    ratelimit_follow: Rate | None = rates.FOLLOW
-
-    db_pool_size: int = 8
-    db_pool_timeout: int = 5
-    db_connect_timeout: int = 5
-    db_start_timeout: int = 30
-    db_lock_timeout: int = 5
-    db_statement_timeout: int = 30
-    db_pgbouncer: bool = False
-    db_read_max_lag: int = 10
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    processes: int = 1
-    threads: int = 4
-    queue_timeout: int = 2
-    connection_limit: int = 1000
-    max_request_body_size: int = 64 * 1024
-    max_request_header_size: int = 16 * 1024
-    channel_timeout: int = 30
-    trusted_proxy: str | None = None
-    trusted_proxy_count: int = 1
-    trusted_proxy_headers: frozenset[str] = frozenset(
-        {"x-forwarded-for", "x-forwarded-proto"}
+    database_url: str = _setting(
+        "database_url", "", variable="DATABASE_URL", is_secret=True, is_required=True
     )
-    drain_timeout: int = 20
+    database_read_url: str | None = _setting(
+        "replica_url", "", variable="DATABASE_READ_URL", is_secret=True
+    )
+    embedded: bool = False
+    jwt_secret_key: str = _setting("secret", "", is_secret=True, is_required=True)
+    jwt_key_ring: Path | None = _setting("path_to", "")
+    jwt_issuer: str = _text("careers_users")
+    jwt_audience: str = _text("careers")
+    public_reads: bool = _setting("bool", True)
+    events_tokens: tuple[str, ...] = _setting("service_tokens", "", is_secret=True)
+    events_retention_days: int = _number(30, 1, 3650)
+    docs: bool = _setting("bool", True)
 
-    log_format: str = "auto"
-    log_level: str = "INFO"
-    metrics: bool = False
-    cors_origins: frozenset[str] = frozenset()
+    refresh_rotation: str = _choice("optional", "off", "optional", "required")
+    refresh_reuse_window: int = _number(10, 0, 30)
+    username_reserved_days: int = _number(30, 0, 3650)
+    audit_retention_days: int = _number(90, 1, 3650)
+    email_private_domains: frozenset[str] = _setting("domains", "")
+    password_min_length: int = _number(PASSWORD_MIN, PASSWORD_MIN, 64)
+    password_blocklist: str = _setting("blocklist", password_blocklist.OFF)
+    argon2_memory_kib: int = _number(19 * 1024, 7 * 1024, 1024**2)
+    argon2_time_cost: int = _number(2, 1, 20)
+    hash_concurrency: int | None = _number(None, 1, 256)  # see hashes_at_once
+
+    ratelimit_enabled: bool = _setting("bool", True)
+    ratelimit_login: Rate | None = _setting("rate", str(rates.LOGIN))
+    ratelimit_login_address: Rate | None = _setting("rate", str(rates.LOGIN_ADDRESS))
+    ratelimit_login_username: Rate | None = _setting("rate", str(rates.LOGIN_USERNAME))
+    ratelimit_login_success: Rate | None = _setting("rate", str(rates.LOGIN_SUCCESS))
+    ratelimit_register: Rate | None = _setting("rate", str(rates.REGISTER))
+    ratelimit_refresh: Rate | None = _setting("rate", str(rates.REFRESH))
+    ratelimit_password: Rate | None = _setting("rate", str(rates.PASSWORD))
+    ratelimit_follow: Rate | None = _setting("rate", str(rates.FOLLOW))
+
+    db_pool_size: int = _number(8, 1, 1000)
+    db_pool_timeout: int = _number(5, 1, 60)
+    db_connect_timeout: int = _number(5, 1, 60)
+    db_start_timeout: int = _number(30, 0, 3600)
+    db_lock_timeout: int = _number(5, 1, 60)
+    db_statement_timeout: int = _number(30, 1, 3600)
+    db_pgbouncer: bool = _setting("bool", False)
+    db_read_max_lag: int = _number(10, 3, 3600)
+
+    host: str = _text("127.0.0.1", "HOST")
+    port: int = _number(8000, 0, 65535, "PORT")
+    processes: int = _number(1, 1, 64)
+    threads: int = _number(4, 1, 256)
+    queue_timeout: int = _number(2, 1, 60)
+    connection_limit: int = _number(1000, 10, 100_000)
+    max_request_body_size: int = _number(64 * 1024, 1024, 64 * 1024)
+    max_request_header_size: int = _number(16 * 1024, 4096, 256 * 1024)
+    channel_timeout: int = _number(30, 1, 3600)
+    trusted_proxy: str | None = _setting("str", None)
+    trusted_proxy_count: int = _number(1, 1, 10)
+    trusted_proxy_headers: frozenset[str] = _setting(
+        "proxy_headers", "x-forwarded-for x-forwarded-proto"
+    )
+    drain_timeout: int = _number(20, 0, 600)
+
+    log_format: str = _choice("auto", "auto", "json", "text")
+    log_level: str = _choice("INFO", "DEBUG", "INFO", "WARNING", "ERROR")
+    metrics: bool = _setting("bool", False)
+    cors_origins: frozenset[str] = _setting("origins", "")
 
     @property
     def url(self) -> URL:
@@ -158,10 +194,12 @@ class Settings:
         env = _Environment(eager=False, strip_whitespace=True)
         for name, parse in parsers.PARSERS.items():
             env.add_parser(name, parse)
-        values = _read_service(env) | _read_accounts(env) | _read_rates(env)
-        values |= _read_database(env) | _read_server(env) | _read_operation(env)
+        values = {
+            name: getattr(env, how["kind"])(variable, how["default"], **how["options"])
+            for name, variable, how in _read_from_environment()
+        }
         env.refuse_replica_of_sqlite(values)
-        data_dir = Path(env.str("CAREERS_USERS_DATA_DIR", "instance")).resolve()
+        data_dir = Path(env.str(f"{_PREFIX}DATA_DIR", "instance")).resolve()
         try:
             env.seal()
         except EnvValidationError as error:
@@ -175,142 +213,22 @@ class Settings:
         return cls(**values)
 
 
-def _read_service(env: _Environment) -> dict[str, Any]:
-    return {
-        "database_url": env.database_url("DATABASE_URL", ""),
-        "database_read_url": env.replica_url("DATABASE_READ_URL", ""),
-        "jwt_secret_key": env.secret("CAREERS_USERS_JWT_SECRET_KEY", ""),
-        "jwt_key_ring": env.path_to("CAREERS_USERS_JWT_KEY_RING", ""),
-        "jwt_issuer": env.str(
-            "CAREERS_USERS_JWT_ISSUER", "careers_users", validate=Length(1, 255)
-        ),
-        "jwt_audience": env.str(
-            "CAREERS_USERS_JWT_AUDIENCE", "careers", validate=Length(1, 255)
-        ),
-        "public_reads": env.bool("CAREERS_USERS_PUBLIC_READS", True),
-        "events_tokens": env.service_tokens("CAREERS_USERS_EVENTS_TOKENS", ""),
-        "events_retention_days": _int(
-            env, "CAREERS_USERS_EVENTS_RETENTION_DAYS", 30, 1, 3650
-        ),
-        "docs": env.bool("CAREERS_USERS_DOCS", True),
-    }
+def _read_from_environment() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield name, variable and description of each setting that a variable sets."""
+    for each in fields(Settings):
+        if each.metadata:
+            variable = each.metadata["variable"]
+            yield (
+                each.name,
+                variable or f"{_PREFIX}{each.name.upper()}",
+                each.metadata,
+            )
 
 
-def _read_accounts(env: _Environment) -> dict[str, Any]:
-    return {
-        "refresh_rotation": env.str(
-            "CAREERS_USERS_REFRESH_ROTATION", "optional", validate=OneOf(ROTATIONS)
-        ),
-        "refresh_reuse_window": _int(
-            env, "CAREERS_USERS_REFRESH_REUSE_WINDOW", 10, 0, 30
-        ),
-        "username_reserved_days": _int(
-            env, "CAREERS_USERS_USERNAME_RESERVED_DAYS", 30, 0, 3650
-        ),
-        "audit_retention_days": _int(
-            env, "CAREERS_USERS_AUDIT_RETENTION_DAYS", 90, 1, 3650
-        ),
-        "email_private_domains": env.domains("CAREERS_USERS_EMAIL_PRIVATE_DOMAINS", ""),
-        "password_min_length": _int(
-            env, "CAREERS_USERS_PASSWORD_MIN_LENGTH", PASSWORD_MIN, PASSWORD_MIN, 64
-        ),
-        "password_blocklist": env.blocklist(
-            "CAREERS_USERS_PASSWORD_BLOCKLIST", validation_password_blocklist.OFF
-        ),
-        "argon2_memory_kib": _int(
-            env, "CAREERS_USERS_ARGON2_MEMORY_KIB", 19 * 1024, 7 * 1024, 1024**2
-        ),
-        "argon2_time_cost": _int(env, "CAREERS_USERS_ARGON2_TIME_COST", 2, 1, 20),
-        "hash_concurrency": _int(env, "CAREERS_USERS_HASH_CONCURRENCY", None, 1, 256),
-    }
-
-
-def _read_rates(env: _Environment) -> dict[str, Any]:
-    return {
-        "ratelimit_enabled": env.bool("CAREERS_USERS_RATELIMIT_ENABLED", True),
-        "ratelimit_login": env.rate("CAREERS_USERS_RATELIMIT_LOGIN", str(rates.LOGIN)),
-        "ratelimit_login_address": env.rate(
-            "CAREERS_USERS_RATELIMIT_LOGIN_ADDRESS", str(rates.LOGIN_ADDRESS)
-        ),
-        "ratelimit_login_username": env.rate(
-            "CAREERS_USERS_RATELIMIT_LOGIN_USERNAME", str(rates.LOGIN_USERNAME)
-        ),
-        "ratelimit_login_success": env.rate(
-            "CAREERS_USERS_RATELIMIT_LOGIN_SUCCESS", str(rates.LOGIN_SUCCESS)
-        ),
-        "ratelimit_register": env.rate(
-            "CAREERS_USERS_RATELIMIT_REGISTER", str(rates.REGISTER)
-        ),
-        "ratelimit_refresh": env.rate(
-            "CAREERS_USERS_RATELIMIT_REFRESH", str(rates.REFRESH)
-        ),
-        "ratelimit_password": env.rate(
-            "CAREERS_USERS_RATELIMIT_PASSWORD", str(rates.PASSWORD)
-        ),
-        "ratelimit_follow": env.rate(
-            "CAREERS_USERS_RATELIMIT_FOLLOW", str(rates.FOLLOW)
-        ),
-    }
-
-
-def _read_database(env: _Environment) -> dict[str, Any]:
-    return {
-        "db_pool_size": _int(env, "CAREERS_USERS_DB_POOL_SIZE", 8, 1, 1000),
-        "db_pool_timeout": _int(env, "CAREERS_USERS_DB_POOL_TIMEOUT", 5, 1, 60),
-        "db_connect_timeout": _int(env, "CAREERS_USERS_DB_CONNECT_TIMEOUT", 5, 1, 60),
-        "db_start_timeout": _int(env, "CAREERS_USERS_DB_START_TIMEOUT", 30, 0, 3600),
-        "db_lock_timeout": _int(env, "CAREERS_USERS_DB_LOCK_TIMEOUT", 5, 1, 60),
-        "db_statement_timeout": _int(
-            env, "CAREERS_USERS_DB_STATEMENT_TIMEOUT", 30, 1, 3600
-        ),
-        "db_pgbouncer": env.bool("CAREERS_USERS_DB_PGBOUNCER", False),
-        "db_read_max_lag": _int(env, "CAREERS_USERS_DB_READ_MAX_LAG", 10, 3, 3600),
-    }
-
-
-def _read_server(env: _Environment) -> dict[str, Any]:
-    return {
-        "host": env.str("HOST", "127.0.0.1", validate=Length(1, 255)),
-        "port": _int(env, "PORT", 8000, 0, 65535),
-        "processes": _int(env, "CAREERS_USERS_PROCESSES", 1, 1, 64),
-        "threads": _int(env, "CAREERS_USERS_THREADS", 4, 1, 256),
-        "queue_timeout": _int(env, "CAREERS_USERS_QUEUE_TIMEOUT", 2, 1, 60),
-        "connection_limit": _int(
-            env, "CAREERS_USERS_CONNECTION_LIMIT", 1000, 10, 100_000
-        ),
-        "max_request_body_size": _int(
-            env, "CAREERS_USERS_MAX_REQUEST_BODY_SIZE", 64 * 1024, 1024, 64 * 1024
-        ),
-        "max_request_header_size": _int(
-            env, "CAREERS_USERS_MAX_REQUEST_HEADER_SIZE", 16 * 1024, 4096, 256 * 1024
-        ),
-        "channel_timeout": _int(env, "CAREERS_USERS_CHANNEL_TIMEOUT", 30, 1, 3600),
-        "trusted_proxy": env.str("CAREERS_USERS_TRUSTED_PROXY", None),
-        "trusted_proxy_count": _int(env, "CAREERS_USERS_TRUSTED_PROXY_COUNT", 1, 1, 10),
-        "trusted_proxy_headers": env.proxy_headers(
-            "CAREERS_USERS_TRUSTED_PROXY_HEADERS", "x-forwarded-for x-forwarded-proto"
-        ),
-        "drain_timeout": _int(env, "CAREERS_USERS_DRAIN_TIMEOUT", 20, 0, 600),
-    }
-
-
-def _read_operation(env: _Environment) -> dict[str, Any]:
-    return {
-        "log_format": env.str(
-            "CAREERS_USERS_LOG_FORMAT", "auto", validate=OneOf(LOG_FORMATS)
-        ),
-        "log_level": env.str(
-            "CAREERS_USERS_LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS)
-        ),
-        "metrics": env.bool("CAREERS_USERS_METRICS", False),
-        "cors_origins": env.origins("CAREERS_USERS_CORS_ORIGINS", ""),
-    }
-
-
-def _int(
-    env: _Environment, name: str, default: int | None, low: int, high: int
-) -> int | None:
-    return env.int(name, default, validate=Range(low, high))
+def variables() -> list[str]:
+    """Return the names of all variables that are read."""
+    names = [variable for _, variable, _ in _read_from_environment()]
+    return [*names, f"{_PREFIX}DATA_DIR"]
 
 
 def _list_mistakes(error: EnvValidationError) -> str:

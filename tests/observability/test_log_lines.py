@@ -89,21 +89,6 @@ def test_our_own_is_configured_again(
     assert lines.stream.getvalue().endswith("ERROR root: hello\n")
 
 
-def test_both_ways_to_a_line_lead_to_the_same(lines: Lines) -> None:
-    logger = logging.getLogger("careers_users.requests")
-    fields = {"method": "GET", "status": 200, "user_id": 5}
-    logs.write(logger, "request", fields)
-    watcher = logging.NullHandler()
-    logger.addHandler(watcher)
-    try:
-        logs.write(logger, "request", fields)
-    finally:
-        logger.removeHandler(watcher)
-    quick, usual = lines.all()
-    del quick["time"], usual["time"]
-    assert quick == usual
-
-
 # -- In processes of their own ---------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from careers_users.__main__ import main
 from careers_users.http import errors
 from careers_users.http.errors import ServiceError
 from careers_users.observability import health
+from careers_users.settings import environment
 from careers_users.validation import limits, usernames
 from careers_users.validation.limits import BASE_PATH
 from tests.project.documents import DOCUMENTS, ROOT, text_of
@@ -25,12 +26,7 @@ _TEST_ONLY = re.compile(r"CAREERS_USERS_TEST_|_FILE$")
 
 def settings_read() -> set[str]:
     """The variables that the code reads."""
-    return set(
-        re.findall(
-            r'(?:env\.\w+\(|_int\()\s*(?:env, )?\s*"([A-Z_0-9]+)"',
-            text_of("careers_users/settings/environment.py"),
-        )
-    )
+    return set(environment.variables())
 
 
 def test_every_setting_has_its_row_and_every_row_its_setting() -> None:
