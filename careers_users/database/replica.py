@@ -8,27 +8,20 @@ docs/decisions/0015-read-replicas.md has the reasons.
 
 import logging
 import math
-import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from flask import Flask, current_app
-from sqlalchemy import BigInteger, Engine, create_engine, event, literal_column, select
+from sqlalchemy import BigInteger, event, literal_column, select
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 
 from careers_users.database import errors, target
-from careers_users.database.engine import (
-    engine_options,
-    patience,
-    probing_engine,
-    settle,
-)
+from careers_users.database.engine import probing_engine
 from careers_users.database.query import Query
+from careers_users.database.replica_connections import hang_up, make_engine, state_of
 from careers_users.server import status
 from careers_users.settings import Settings
 
@@ -50,7 +43,6 @@ _LOCKS = 6
 _IN_THE_WAY = ("40001", "40P01", "55P03")
 _TOO_SLOW = "57014"  # The primary would not be faster.
 _REPLICA = "careers_users.replica"
-_STATE = "careers_users.replica.state"
 
 # What is on disk there: no more is sent to replicas. A commit that did not wait for the
 # disk (synchronous_commit) is there a little later, well within TRANSACTION_SECONDS.
@@ -73,16 +65,6 @@ REPLAYED = (
 
 class Behind(Exception):
     """The replica is too far behind, or that it is not can't be told yet."""
-
-
-@dataclass
-class _State:
-    """What is known of one connection; times as `time.monotonic` counts them."""
-
-    socket: socket.socket
-    asked: float = -math.inf
-    # All that was committed before this moment is there.
-    complete_to: float = -math.inf
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -111,7 +93,7 @@ class Replica:
         self.settling = timedelta(seconds=self.max_lag + longest)
         # By then the server itself would have ended a read.
         self._hopeless = settings.db_statement_timeout + PATIENCE_SECONDS
-        self.engine = _engine(settings, self._connected, self._checked_out)
+        self.engine = make_engine(settings, PATIENCE_SECONDS, self._checked_out)
         self._target = target.Target(self.engine, settings, target.observers(app))
         self._probe = probing_engine(settings, PATIENCE_SECONDS, settings.read_url)
         self._marks: tuple[tuple[float, int], ...] = ()
@@ -195,19 +177,13 @@ class Replica:
             marks = marks[1:]
         self._marks = marks
 
-    def _connected(self, connection: Any, record: Any) -> None:
-        # A second handle on the socket: with it a read that waits for a server which
-        # does not answer can be ended, whatever has become of the connection.
-        own = socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
-        record.info[_STATE] = _State(own)
-
     def _checked_out(self, connection: Any, record: Any, _proxy: object) -> None:
         """Let nobody have a connection that is not known to be recent enough.
 
         Each is asked for itself: there may be several replicas behind one address.
         """
         now = time.monotonic()
-        state: _State = record.info[_STATE]
+        state = state_of(record)
         self._busy[record] = now
         try:
             if now - state.asked >= LOOK_SECONDS:
@@ -276,7 +252,7 @@ class Replica:
         for record, since in [*self._busy.items()]:
             if since < now - self._hopeless:  # Whoever answers below: not this one.
                 self._leave("a read there does not end")
-                _hang_up(record)
+                hang_up(record)
         late = now - PATIENCE_SECONDS
         if not self._is_away and all(since > late for since in [*self._busy.values()]):
             return
@@ -286,32 +262,8 @@ class Replica:
         except SQLAlchemyError as error:
             self._leave(errors.reason(error))
             for record in [*self._busy]:
-                _hang_up(record)
+                hang_up(record)
         else:
             if self._is_away:
                 self._become(away=False)
                 log.warning("The replica answers, and is used again.")
-
-
-def _hang_up(record: Any) -> None:
-    state: _State | None = record.info.get(_STATE)
-    if state is not None:
-        with suppress(OSError):
-            state.socket.shutdown(socket.SHUT_RDWR)
-
-
-def _closing(_connection: object, record: Any) -> None:
-    state: _State | None = record.info.get(_STATE)
-    if state is not None:
-        state.socket.close()
-
-
-def _engine(settings: Settings, connected: Any, checked_out: Any) -> Engine:
-    options = engine_options(settings)
-    options["connect_args"] |= patience(PATIENCE_SECONDS)
-    engine = create_engine(settings.read_url, **options)
-    settle(engine, settings)
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "checkout", checked_out)
-    event.listen(engine, "close", _closing)
-    return engine

@@ -1,7 +1,6 @@
 """Where statements go: the application's database, or for some reads its replica."""
 
 import logging
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +40,7 @@ class Target:
         self, engine: Engine, settings: Settings, observers: list[Observer]
     ) -> None:
         self.engine = engine.execution_options(**{AUTOCOMMITS: True})
+        self._events = engine.dispatch
         self.dialect = engine.dialect
         self.is_sqlite = settings.is_sqlite
         self.opening = opening(settings)
@@ -56,7 +56,7 @@ class Target:
 
     def is_listened_to(self) -> bool:
         """Return whether SQLAlchemy's events of statements have listeners."""
-        events = self.engine.dispatch
+        events = self._events
         return bool(
             events.before_cursor_execute
             or events.after_cursor_execute
@@ -75,68 +75,58 @@ class Target:
         self, connection: PoolProxiedConnection, form: Compiled, values: Sequence[Any]
     ) -> list[tuple[Any, ...]]:
         """Return the rows of a statement; none if it returns nothing."""
-        driver: Any = connection.driver_connection
-        began = time.perf_counter() if self.observers else 0.0
-        try:
+
+        def send(driver: Any) -> Any:
             if self.is_sqlite:
-                rows: list[tuple[Any, ...]] = driver.execute(
-                    form.sql, values
-                ).fetchall()
-                return rows
+                return driver.execute(form.sql, values).fetchall()
             if self._prepares:
                 return libpq.run(driver, connection.info, form.encoded_sql, values)
             return libpq.run_once(driver, form.encoded_sql, values)
-        except self._error as error:
-            raise self._failure(error, connection, form.sql) from error
-        finally:
-            if self.observers:
-                _tell(self.observers, form.sql, time.perf_counter() - began)
+
+        rows: list[tuple[Any, ...]] = self._send(connection, send, form.encoded_sql)
+        return rows
 
     def run_together(
         self, connection: PoolProxiedConnection, steps: Sequence[libpq.Step]
     ) -> list[tuple[Any, ...]]:
-        """Return the rows of the last of several statements, for one round trip.
+        """Return the rows of the last of several statements, for one round trip."""
+        rows: list[tuple[Any, ...]] = self._send(
+            connection,
+            lambda driver: libpq.run_together(driver, connection.info, steps),
+            *(sql for sql, _ in steps),
+        )
+        return rows
 
-        To the observers the last one took all the time.
+    def command(self, connection: PoolProxiedConnection, sql: str) -> None:
+        """Run a command without values, such as BEGIN."""
+        self._send(connection, lambda driver: driver.execute(sql), sql.encode())
+
+    def _send(
+        self,
+        connection: PoolProxiedConnection,
+        send: Callable[[Any], Any],
+        *sql: bytes,
+    ) -> Any:
+        """Return what `send` returns; translate its errors, and tell the observers.
+
+        To them the last of several statements took all the time.
         """
         driver: Any = connection.driver_connection
         began = time.perf_counter()
         try:
-            return libpq.run_together(driver, connection.info, steps)
+            return send(driver)
         except self._error as error:
-            text = "; ".join(sql.decode() for sql, _ in steps)
-            raise self._failure(error, connection, text) from error
+            is_lost = self.dialect.is_disconnect(error, driver, None)
+            if is_lost:
+                connection.invalidate(error)
+            text = b"; ".join(sql)
+            raise self._translated(error, text.decode(), is_lost=is_lost) from error
         finally:
             if self.observers:
                 seconds = time.perf_counter() - began
-                *others, last = steps
-                for sql, _ in others:
-                    _tell(self.observers, sql.decode(), 0.0)
-                _tell(self.observers, last[0].decode(), seconds)
-
-    def command(self, connection: PoolProxiedConnection, sql: str) -> None:
-        """Run a command without values, such as BEGIN."""
-        driver: Any = connection.driver_connection
-        began = time.perf_counter()
-        try:
-            if isinstance(driver, sqlite3.Connection):
-                driver.execute(sql)
-            else:
-                libpq.command(driver, sql.encode())
-        except self._error as error:
-            raise self._failure(error, connection, sql) from error
-        finally:
-            if self.observers:
-                _tell(self.observers, sql, time.perf_counter() - began)
-
-    def _failure(
-        self, error: Any, connection: PoolProxiedConnection, sql: str
-    ) -> BaseException:
-        driver: Any = connection.driver_connection
-        is_lost = self.dialect.is_disconnect(error, driver, None)
-        if is_lost:
-            connection.invalidate(error)
-        return self._translated(error, sql, is_lost=is_lost)
+                for number, text in enumerate(sql, 1):
+                    took = seconds if number == len(sql) else 0.0
+                    _tell(self.observers, text.decode(), took)
 
     def _translated(
         self, error: Exception, sql: str, *, is_lost: bool
@@ -145,7 +135,7 @@ class Target:
             sql,
             None,
             error,
-            self.dialect.loaded_dbapi.Error,
+            self._error,
             hide_parameters=True,
             connection_invalidated=is_lost,
             dialect=self.dialect,
@@ -228,9 +218,7 @@ def reader(app: Flask | None = None) -> Engine:
 
     Each statement commits by itself.
     """
-    if app is None:
-        return current().engine
-    target: Target = app.extensions[_EXTENSION]
+    target: Target = current() if app is None else app.extensions[_EXTENSION]
     return target.engine
 
 
