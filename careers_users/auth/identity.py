@@ -160,14 +160,15 @@ def _recognise(
     User and revocation together, in the request's only such statement, whichever
     decorators its view has.
     """
-    known: Claims | None = request.environ.get(_KNOWN)
+    environ = request.environ
+    known: Claims | None = environ.get(_KNOWN)
     is_known = known is not None and known.token_id == claims.token_id
     if is_known and statement is queries.VIEWER:
         return viewer()
     row = queries.viewer(claims, statement)
     if row is None:
         return None
-    request.environ[_KNOWN] = claims
+    environ[_KNOWN] = claims
     g.claims, g.viewer = claims, row
     context.name_viewer(row["id"])
     # Unless the statement says otherwise, a replica may lack what the viewer has done.
@@ -183,9 +184,11 @@ def _tell_library(header: Payload, payload: Payload, row: Row | None) -> None:
     The names are Flask-JWT-Extended's own and no public ones, so its version is bounded
     in setup.cfg; `tests/auth/test_library.py` runs on the oldest and the newest.
     """
-    g._jwt_extended_jwt, g._jwt_extended_jwt_header = payload, header
-    g._jwt_extended_jwt_user = {"loaded_user": row}
-    g._jwt_extended_jwt_location = None if row is None else "headers"
+    # Each attribute of the proxy `g` would take as long as all of these.
+    names = g._get_current_object()
+    names._jwt_extended_jwt, names._jwt_extended_jwt_header = payload, header
+    names._jwt_extended_jwt_user = {"loaded_user": row}
+    names._jwt_extended_jwt_location = None if row is None else "headers"
 
 
 @jwt.user_lookup_loader
