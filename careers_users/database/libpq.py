@@ -103,6 +103,11 @@ def run_once(
     return _Statement(connection, sql, values).run(values)
 
 
+def command(connection: Connection[Any], sql: bytes) -> None:
+    """Run one or several commands that need no values, such as BEGIN."""
+    _Statement(connection, sql, ()).command()
+
+
 def _prepared(
     connection: Connection[Any], known: "dict[bytes, _Statement]", *steps: Step
 ) -> "list[_Statement]":
@@ -184,6 +189,10 @@ class _Statement:
         rows = transformer.load_rows(0, result.ntuples, tuple)
         transformer.set_pgresult(None)  # It would be kept until the next time.
         return rows
+
+    def command(self) -> None:
+        """Have the server do what the text says."""
+        self._check(self._pgconn.exec_(self._sql))
 
     def _check(self, result: pq.abc.PGresult) -> None:
         if result.status not in _GOOD:

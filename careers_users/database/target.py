@@ -99,7 +99,15 @@ class Target:
 
     def command(self, connection: PoolProxiedConnection, sql: str) -> None:
         """Run a command without values, such as BEGIN."""
-        self._send(connection, lambda driver: driver.execute(sql), sql.encode())
+        text = sql.encode()
+
+        def send(driver: Any) -> None:
+            if self.is_sqlite:
+                driver.execute(sql)
+            else:
+                libpq.command(driver, text)
+
+        self._send(connection, send, text)
 
     def _send(
         self,
