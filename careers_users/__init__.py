@@ -18,6 +18,7 @@ from careers_users.http.openapi import page
 from careers_users.observability import health, metrics, request_log
 from careers_users.post_events import routes as activity_routes
 from careers_users.profile import routes as profile_routes
+from careers_users.profile import search_places
 from careers_users.settings import Settings
 from careers_users.validation import password_blocklist
 
@@ -42,6 +43,7 @@ def create_app(settings: Settings) -> Flask:
     hasher = password_hashing.init_app(app, settings)
     throttle.init_app(app, settings)
     password_blocklist.init_app(app, settings.password_blocklist)
+    search_places.init_app(app, settings)
     metrics.init_app(app, settings, hasher.watch)
     flask_app.init_app(app)
     cors.init_app(app, settings.cors_origins)

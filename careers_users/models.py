@@ -166,41 +166,14 @@ class ActivityMark(Base):
     counted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
-class Total(Base):
-    """The number of rows of a table, by its name, so that a list need not count."""
+class UserTotal(Base):
+    """A part of the number of all users, changed by triggers on `users`."""
 
-    __tablename__ = "totals"
-    __table_args__ = (CheckConstraint("value >= 0", name="value"),)
+    __tablename__ = "user_totals"
 
-    name: Mapped[str] = mapped_column(String(30), primary_key=True)
-    value: Mapped[int] = mapped_column(BigInteger)
-
-
-class SearchGram(Base):
-    """How many users have a letter or a pair of letters in what is searched.
-
-    A gram that begins with the separator counts whose username begins with the rest.
-    True together with `SearchChange`.
-    """
-
-    __tablename__ = "search_grams"
-
-    gram: Mapped[str] = mapped_column(Folded, primary_key=True)
-    users: Mapped[int] = mapped_column(BigInteger)
-
-
-class SearchChange(Base):
-    """A user's searched text that went, came or both, and is not in the grams yet.
-
-    Written by triggers on `users`, so that whoever changes a user need not think of
-    it, and never waits for others who have the same letters.
-    """
-
-    __tablename__ = "search_changes"
-
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    went: Mapped[str | None] = mapped_column(Folded)
-    came: Mapped[str | None] = mapped_column(Folded)
+    shard: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    # Below zero where more users were deleted than added through a connection.
+    value: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class Follow(Base):

@@ -4,6 +4,7 @@ Not on the application's engine, which enforces foreign keys on SQLite: rebuildi
 table, as a migration there must, would cascade into the rows that refer to it.
 """
 
+import time
 from typing import Any
 
 import click
@@ -15,7 +16,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from careers_users.database import errors, postgresql
+from careers_users.database.schema_version import head
 from careers_users.extensions import db
+from careers_users.profile import refold
 
 # Any number, the same in all versions: who migrates holds PostgreSQL's lock of it.
 ADVISORY_LOCK = 4_270_118_921
@@ -26,15 +29,19 @@ POSTGRESQL: dict[str, Any] = {"prepare_threshold": None}
 # How long a migration waits for a table in use. Everybody else queues behind it, so it
 # had better give up and be run again.
 TABLE_LOCK_SECONDS = 10
+# Between two lines about work that takes long.
+PROGRESS_SECONDS = 5
 # Made by hand in 0002, because SQLAlchemy has no words for them.
 SEARCH_INDEXES = ("users_search", "ix_users_search_text_trgm")
+# Read by the version before this one alone; see 0010.
+OUTDATED_TABLES = ("totals", "search_grams", "search_changes")
 
 
 def include_name(name: str | None, type_: str, _parents: Any) -> bool:
-    """Leave the search indexes out of the comparison with the models."""
-    return type_ not in ("table", "index") or not (name or "").startswith(
-        SEARCH_INDEXES
-    )
+    """Leave search indexes and outdated tables out of the comparison with models."""
+    if type_ not in ("table", "index") or name is None:
+        return True
+    return not name.startswith(SEARCH_INDEXES) and name not in OUTDATED_TABLES
 
 
 def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
@@ -112,6 +119,37 @@ def run() -> None:
         with context.begin_transaction():
             context.run_migrations()
         check_references(connection)
+        is_at_head = context.get_context().get_current_heads() == (head(),)
+    if is_at_head and is_upgrade():
+        rewrite_texts()
+
+
+def is_upgrade() -> bool:
+    """Return whether this is `db upgrade`, and not a comparison with the models."""
+    try:
+        return context.get_revision_argument() is not None
+    except KeyError:
+        return False
+
+
+def rewrite_texts() -> None:
+    """Write what searches read anew where an older version wrote it, while it serves.
+
+    After the commit, in transactions of its own. It can be interrupted, and is resumed
+    by the next `db upgrade`.
+    """
+    done, said = 0, time.monotonic()
+
+    def count(rows: int) -> None:
+        nonlocal done, said
+        done += rows
+        if time.monotonic() - said >= PROGRESS_SECONDS:
+            said = time.monotonic()
+            click.echo(f"Rewrote the searched texts of {done:,} users.", err=True)
+
+    refold.refold_all(count)
+    if done:
+        click.echo(f"Rewrote the searched texts of all {done:,} users.", err=True)
 
 
 run()

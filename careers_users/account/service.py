@@ -24,7 +24,6 @@ from careers_users import clock
 from careers_users.auth import audit, step_up
 from careers_users.auth.device import Device
 from careers_users.auth.tokens import Claims
-from careers_users.database import ngram_counts
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked
 from careers_users.models import (
@@ -32,7 +31,6 @@ from careers_users.models import (
     RefreshToken,
     ReservedUsername,
     SecurityEvent,
-    Total,
     User,
     UserCounters,
 )
@@ -64,8 +62,6 @@ def delete_account(user_id: int, *, by: str, token_version: int | None = None) -
     event outlives the account, and says neither name nor address. With a
     `token_version`, only if it still is the user's.
     """
-    # What others have changed, in transactions of its own: nobody waits long for any.
-    ngram_counts.fold_all()
     with audit.transaction() as trail:
         username_key = _lock(user_id, token_version)
         if username_key is None:
@@ -74,12 +70,6 @@ def delete_account(user_id: int, *, by: str, token_version: int | None = None) -
         _delete_rows(user_id)
         _reserve(username_key)
         trail.record("account_deleted", user_id, Device("", ""), by=by)
-        # What a user has written is in the changes too, until they are folded.
-        ngram_counts.fold(db.session)
-        # Last, since all registrations wait for this one row until the commit.
-        _execute(
-            update(Total).where(Total.name == "users").values(value=Total.value - 1)
-        )
     return True
 
 

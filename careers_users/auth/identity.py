@@ -22,6 +22,7 @@ from careers_users.http.errors import (
     TokenRevoked,
     error_response,
 )
+from careers_users.http.service_tokens import is_sister_service
 from careers_users.validation.limits import TOKEN_MAX
 
 # RFC 6750, section 2.1, with three parts as a JWT has them (RFC 7515, section 3.1).
@@ -69,12 +70,15 @@ def signed_in_with(statement: Select[*tuple[Any, ...]]) -> Callable[[View], View
 def anyone(view: View) -> View:
     """Let everybody through, with a good token or none; a bad one is a 401.
 
-    Where the setting PUBLIC_READS is off, the same as `signed_in`.
+    Where the setting PUBLIC_READS is off, a token is needed. The credential of a sister
+    service is as good, and its viewer is anonymous.
     """
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if "Authorization" in request.headers or not current_app.config["PUBLIC_READS"]:
+        has_token = "Authorization" in request.headers
+        needs_token = has_token or not current_app.config["PUBLIC_READS"]
+        if needs_token and not is_sister_service():
             _authenticate()
         else:
             _tell_library({}, {}, None)

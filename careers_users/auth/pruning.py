@@ -6,7 +6,6 @@ from sqlalchemy import CursorResult, bindparam, delete, select, tuple_
 
 from careers_users import clock
 from careers_users.auth import audit, throttle
-from careers_users.database import ngram_counts
 from careers_users.extensions import db
 from careers_users.models import (
     KnownPlace,
@@ -56,7 +55,6 @@ def prune_tokens() -> int:
 
     Those of sessions, revocations, known places, name reservations, old events and
     counted tries.
-    What has changed in searched texts is folded into the counts of their letters.
     """
     total, deleted = 0, 1
     while deleted:
@@ -64,7 +62,6 @@ def prune_tokens() -> int:
             deleted = prune_batch() + audit.prune_batch()
             deleted += throttle.prune_batch(db.session)
         total += deleted
-    ngram_counts.fold_all()
     return total
 
 

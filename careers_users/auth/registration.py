@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, exists, insert, update
+from sqlalchemy import RowMapping, bindparam, exists, insert
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock
@@ -12,12 +12,12 @@ from careers_users.auth.password_hashing import passwords
 from careers_users.auth.session_opening import open_session
 from careers_users.auth.throttle import Bucket, uncounted_in_trouble
 from careers_users.auth.tokens import Tokens
-from careers_users.database import ngram_counts
 from careers_users.database.errors import is_violated
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
-from careers_users.models import ReservedUsername, Total, User, UserCounters
-from careers_users.validation import text
+from careers_users.models import ReservedUsername, User, UserCounters
+from careers_users.validation import folding
+from careers_users.validation.words import searchable
 
 
 class UsernameTaken(ServiceError):
@@ -55,7 +55,6 @@ def register(account: dict[str, Any], device: Device) -> tuple[RowMapping, Token
             user, opened = _add(account, password_hash, device)
         except IntegrityError as error:
             raise taken(error, account["username"]) from error
-    ngram_counts.tidy()
     return user, opened
 
 
@@ -67,7 +66,6 @@ def _add(
         opened = open_session(
             trail, "registered", user["id"], user["token_version"], device
         )
-        count_new_user()
     assert opened is not None
     return user, opened
 
@@ -86,27 +84,23 @@ _NEW_ACCOUNT = (
 
 
 def add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
-    """Add the rows of a new account and return the user's.
-
-    The caller counts it and commits.
-    """
+    """Add the rows of a new account and return the user's; the caller commits."""
     now = clock.utcnow()
+    key = folding.identity(account["username"])
     names = [account[name] for name in ("username", "first_name", "last_name", "bio")]
     statement = (
         insert(User)
         .values(
             username=account["username"],
-            username_key=text.fold(account["username"]),
+            username_key=key,
             email=account["email"],
-            email_key=text.fold(account["email"]),
+            email_key=folding.identity(account["email"]),
             password_hash=password_hash,
             first_name=account["first_name"],
-            first_name_key=text.fold(account["first_name"]),
             last_name=account["last_name"],
-            last_name_key=text.fold(account["last_name"]),
             bio=account["bio"],
             avatar=account["avatar"],
-            search_text=text.search_text(*names),
+            **searchable(*names),
             created_at=now,
             updated_at=now,
             changed_at=clock.database_now(),
@@ -116,21 +110,10 @@ def add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
     user = db.session.execute(statement).mappings().one()
     # Whether the name is reserved is asked by the statement after the one that took it:
     # who waited for the deletion of its account sees what that has written.
-    key = text.fold(user["username"])
     parameters = {"new_id": user["id"], "key": key, "now": now}
     if db.session.execute(_ADD_COUNTERS, parameters).scalar_one():
         raise UsernameTaken
     return user
-
-
-def count_new_user() -> None:
-    """Count one user more, as the last statement before the commit.
-
-    All registrations wait for this one row until then.
-    """
-    db.session.execute(
-        update(Total).where(Total.name == "users").values(value=Total.value + 1)
-    )
 
 
 _ADD_COUNTERS = (

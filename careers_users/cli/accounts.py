@@ -9,7 +9,7 @@ from careers_users.auth import audit, queries, tokens
 from careers_users.auth.audit import Trail
 from careers_users.auth.device import Device
 from careers_users.auth.password_hashing import passwords
-from careers_users.auth.registration import add_user, count_new_user, taken
+from careers_users.auth.registration import add_user, taken
 from careers_users.database import Row
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
@@ -48,7 +48,6 @@ def create(account: dict[str, Any]) -> RowMapping:
         with audit.transaction() as trail:
             user = add_user(account, password_hash)
             trail.record("registered", user["id"], _TERMINAL, by=_OPERATOR)
-            count_new_user()
     except IntegrityError as error:
         raise taken(error, account["username"]) from error
     return user

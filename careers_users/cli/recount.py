@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 import click
-from sqlalchemy import func, select, update
+from sqlalchemy import BigInteger, cast, func, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.orm import InstrumentedAttribute
 
 from careers_users.cli import console
-from careers_users.database import ngram_counts
 from careers_users.extensions import db
-from careers_users.models import Follow, Total, User, UserCounters
+from careers_users.models import Follow, User, UserCounters, UserTotal
 
 
 @console.command("recount")
@@ -56,10 +55,6 @@ def compare_counters(*, repair: bool) -> list[Drift]:
             *_recount(UserCounters.followers_count, Follow.following_id, repair),
             *_recount(UserCounters.following_count, Follow.follower_id, repair),
             *_recount_users(repair),
-            *(
-                Drift(*drift)
-                for drift in ngram_counts.recount(db.session, repair=repair)
-            ),
         ]
 
 
@@ -95,10 +90,15 @@ def _recount(
 
 def _recount_users(repair: bool) -> list[Drift]:
     right = db.session.execute(select(func.count()).select_from(User)).scalar_one()
-    total = Total.name == "users"
-    stored = db.session.execute(select(Total.value).where(total)).scalar_one()
+    total = cast(func.sum(UserTotal.value), BigInteger)
+    stored = db.session.execute(select(total)).scalar_one()
     if stored == right:
         return []
     if repair:
-        db.session.execute(update(Total).where(total).values(value=right))
+        # Users can't change meanwhile, so no other transaction holds this row for long.
+        db.session.execute(
+            update(UserTotal)
+            .where(UserTotal.shard == 0)
+            .values(value=UserTotal.value + (right - stored))
+        )
     return [Drift("users in all", stored, right)]

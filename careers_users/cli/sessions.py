@@ -11,8 +11,7 @@ def prune_tokens() -> None:
     """Delete expired sessions, revocations and counts of tries.
 
     They are harmless, and every now and then a logout or login deletes some; run this
-    daily all the same, so that the tables stay small. What has changed in the texts
-    that searches look in is added up, too.
+    daily all the same, so that the tables stay small.
     """
     click.echo(f"Deleted {pruning.prune_tokens()} expired rows.")
 

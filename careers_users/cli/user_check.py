@@ -17,7 +17,8 @@ from careers_users.cli import user_files, user_queries
 from careers_users.cli.mistakes import Mistakes
 from careers_users.cli.record_files import Record
 from careers_users.cli.user_files import RecordSchema
-from careers_users.validation import text
+from careers_users.validation import folding
+from careers_users.validation.words import searchable
 
 # Records that are compared with the database at once.
 BATCH = 1000
@@ -156,13 +157,11 @@ def _row(record: Row, now: datetime) -> Row:
     return {
         **names,
         "email": record["email"],
-        "username_key": text.fold(record["username"]),
-        "email_key": text.fold(record["email"]),
+        "username_key": folding.identity(record["username"]),
+        "email_key": folding.identity(record["email"]),
         "password_hash": record["password"],
-        "first_name_key": text.fold(record["first_name"]),
-        "last_name_key": text.fold(record["last_name"]),
         "avatar": record["avatar"],
-        "search_text": text.search_text(**names),
+        **searchable(**names),
         "is_active": record["is_active"],
         "token_version": 1,
         "created_at": created_at,

@@ -8,17 +8,16 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import update
 
 from careers_users.auth.registration import UsernameTaken
 from careers_users.cli import user_queries
 from careers_users.cli.user_check import Plan
-from careers_users.database import bulk, ngram_counts
+from careers_users.database import bulk
 from careers_users.extensions import db
-from careers_users.models import Total, User, UserCounters
+from careers_users.models import User, UserCounters
 from careers_users.observability import security_log
 
-# Rows of one transaction: registrations wait for it at its end.
+# Rows of one transaction.
 BATCH = 1000
 
 Row = dict[str, Any]
@@ -34,12 +33,9 @@ def write(plan: Plan, report: bulk.Report) -> None:
     if plan.keeps_ids:
         with db.session.begin():
             bulk.reserve_up_to(db.session.connection(), User, plan.last_id)
-    try:
-        while batch := list(itertools.islice(rows, BATCH)):
-            _write(batch)
-            report(len(batch))
-    finally:
-        ngram_counts.fold_all()
+    while batch := list(itertools.islice(rows, BATCH)):
+        _write(batch)
+        report(len(batch))
 
 
 def _write(rows: list[Row]) -> None:
@@ -56,12 +52,6 @@ def _write(rows: list[Row]) -> None:
         names = [row["username_key"] for row in rows]
         if db.session.execute(user_queries.reserved(names)).first():
             raise UsernameTaken
-        # Last, since all registrations wait for this one row until the commit.
-        db.session.execute(
-            update(Total)
-            .where(Total.name == "users")
-            .values(value=Total.value + len(rows))
-        )
     security_log.record("users_imported", None, number=len(rows))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from careers_users import clock, database
@@ -16,7 +16,8 @@ from careers_users.models import (
     User,
     UserCounters,
 )
-from careers_users.validation import text
+from careers_users.validation.folding import identity
+from careers_users.validation.words import needles
 
 # Rows of a long list that are read at once.
 CHUNK = 1000
@@ -78,10 +79,11 @@ _DETAILS = Query(
 def listing(*, search: str = "", inactive: bool = False) -> Iterator[Row]:
     """Yield accounts by number, for `users list`; `search` as in the directory."""
     statement = _LISTING
-    if search:
-        pattern = User.search_text.contains(text.fold(search), autoescape=True)
-        email = User.email_key.contains(text.fold(search), autoescape=True)
-        statement = statement.where(pattern | email)
+    if found := needles(search):
+        matches = and_(*(User.search_text.contains(n, autoescape=True) for n in found))
+        if (key := identity(search)) is not None:
+            matches |= User.email_key.contains(key, autoescape=True)
+        statement = statement.where(matches)
     if inactive:
         statement = statement.where(~User.is_active)
     return _chunks(statement)

@@ -79,7 +79,7 @@ def show(user: str, as_json: bool) -> None:
 
 
 @console.command("list")
-@click.option("--search", default="", help="Only who has this in name, bio or e-mail.")
+@click.option("--search", default="", help="Words of names or bio, or an address.")
 @click.option("--inactive", is_flag=True, help="Only those that are deactivated.")
 @click.option(
     "--limit",

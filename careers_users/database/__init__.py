@@ -11,6 +11,7 @@ from careers_users.database.query import (
     transaction,
 )
 from careers_users.database.target import init_app, is_sqlite, observers, reader
+from careers_users.database.time_limit import reading_within
 
 __all__ = [
     "Query",
@@ -24,6 +25,7 @@ __all__ = [
     "observers",
     "probing_engine",
     "reader",
+    "reading_within",
     "replica",
     "room_for",
     "schema_version",

@@ -22,7 +22,7 @@ _TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
 # ... and the codes of a missing table or column: the database is not migrated; or of a
 # prepared statement that is out of date, since it is being migrated.
 _NOT_MIGRATED = ("42P01", "42703", "0A000", "26000")
-_LOCK_NOT_AVAILABLE = "55P03"
+_TIMED_OUT = ("57014", "SQLITE_INTERRUPT")
 
 
 log = logging.getLogger(__name__)
@@ -199,10 +199,10 @@ def is_violated(error: IntegrityError, constraint: str) -> bool:
     return f"uq_{table}_{'_'.join(names)}" == constraint
 
 
-def is_locked(error: Exception) -> bool:
-    """Tell whether PostgreSQL could not have a lock that it was not to wait for."""
-    original = getattr(error, "orig", None)
-    return getattr(original, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+def is_timed_out(error: DBAPIError) -> bool:
+    """Return whether a statement was ended because it took too long."""
+    code = getattr(error.orig, "sqlstate", None)
+    return (code or getattr(error.orig, "sqlite_errorname", None)) in _TIMED_OUT
 
 
 def is_trouble(error: Exception) -> bool:

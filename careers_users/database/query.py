@@ -8,12 +8,13 @@ on SQLite.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Executable, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
-from careers_users.database import libpq
+from careers_users.database import libpq, time_limit
 from careers_users.database.compiled import Compiled, Statement
 from careers_users.database.target import Target, current, primary
 from careers_users.extensions import db
@@ -61,7 +62,10 @@ class Query:
         try:
             connection = target.take()
             try:
-                return form.rows(target.run(connection, form, values))
+                with time_limit.enforced(
+                    connection.driver_connection, partial(target.command, connection)
+                ):
+                    return form.rows(target.run(connection, form, values))
             finally:
                 connection.close()
         except DBAPIError as error:
@@ -99,8 +103,10 @@ def _fetch(
     target: Target, statement: Executable, parameters: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
     with target.engine.connect() as connection:
-        found = connection.execute(statement, parameters).mappings()
-        return [{**row} for row in found]
+        driver = connection.connection.driver_connection
+        with time_limit.enforced(driver, connection.exec_driver_sql):
+            found = connection.execute(statement, parameters).mappings()
+            return [{**row} for row in found]
 
 
 def _is_repeatable(error: DBAPIError, target: Target) -> bool:

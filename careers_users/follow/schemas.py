@@ -1,7 +1,6 @@
 """What the follow calls take and answer."""
 
-import re
-from typing import Any, ClassVar
+from typing import Any
 
 from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, validates_schema
@@ -17,14 +16,8 @@ from careers_users.validation.fields import (
     Time,
     UserId,
 )
-from careers_users.validation.limits import (
-    FOLLOWS_BATCH_SIZE,
-    ID_MAX,
-    RELATIONSHIPS_MAX,
-    USERNAME_MAX,
-)
-
-_NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+from careers_users.validation.limits import FOLLOWS_BATCH_SIZE, USERNAME_MAX
+from careers_users.validation.query_fields import UserIds
 
 
 class FollowSchema(BodySchema):
@@ -59,32 +52,10 @@ class FollowsQuerySchema(BodySchema):
             raise ValidationError("Give either cursor or batch_number.", "cursor")
 
 
-class IdsField(Text):
-    """Numbers of users, separated by commas; each counts once."""
-
-    openapi: ClassVar[dict[str, Any]] = {
-        "pattern": r"^([1-9][0-9]{0,17}(,[1-9][0-9]{0,17})*)?$",
-        "example": "1,2,3",
-    }
-    # Some may be named twice; a request's line has no room for more.
-    raw_max = 16 * 1024
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        words = super()._deserialize(value, attr, data, **kwargs).split(",")
-        if words == [""]:
-            return []
-        if not all(_NUMBER.fullmatch(word) and int(word) <= ID_MAX for word in words):
-            raise ValidationError("Not numbers of users, separated by commas.")
-        ids = list(dict.fromkeys(map(int, words)))
-        if len(ids) > RELATIONSHIPS_MAX:
-            raise ValidationError(f"More than {RELATIONSHIPS_MAX} users.")
-        return ids
-
-
 class RelationshipsQuerySchema(BodySchema):
     """Query of `GET relationships/`: which users."""
 
-    ids = IdsField(load_default=list)
+    ids = UserIds(load_default=list)
 
 
 class RelationshipSchema(Schema):

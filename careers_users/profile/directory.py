@@ -1,43 +1,77 @@
-"""The directory of users: its order, its search, and how many there are."""
+"""The directory of users: lists, searches and filters, in one statement per batch.
 
+There are two ways. Without a word or filter, a batch is a walk in the index of its
+ordering, and the total is the sum of the parts that triggers keep:
+
+    SELECT total, card..
+    FROM (SELECT sum(value) AS total FROM user_totals)
+    LEFT JOIN (SELECT id FROM users ORDER BY username_key, id LIMIT 10 OFFSET :skipped)
+    LEFT JOIN users USING (id)
+    ORDER BY username_key, id
+
+With words or filters, all who pass are found first, through the trigram index where
+there is one, then counted, then sorted. `search_text` contains every word (see
+validation/words.py), so the index answers words of any length:
+
+    WITH passing AS MATERIALIZED (
+      SELECT id, username_key AS key FROM users
+      WHERE search_text LIKE '%emma%' AND search_text LIKE '%QQli%'   -- PostgreSQL
+        AND id IN (SELECT rowid FROM users_search                     -- SQLite
+                   WHERE users_search MATCH '"emma" AND "QQli"')
+        AND strpos(first_name_key, 'emma') > 0    -- instr() on SQLite
+        AND id = ANY (:ids))                      -- json_each() on SQLite
+    SELECT total, card..
+    FROM (SELECT count(*) AS total FROM passing)
+    LEFT JOIN (SELECT id FROM passing ORDER BY key, id LIMIT 10 OFFSET :skipped)
+    LEFT JOIN users USING (id)
+    ORDER BY username_key, id
+
+The total stands first and the rest is joined to it, since it is wanted where a batch is
+empty, too. MATERIALIZED keeps the planner from looking for those who pass along the
+ordering, which is the whole table if they come last.
+"""
+
+import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
-    CTE,
+    ARRAY,
     BigInteger,
     BindParameter,
     ColumnElement,
-    Select,
     Text,
-    and_,
+    any_,
     bindparam,
-    case,
+    cast,
     column,
     func,
     literal_column,
     select,
     table,
-    union,
+    true,
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
 from careers_users import database
-from careers_users.database import Query, Row, ngram_counts, room_for
-from careers_users.models import Total, User
+from careers_users.database import Query, Row, room_for
+from careers_users.models import User, UserTotal
 from careers_users.profile.queries import CARD
-from careers_users.validation import text
+from careers_users.profile.search_places import search_place
+from careers_users.validation.words import TRIGRAM
 
-# SQLite's trigram index, made by the migration; its rowid is the user's id.
+# SQLite's trigram index, made by a migration; its rowid is the user's id.
 _INDEX = table("users_search", column("rowid"), column("users_search"))
-# Its test comes first.
-_MATCHES = _INDEX.c.users_search.match(bindparam("term_0", type_=Text()))
-# A trigram index has nothing to say about terms shorter than this,
-_TRIGRAM = 3
-# and SQLite's takes these noncharacters for the replacement character.
+# SQLite's index takes these noncharacters for the replacement character.
 _CONFUSED = re.compile("[\ufffd-\uffff]")
+# What PostgreSQL's index can look for. LIKE with anything else would read all of the
+# index, once the statement has a generic plan: 1.2 s at a million users, where strpos()
+# in a scan takes 0.2 s.
+_HAS_TRIGRAM = re.compile(r"[^\W_]{3}")
 
 _KEYS: Mapping[str, InstrumentedAttribute[Any]] = {
     "username": User.username_key,
@@ -45,300 +79,161 @@ _KEYS: Mapping[str, InstrumentedAttribute[Any]] = {
     "first_name": User.first_name_key,
     "last_name": User.last_name_key,
 }
-
-# What a user must pass to be in the list: a text contains a term, SQLite's index says
-# so, or nobody passes.
-_Test = Literal["text", "first_name", "last_name", "index", "nothing"]
-_NAME_TESTS: tuple[Literal["first_name", "last_name"], ...] = (
-    "first_name",
-    "last_name",
-)
-# How a batch is found: the plain way; as the first of all; because the total is known
-# without finding all; because it is known how many names come before.
-_Way = Literal["plain", "first", "counted", "from a start"]
-# So many users are looked at before all who pass are looked up: in 2 ms, and it is
-# enough for the first batch of a term that one of two hundred has.
-_WALK = 2000
-# So many names are walked in a few ms; from there on it is worth asking for a start.
-_FAR = 10_000
-_ALL = 2**62
-_SIZE: BindParameter[int] = bindparam("size", type_=BigInteger())
-_SKIPPED: BindParameter[int] = bindparam("skipped", type_=BigInteger())
-# Sorts behind whatever else a name could go on with.
-_LAST = "\U0010ffff"
-_TESTED: Mapping[str, InstrumentedAttribute[str]] = {
-    "text": User.search_text,
+_NAMES: Mapping[str, InstrumentedAttribute[str]] = {
     "first_name": User.first_name_key,
     "last_name": User.last_name_key,
 }
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """What a statement depends on, apart from values; it is made once for each.
+
+    `indexed` and `scanned` are how many texts `search_text` must contain, looked up in
+    the index or not; on SQLite one MATCH has all of the former. `room` is how many rows
+    the statement asks for: as a constant, so that its plan can be kept (see room_for).
+    """
+
+    is_sqlite: bool
+    ordering: str
+    room: int
+    is_first: bool
+    indexed: int = 0
+    scanned: int = 0
+    names: tuple[str, ...] = ()
+    has_ids: bool = False
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether not all users pass."""
+        return bool(self.indexed or self.scanned or self.names or self.has_ids)
+
+
 def batch(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], int]:
-    """Return a batch of cards and the number of users that match, in one statement.
+    """Return a batch of cards, and the number of all users that pass.
 
-    `query` is what DirectoryQuerySchema loads. Only the narrow index is walked to the
-    batch; the cards' wider rows are fetched for its users alone.
+    `query` is what DirectoryQuerySchema loads. Raises SearchBusy or SearchTimedOut.
     """
-    wanted, alone = _wanted(query)
-    tests = tuple(test for test, _ in wanted)
+    size, ids = query["batch_size"], query.get("ids")
+    skipped = query["batch_number"] * size
     is_sqlite = database.is_sqlite()
-    terms = {
-        f"term_{place}": term if is_sqlite else _pattern(term)
-        for place, (_, term) in enumerate(wanted)
-    }
-    terms |= {"alone": alone} if alone else {}
-    skipped = query["batch_number"] * query["batch_size"]
-    size = query["batch_size"]
-    way = _way(skipped, is_all=not tests, is_known=alone is not None)
-    room = room_for(size) if way == "first" else None
-    found = _cards(way, tests, query["ordering"], room, is_sqlite=is_sqlite).all(
-        **terms, viewer_id=viewer_id, size=size, skipped=skipped
+    names = {name: query[name] for name in _NAMES if query[name]}
+    indexed, scanned = _texts(query, names, is_sqlite=is_sqlite)
+    shape = _Shape(
+        is_sqlite=is_sqlite,
+        ordering=query["ordering"],
+        room=room_for(size),
+        is_first=skipped == 0,
+        indexed=len(indexed),
+        scanned=len(scanned),
+        names=tuple(names),
+        has_ids=ids is not None,
     )
-    cards = found[:size]
-    totals = [card.pop("total") for card in cards]
-    if totals or skipped == 0:
-        return cards, totals[0] if totals else 0
-    # Past the end there is no card that could bring the total along.
-    count = _total_query(way, tests, is_sqlite=is_sqlite).one(**terms)
-    return cards, 0 if count is None else count["total"]
+    parameters: dict[str, Any] = {"viewer_id": viewer_id, **names}
+    parameters |= {f"indexed_{n}": text for n, text in enumerate(indexed)}
+    parameters |= {f"scanned_{n}": text for n, text in enumerate(scanned)}
+    if skipped:
+        parameters["skipped"] = skipped
+    if ids is not None:
+        parameters["ids"] = json.dumps(ids) if is_sqlite else ids
+    # Users named by number are few; and a list looks at one batch.
+    is_search = shape.is_filtered and ids is None
+    with search_place().place() if is_search else nullcontext():
+        found = _query(shape).all(**parameters)
+    totals = [row.pop("total") for row in found]
+    return [row for row in found[:size] if row["id"] is not None], totals[0]
 
 
-def _way(skipped: int, *, is_all: bool, is_known: bool) -> _Way:
-    if is_known:
-        return "counted"
-    if is_all and skipped == 0:
-        return "first"
-    return "from a start" if is_all and skipped >= _FAR else "plain"
+def _texts(
+    query: Mapping[str, Any], names: Mapping[str, str], *, is_sqlite: bool
+) -> tuple[list[str], list[str]]:
+    """Return what `search_text` must contain: by its index, and by a look at each.
 
-
-@cache
-def _total_query(way: _Way, tests: tuple[_Test, ...], *, is_sqlite: bool) -> Query:
-    return Query(_total(way, tests, is_sqlite=is_sqlite))
-
-
-def _total(way: _Way, tests: tuple[_Test, ...], *, is_sqlite: bool) -> Select[Any]:
-    """Return the SELECT of how many users pass the tests."""
-    if not tests:
-        return select(Total.value.label("total")).where(Total.name == "users")
-    if way == "counted" and tests == ("text",):
-        return ngram_counts.total(
-            lambda searched: _has_alone(searched, is_sqlite=is_sqlite)
-        )
-    if tests == ("index",):
-        # The index alone knows how many; the users themselves need not be read.
-        return select(func.count().label("total")).select_from(_INDEX).where(_MATCHES)
-    conditions = _conditions(tests, is_sqlite=is_sqlite)
-    return select(func.count().label("total")).select_from(User).where(*conditions)
-
-
-@cache
-def _cards(
-    way: _Way,
-    tests: tuple[_Test, ...],
-    ordering: str,
-    room: int | None,
-    *,
-    is_sqlite: bool,
-) -> Query:
-    """Return the query of a batch and the total; made once for each kind.
-
-    Of the first batch it says itself how many rows, `room`, so that a plan can be kept.
+    In the form that the database takes: a phrase, patterns of LIKE, plain text.
     """
-    key, is_down = _KEYS[ordering.removeprefix("-")], ordering.startswith("-")
-    total = _total(way, tests, is_sqlite=is_sqlite)
-    if way == "counted":
-        found, total = _counted(tests[0], key, is_down, is_sqlite)
-    elif way == "from a start" and key is User.username_key:
-        found = _from_a_start(is_down=is_down)
-    elif way == "first":
-        found = _in_order(User.__table__, key, is_down).limit(literal_column(str(room)))
-    else:
-        source: Any = User.__table__
-        if tests:
-            # Who passes is looked up once, for the batch and the total. Left to itself
-            # the planner would count them, then walk the names until enough have
-            # passed, which may be at the very end.
-            passing = select(User.id, key).where(
-                *_conditions(tests, is_sqlite=is_sqlite)
-            )
-            source = _once(passing, "passing")
-            total = select(func.count().label("total")).select_from(source)
-        found = _page(source, key, is_down)
-    ids = found.subquery("batch")
-    return Query(
-        select(*CARD, total.correlate(None).scalar_subquery().label("total"))
-        .join(ids, ids.c.id == User.id)
-        .order_by(*_ordering(key, User.id, is_down=is_down))
-    )
-
-
-def _counted(
-    test: _Test, key: InstrumentedAttribute[Any], is_down: bool, is_sqlite: bool
-) -> tuple[Any, Select[Any]]:
-    """Return the SELECTs of a batch's ids and of the total, where that is known first.
-
-    Of a term that many have the batch is found near the beginning of the order, so the
-    first users are looked at one by one. Only if there are too few among them all who
-    pass are looked up and sorted.
-    """
-    passing = select(User.id, key).where(*_conditions((test,), is_sqlite=is_sqlite))
-    total = _total("counted", (test,), is_sqlite=is_sqlite)
-    if test == "index":
-        matches = _once(select(_INDEX.c.rowid.label("id")).where(_MATCHES), "matches")
-        passing = select(User.id, key).where(User.id.in_(select(matches.c.id)))
-        total = select(func.count().label("total")).select_from(matches)
-    counted = _once(total, "counted")
-    known = select(counted.c.total).scalar_subquery()
-    near = _once(_near(test, known, key, is_down, is_sqlite), "near")
-    there = select(func.count()).select_from(near).scalar_subquery()
-    is_missing = and_(there < _SIZE, there + _SKIPPED < known)
+    # A name is a part of the text, so the index narrows the filters down, too.
+    long = [name for name in names.values() if len(name) >= TRIGRAM]
+    words = list(dict.fromkeys([*query["search"], *query["q"]]))
+    if "ids" in query:  # They are narrow enough.
+        return [], words
     if is_sqlite:
-        # It looks them up even if nobody asks, but for a limit of 0.
-        passing = passing.limit(case((is_missing, _ALL), else_=0))
-    rest = _page(_once(passing, "passing"), key, is_down).subquery("rest")
-    # What was near is the beginning of the rest.
-    found = union(select(near.c.id), select(rest.c.id).where(is_missing))
-    return found, select(counted.c.total)
+        phrases = ('"' + text.replace('"', '""') + '"' for text in [*words, *long])
+        match = " AND ".join(dict.fromkeys(phrases))
+        return [match] if match else [], [w for w in words if _CONFUSED.search(w)]
+    indexed = [text for text in [*words, *long] if _HAS_TRIGRAM.search(text)]
+    scanned = [word for word in words if not _HAS_TRIGRAM.search(word)]
+    return [*map(_pattern, dict.fromkeys(indexed))], scanned
 
 
-def _near(
-    test: _Test,
-    total: Any,
-    key: InstrumentedAttribute[Any],
-    is_down: bool,
-    is_sqlite: bool,
-) -> Select[Any]:
-    """Return the SELECT of those ids of a batch that are among the first users."""
-    walked: Any = literal_column(str(_WALK))
-    if test == "index":
-        # Those few who have a rare term are read faster than the walk is made.
-        users = select(Total.value).where(Total.name == "users").scalar_subquery()
-        is_likely = total * _WALK >= users * (_SKIPPED + _SIZE)
-        walked = case((is_likely, _WALK), else_=0)
-    first = (
-        select(User.id, key, User.search_text)
-        .order_by(*_ordering(key, User.id, is_down=is_down))
-        .limit(walked)
-        .subquery("first")
-    )
-    having = select(first.c.id, first.c[key.key]).where(
-        _has_alone(first.c.search_text, is_sqlite=is_sqlite)
-    )
-    return _page(having.subquery("having"), key, is_down)
+def _pattern(text: str) -> str:
+    """Return the LIKE pattern of what contains a text literally."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
 
 
-def _from_a_start(*, is_down: bool) -> Select[Any]:
-    """Return the SELECT of a batch's ids by username, walked to from near by.
-
-    How many names come before each beginning of a name is known.
-    """
-    starts = ngram_counts.beginnings(is_down=is_down).subquery("starts")
-    start = _once(
-        select(starts)
-        .where(starts.c.before <= _SKIPPED)
-        .order_by(starts.c.start if is_down else starts.c.start.desc())
-        .limit(literal_column("1")),
-        "start",
-    )
-    begins = select(start.c.start).scalar_subquery()
-    before = func.coalesce(select(start.c.before).scalar_subquery(), 0)
-    key = User.username_key
-    return (
-        select(User.id)
-        .where(key <= begins + _LAST if is_down else key >= begins)
-        .order_by(*_ordering(key, User.id, is_down=is_down))
-        .limit(_SIZE)
-        .offset(_SKIPPED - before)
+@cache
+def _query(shape: _Shape) -> Query:
+    """Return the query of a batch and the total; the module's docstring shows it."""
+    key = _KEYS[shape.ordering.removeprefix("-")]
+    is_down = shape.ordering.startswith("-")
+    if shape.is_filtered:
+        passing = select(User.id, key.label("key")).where(*_conditions(shape))
+        source: Any = passing.cte("passing").prefix_with("MATERIALIZED")
+        page = select(source.c.id).order_by(
+            *_in_order(source.c.key, source.c.id, is_down=is_down)
+        )
+        total = select(func.count().label("total")).select_from(source)
+    else:
+        page = select(User.id).order_by(*_in_order(key, User.id, is_down=is_down))
+        number = cast(func.sum(UserTotal.value), BigInteger)
+        total = select(number.label("total"))
+    page = page.limit(literal_column(str(shape.room)))
+    if not shape.is_first:
+        page = page.offset(bindparam("skipped", type_=BigInteger()))
+    counted, ids = total.subquery("counted"), page.subquery("batch")
+    joined = counted.outerjoin(ids, true()).outerjoin(User, User.id == ids.c.id)
+    return Query(
+        select(counted.c.total, *CARD)
+        .select_from(joined)
+        .order_by(*_in_order(key, User.id, is_down=is_down))
     )
 
 
-def _page(source: Any, key: InstrumentedAttribute[Any], is_down: bool) -> Select[Any]:
-    """Return the SELECT of a batch's ids out of a table or subquery."""
-    return _in_order(source, key, is_down).limit(_SIZE).offset(_SKIPPED)
-
-
-def _in_order(
-    source: Any, key: InstrumentedAttribute[Any], is_down: bool
-) -> Select[Any]:
-    """Return the SELECT of all ids of a table or subquery."""
-    ordering = _ordering(source.c[key.key], source.c.id, is_down=is_down)
-    return select(source.c.id).order_by(*ordering)
-
-
-def _once(statement: Select[Any], name: str) -> CTE:
-    """Return a subquery that is made once, however often it is asked."""
-    return statement.cte(name).prefix_with("MATERIALIZED")
-
-
-def _ordering(key: Any, id_: Any, *, is_down: bool) -> list[Any]:
+def _in_order(key: Any, id_: Any, *, is_down: bool) -> list[Any]:
     """Return the ORDER BY of an ordering; `-x` is exactly the reverse of `x`."""
     return [key.desc(), id_.desc()] if is_down else [key, id_]
 
 
-def _wanted(query: Mapping[str, Any]) -> tuple[list[tuple[_Test, str]], str | None]:
-    """Return what a user must pass to be in the list, and the value of each test.
-
-    And the term, if it is all that is asked and how many have it can be told at once.
-    """
-    search = [text.fold(query[name]) for name in ("search", "q") if query[name]]
-    named: list[tuple[_Test, str]] = [
-        (test, text.fold(query[test])) for test in _NAME_TESTS if query[test]
+def _conditions(shape: _Shape) -> list[ColumnElement[bool]]:
+    """Return what users must pass, with the values as parameters."""
+    contains = func.instr if shape.is_sqlite else func.strpos
+    found: list[ColumnElement[bool]] = [
+        _is_indexed(_text(f"indexed_{n}"), is_sqlite=shape.is_sqlite)
+        for n in range(shape.indexed)
     ]
-    if any(text.SEPARATOR in term for term in search):
-        return [("nothing", "")], None
-    # Names are part of the indexed text, so the index narrows those filters down too.
-    indexed = [
-        term for term in (*search, *(term for _, term in named)) if _is_long(term)
+    found += [
+        contains(User.search_text, _text(f"scanned_{n}")) > 0
+        for n in range(shape.scanned)
     ]
-    unsure = [term for term in search if not _is_long(term) or _CONFUSED.search(term)]
-    contained: list[tuple[_Test, str]] = [("text", term) for term in unsure] + named
-    if database.is_sqlite():
-        phrases = " AND ".join('"' + term.replace('"', '""') + '"' for term in indexed)
-        tests = [("index", phrases), *contained] if phrases else contained
-    else:
-        tests = [("text", term) for term in indexed] + contained
-    is_alone = len(search) == len(tests) == 1
-    is_known = is_alone and (tests[0][0] == "index" or not _is_long(search[0]))
-    return tests, search[0] if is_known else None
+    found += [contains(_NAMES[name], _text(name)) > 0 for name in shape.names]
+    if shape.has_ids:
+        found.append(_is_named(is_sqlite=shape.is_sqlite))
+    return found
 
 
-def _is_long(term: str) -> bool:
-    return len(term) >= _TRIGRAM
+def _text(name: str) -> BindParameter[str]:
+    return bindparam(name, type_=Text())
 
 
-def _pattern(term: str) -> str:
-    """Return the LIKE pattern of what contains a term literally."""
-    escaped = term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+def _is_indexed(text: BindParameter[str], *, is_sqlite: bool) -> ColumnElement[bool]:
+    if not is_sqlite:
+        return User.search_text.like(text, escape="\\")
+    matches = _INDEX.c.users_search.match(text)
+    return User.id.in_(select(_INDEX.c.rowid).where(matches))
 
 
-def _conditions(
-    tests: tuple[_Test, ...], *, is_sqlite: bool
-) -> list[ColumnElement[bool]]:
-    """Return the tests as SQL, with the values as parameters `term_0` and so on."""
-    return [
-        _condition(test, bindparam(f"term_{place}", type_=Text()), is_sqlite=is_sqlite)
-        for place, test in enumerate(tests)
-    ]
-
-
-def _condition(
-    test: _Test, term: BindParameter[str], *, is_sqlite: bool
-) -> ColumnElement[bool]:
-    if test == "nothing":
-        return term.is_(None)
-    if test == "index":
-        matching = select(_INDEX.c.rowid).where(_MATCHES)
-        return User.id.in_(matching)
-    column = _TESTED[test]
-    if is_sqlite:
-        return func.instr(column, term) > 0
-    matches: ColumnElement[bool] = column.like(term, escape="\\")
-    return matches
-
-
-def _has_alone(searched: Any, *, is_sqlite: bool) -> ColumnElement[bool]:
-    """Return as SQL that a text contains the one term, whatever its length."""
-    position = func.instr if is_sqlite else func.strpos
-    has: ColumnElement[bool] = position(searched, bindparam("alone", type_=Text())) > 0
-    return has
+def _is_named(*, is_sqlite: bool) -> ColumnElement[bool]:
+    if not is_sqlite:
+        return User.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))
+    numbers = func.json_each(_text("ids")).table_valued("value")
+    return User.id.in_(select(numbers.c.value))

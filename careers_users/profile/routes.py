@@ -29,6 +29,7 @@ from careers_users.profile.schemas import (
     UpdatedSchema,
     UpdateSchema,
 )
+from careers_users.profile.search_places import SearchBusy, SearchTimedOut
 from careers_users.profile.service import UserNotFound
 from careers_users.validation.limits import BASE_PATH
 
@@ -38,6 +39,7 @@ bp = Blueprint("profile", __name__, url_prefix=BASE_PATH)
 @bp.get("/")
 @anyone
 @query(DirectoryQuerySchema())
+@refuses(SearchBusy, SearchTimedOut)
 @reply(DirectorySchema())
 @may_lag
 def directory(query: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """What the profile calls take and answer."""
 
+from typing import Any
+
 from flask_marshmallow.schema import Schema
-from marshmallow import fields
+from marshmallow import ValidationError, fields, pre_load, validates_schema
 
 from careers_users.validation.fields import (
     AvatarUrl,
@@ -12,10 +14,14 @@ from careers_users.validation.fields import (
     Email,
     PersonName,
     QueryNumber,
-    SearchTerm,
     Time,
 )
-from careers_users.validation.limits import USERS_BATCH_SIZE
+from careers_users.validation.limits import (
+    BATCH_SIZE_MAX,
+    SEARCH_WORDS_MAX,
+    USERS_BATCH_SIZE,
+)
+from careers_users.validation.query_fields import NamePart, SearchWords, UserIds
 
 _COLUMNS = ("username", "created_at", "first_name", "last_name")
 ORDERINGS = (*_COLUMNS, *(f"-{column}" for column in _COLUMNS))
@@ -24,15 +30,31 @@ ORDERINGS = (*_COLUMNS, *(f"-{column}" for column in _COLUMNS))
 class DirectoryQuerySchema(BodySchema):
     """Query of `GET /`."""
 
-    search = SearchTerm(load_default="")
-    q = SearchTerm(
-        load_default="", metadata={"description": "Another name of `search`."}
+    search = SearchWords(load_default=(), metadata={"default": ""})
+    q = SearchWords(
+        load_default=(),
+        metadata={"default": "", "description": "Another name of `search`."},
     )
-    first_name = SearchTerm(load_default="")
-    last_name = SearchTerm(load_default="")
+    first_name = NamePart(load_default="")
+    last_name = NamePart(load_default="")
+    ids = UserIds()
     ordering = Choice(ORDERINGS, load_default="username")
     batch_size = BatchSize(load_default=USERS_BATCH_SIZE)
     batch_number = QueryNumber(load_default=0)
+
+    @pre_load
+    def show_all_ids(self, data: dict[str, str], **_: Any) -> dict[str, str]:
+        """Make the largest batch the default for users named by their numbers."""
+        if "ids" not in data:
+            return data
+        return {"batch_size": str(BATCH_SIZE_MAX), **data}
+
+    @validates_schema
+    def check_words(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a search of too many words."""
+        if len(data["search"]) + len(data["q"]) > SEARCH_WORDS_MAX:
+            field = "search" if data["search"] else "q"
+            raise ValidationError(f"More than {SEARCH_WORDS_MAX} words.", field)
 
 
 class UpdateSchema(BodySchema):

@@ -11,11 +11,11 @@ from careers_users.auth import queries as auth_queries
 from careers_users.auth.device import Device
 from careers_users.auth.registration import translate_conflict
 from careers_users.auth.throttle import Bucket, Reservation, uncounted_in_trouble
-from careers_users.database import ngram_counts
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError, TokenRevoked
 from careers_users.models import User
-from careers_users.validation import text
+from careers_users.validation import folding
+from careers_users.validation.words import searchable
 
 
 class UserNotFound(ServiceError):
@@ -40,7 +40,6 @@ def update_profile(user_id: int, changes: dict[str, Any], device: Device) -> Row
                     trail.record_repeated("email_changed", user_id, device)
         except IntegrityError as error:
             raise translate_conflict(error) from error
-    ngram_counts.tidy()
     return profile
 
 
@@ -65,10 +64,9 @@ def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
     before = _locked(user_id)
     names = {name: before[name] for name in _SEARCHED}
     names |= {name: value for name, value in changes.items() if name in names}
-    values = {**changes, "search_text": text.search_text(**names)}
-    for name, key in _FOLDED.items():
-        if name in changes:
-            values[key] = text.fold(changes[name])
+    values = {**changes, **searchable(**names)}
+    if "email" in changes:
+        values["email_key"] = folding.identity(changes["email"])
     if changes:
         # Written by an instance whose clock is ahead, it must not move back here.
         values["updated_at"] = max(clock.utcnow(), before["updated_at"])
@@ -117,9 +115,4 @@ _SEARCHED = {
     "first_name": User.first_name,
     "last_name": User.last_name,
     "bio": User.bio,
-}
-_FOLDED = {
-    "first_name": "first_name_key",
-    "last_name": "last_name_key",
-    "email": "email_key",
 }

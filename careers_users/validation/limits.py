@@ -30,6 +30,7 @@ BIO_MAX = 1000
 AVATAR_MAX = 2048
 TOKEN_MAX = 4096
 SEARCH_TERM_MAX = 150
+SEARCH_WORDS_MAX = 10
 
 # The largest number a column of type BIGINT holds.
 ID_MAX = 2**63 - 1
@@ -58,8 +59,8 @@ EVENTS_MAX = 100
 EVENT_WORD_MAX = 255
 # What a snapshot may say: more than any real number, far from where columns end.
 COUNT_MAX = 10**12
-# Users in one question about relationships.
-RELATIONSHIPS_MAX = 100
+# Users named by their numbers in one question; a batch has as many.
+IDS_MAX = 100
 
 # From a login on, absolute; an access token is renewed with the refresh token.
 ACCESS_LIFETIME = timedelta(minutes=60)

@@ -4,7 +4,7 @@ import re
 
 from flask import Flask
 
-from careers_users.validation import characters
+from careers_users.validation import characters, folding
 from careers_users.validation.limits import (
     BASE_PATH,
     EMAIL_MAX,
@@ -51,8 +51,8 @@ def identity(name: str) -> str | None:
     or folds to it in some language, makes another name.
     """
     name = characters.trimmed(name)
-    may_be_email = "@" in name and len(name) <= EMAIL_MAX and name.isascii()
-    return name.lower() if may_be_email or is_username(name) else None
+    may_be_email = "@" in name and len(name) <= EMAIL_MAX
+    return folding.identity(name) if may_be_email or is_username(name) else None
 
 
 def is_username(value: str) -> bool:

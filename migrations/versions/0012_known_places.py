@@ -3,14 +3,14 @@
 What users have signed in from before is not copied: it takes the service's key to make
 the hashes. A place is known again after the next login there.
 
-Revision: 0012, after 0008.
+Revision: 0012, after 0010.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

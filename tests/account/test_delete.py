@@ -272,6 +272,5 @@ def crowd(app: Flask, star_id: int, size: int) -> None:
         f"INSERT INTO follows (follower_id, following_id, created_at) {numbers}"
         f" SELECT 1000 + i, {star_id}, {now} FROM n",
         f"UPDATE user_counters SET followers_count = {size} WHERE user_id = {star_id}",
-        f"UPDATE totals SET value = value + {size}",
     ):
         change(app, text(statement))

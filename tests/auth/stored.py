@@ -70,7 +70,7 @@ def change_user(app: Flask, username: str, **values: Any) -> None:
     change(app, update(User).where(User.username == username).values(**values))
 
 
-def rows(app: Flask, statement: Select[Any]) -> Sequence[RowMapping]:
+def rows(app: Flask, statement: Select[*tuple[Any, ...]]) -> Sequence[RowMapping]:
     """Return the rows of a question."""
     with app.app_context(), db.engine.connect() as connection:
         return connection.execute(statement).mappings().all()

@@ -11,14 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from careers_users import create_app, database
 from careers_users.extensions import db
-from careers_users.models import Total
 from config import TestConfig
 from tests.api import Api
-from tests.statements import listened_to
+from tests.statements import NUMBERS, listened_to
 
-NAMES = database.Query(select(Total.name).where(Total.name == bindparam("name")))
+_name = NUMBERS.c.name
+NAMES = database.Query(select(_name).where(_name == bindparam("name")))
 ADD = database.Query(
-    insert(Total).values(name=bindparam("name"), value=bindparam("value"))
+    insert(NUMBERS).values(name=bindparam("name"), value=bindparam("value"))
 )
 
 
@@ -33,12 +33,15 @@ def write() -> None:
 def ask_the_session() -> None:
     """Run a statement in the ORM's session."""
     with db.session.begin():
-        db.session.execute(select(Total.name))
+        db.session.execute(select(NUMBERS.c.name))
 
 
 CASES: list[tuple[Callable[[], object], list[str]]] = [
     (lambda: NAMES.one(name="users"), ["SELECT totals.name"]),
-    (lambda: database.fetch(select(func.count(Total.name))), ["SELECT count(totals"]),
+    (
+        lambda: database.fetch(select(func.count(_name))),
+        ["SELECT count(totals"],
+    ),
     (write, ["BEGIN", "INSERT INTO totals", "INSERT INTO totals", "SELECT totals"]),
     (ask_the_session, ["BEGIN", "SELECT totals.name"]),
 ]

@@ -24,17 +24,16 @@ from careers_users.auth.throttle import RateLimited
 from careers_users.database import Query, errors
 from careers_users.database.libpq import PREPARED_MAX
 from careers_users.extensions import db
-from careers_users.models import Total
 from tests import pgbouncer
-from tests.statements import listened_to
+from tests.statements import NUMBERS, listened_to
 
 ADD = Query(
-    insert(Total)
+    insert(NUMBERS)
     .values(name=bindparam("name"), value=bindparam("value"))
-    .returning(Total.name, Total.value)
+    .returning(NUMBERS.c.name, NUMBERS.c.value)
 )
-RAISE = Query(update(Total).where(Total.name == bindparam("who")).values(value=9))
-ALL = Query(select(Total.name, Total.value).where(Total.name.like("test%")))
+RAISE = Query(update(NUMBERS).where(NUMBERS.c.name == bindparam("who")).values(value=9))
+ALL = Query(select(NUMBERS.c.name, NUMBERS.c.value).where(NUMBERS.c.name.like("test%")))
 
 
 @pytest.fixture(params=["quick", "usual"])
@@ -134,7 +133,7 @@ def test_more_statements_than_are_kept_prepared_can_follow_each_other() -> None:
         transaction.defer(ADD, name="test", value=0)
     for number in range(PREPARED_MAX + 5):
         value: ColumnElement[int] = literal_column(str(number))  # Another text.
-        other = Query(insert(Total).values(name=bindparam("name"), value=value))
+        other = Query(insert(NUMBERS).values(name=bindparam("name"), value=value))
         with database.transaction() as transaction:
             transaction.defer(RAISE, who="test")
             transaction.defer(other, name=f"test {number}")
@@ -144,10 +143,10 @@ def test_more_statements_than_are_kept_prepared_can_follow_each_other() -> None:
 def test_transactions_wait_for_each_other(app: Flask) -> None:
     """Two that add to one number: none is lost, on either database."""
     more = Query(
-        update(Total)
-        .where(Total.name == bindparam("who"))
-        .values(value=Total.value + 1)
-        .returning(Total.value)
+        update(NUMBERS)
+        .where(NUMBERS.c.name == bindparam("who"))
+        .values(value=NUMBERS.c.value + 1)
+        .returning(NUMBERS.c.value)
     )
     with app.app_context(), database.transaction() as transaction:
         transaction.execute(ADD, name="test", value=0)

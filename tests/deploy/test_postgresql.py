@@ -194,6 +194,36 @@ def test_a_backup_restores_what_was_there(make: MakeDatabase) -> None:
     assert live_server.wrong_counters(new.url) == []
 
 
+DATA_ALONE = """
+pg_dump --schema-only --no-owner --no-privileges --no-comments --format=custom \\
+    --file=tables.dump "$OWNER_URL"
+pg_dump --data-only --format=custom --file=rows.dump "$OWNER_URL"
+pg_restore --no-owner --dbname="$NEW_URL" tables.dump
+pg_restore --exit-on-error --dbname="$NEW_URL" rows.dump
+"""
+
+
+def test_the_data_alone_can_be_restored(make: MakeDatabase) -> None:
+    database, new = make(), make()
+    migrate(make, database)
+    with serve(make, database) as server, Client(server.port) as client:
+        for name in ("alice", "bob", "carol"):
+            assert client.register(name).status == 201
+    urls = {"OWNER_URL": database.owner_url, "NEW_URL": new.owner_url}
+    shell.run(make.folder, DATA_ALONE, make.tools, **urls)
+
+    # The triggers have counted the users that the total of the dump has already.
+    settings = {"DATABASE_URL": new.owner_url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
+    done = live_server.run(make.folder, "users", "recount", **settings)
+    assert done.returncode == 0, done.stderr
+    assert live_server.wrong_counters(new.url) == []
+    with serve(make, new) as server, Client(server.port) as client:
+        assert client.call("GET", "").body["batch_info"]["total_users"] == 3
+        assert client.call("GET", "?search=al").body["users"][0]["username"] == "alice"
+        assert client.register("dora").status == 201
+    assert live_server.wrong_counters(new.url) == []
+
+
 def test_pgbouncer_gets_the_passwords_of_the_roles(make: MakeDatabase) -> None:
     database, block = make(), shell.block("high-availability.md", "PgBouncer")
     script = block[block.index("psql ") : block.index("install -m")]

@@ -6,7 +6,7 @@ from sqlalchemy import insert, update
 from careers_users import clock
 from careers_users.extensions import db
 from careers_users.models import Follow, User, UserCounters
-from careers_users.validation import text
+from careers_users.validation.words import searchable
 
 MANY = 50  # steps, more than any walk here has
 
@@ -22,7 +22,7 @@ def add_followers(app: Flask, user_id: int, number: int) -> None:
             "email": f"{name}@example.com",
             "email_key": f"{name}@example.com",
             "password_hash": "!",
-            "search_text": text.search_text(name, "", "", ""),
+            **searchable(name, "", "", ""),
             "created_at": now,
             "updated_at": now,
         }

@@ -114,7 +114,7 @@ def test_recount_reports_repairs_and_then_finds_nothing(
         f"{counters} followers_count = 7, posts_count = 5 WHERE user_id = {alice}",
         f"{counters} following_count = 0 WHERE user_id = {bob}",
         f"{counters} followers_count = 0, following_count = 9 WHERE user_id = {carol}",
-        "UPDATE totals SET value = 40 WHERE name = 'users'",
+        "UPDATE user_totals SET value = value + 37 WHERE shard = 0",
     )
     drifts = [
         "alice: followers_count is 7, should be 1",
@@ -147,7 +147,7 @@ def test_recount_reports_repairs_and_then_finds_nothing(
 def test_recount_counts_rows_that_were_changed_past_the_product(
     api: Api, app: Flask
 ) -> None:
-    spoil(app, "DELETE FROM follows", "UPDATE totals SET value = 0")
+    spoil(app, "DELETE FROM follows", "UPDATE user_totals SET value = 0")
     assert recount(app)[0] == 0
     for name in ("alice", "bob", "carol"):
         profile = api.get(f"{name}/").json

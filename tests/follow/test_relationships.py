@@ -1,6 +1,6 @@
 """GET relationships/"""
 
-from careers_users.validation.limits import ID_MAX, RELATIONSHIPS_MAX
+from careers_users.validation.limits import ID_MAX, IDS_MAX
 from tests.api import Api
 from tests.profile.test_statements import statements
 
@@ -45,7 +45,7 @@ def test_unknown_ids_are_left_out_and_repeated_ones_answered_once(api: Api) -> N
 
 def test_asks_for_at_most_hundred(api: Api) -> None:
     alice = api.register("alice")
-    most = ",".join(str(number + 1) for number in range(RELATIONSHIPS_MAX))
+    most = ",".join(str(number + 1) for number in range(IDS_MAX))
     response = api.get(f"relationships/?ids={most}", token=alice.access)
     assert len(response.json["results"]) == 1
     response = api.get(f"relationships/?ids={most},101", token=alice.access)

@@ -10,7 +10,7 @@ import pytest
 
 from careers_users import create_app
 from careers_users.extensions import db
-from careers_users.validation.text import fold
+from careers_users.validation.folding import search as fold
 from config import TestConfig
 from tests.api import Api
 

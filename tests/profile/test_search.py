@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from careers_users.extensions import db
 from careers_users.models import User
-from careers_users.validation.text import SEPARATOR, fold
+from careers_users.validation.words import SEPARATOR, searchable
 from tests.api import Api
+from tests.auth.stored import change_user
+from tests.profile import plain_search
 
 # A search has three ways: SQLite's trigram index, PostgreSQL's, and none.
 pytestmark = pytest.mark.also_without_pg_trgm
@@ -62,7 +62,7 @@ def test_all_that_is_asked_must_hold(api: Api) -> None:
     assert found(api, search="swims", first_name="anna") == ["anna", "annabel"]
     assert found(api, first_name="anna", last_name="berg") == ["anna", "hanna"]
     assert found(api, search="swims", last_name="b") == ["anna"]
-    assert found(api, search="mb", q="hann", first_name="na", last_name="g") == [
+    assert found(api, search="be", q="hann", first_name="na", last_name="g") == [
         "hanna"
     ]
     for wrong in PARAMETERS:
@@ -70,33 +70,163 @@ def test_all_that_is_asked_must_hold(api: Api) -> None:
         assert found(api, **query) == [], wrong
 
 
-def test_terms_mean_themselves(api: Api) -> None:
+FULL_NAMES = [
+    (
+        "Emma",
+        "Lindberg",
+        ["emma lindberg", "lindberg EMMA", " emma,  lindb ", "mma erg"],
+    ),
+    (
+        "José",
+        "García",
+        ["jose garcia", "JOSÉ GARCÍA", "jose\u0301 garcia", "jo ga", "j"],
+    ),
+    ("Łukasz", "Styczeń", ["lukasz", "łukasz styczen", "lu st"]),
+    ("İstanbul", "Işık", ["istanbul", "ISTANBUL", "isik", "ışık", "is"]),
+    ("ＦＵＬＬ", "Straße", ["full strasse", "FULL STRAẞE", "ｆｕ", "tras"]),
+    ("Jean-Luc", "O'Neil", ["jean-luc", "lu", "o'neil", "ne", "o'", "luc neil"]),
+    ("張偉", "かが", ["張偉", "偉", "張", "が", "かが"]),
+    ("Σίσυφος", "Жуков", ["ΣΙΣΥΦΟΣ", "σισυφοσ", "жук", "Ж"]),
+    ("علی\u200cرضا", "كَرِيم", ["علیرضا", "كريم"]),
+]
+
+
+def test_names_are_found_in_any_order_case_and_accent(api: Api) -> None:
+    for number, (first_name, last_name, _) in enumerate(FULL_NAMES):
+        names = {"first_name": first_name, "last_name": last_name}
+        names = {name: value.replace("\u200c", "") for name, value in names.items()}
+        api.register(f"zz{number:02}zz", **names)
+
+    for number, (_, _, terms) in enumerate(FULL_NAMES):
+        for term in terms:
+            assert f"zz{number:02}zz" in found(api, search=term), term
+    assert found(api, first_name="jose", last_name="arci") == ["zz01zz"]
+    assert found(api, first_name=" JOSE\u0301 ") == ["zz01zz"]
+    for term in ("emma garcia", "uc", "ei", "mm", "un", "ａｎｂ ul"):
+        assert found(api, search=term) == [], term
+
+
+def test_words_of_one_or_two_are_beginnings_or_whole_words_of_the_bio(
+    api: Api,
+) -> None:
+    bios = [
+        "UX and C#",
+        "auxiliary",
+        "u",
+        "c++ c+ c",
+        "a-ux.",
+        "AI研究",
+        "x_ai",
+        "日本",
+    ]
+    usernames = register_bios(api, bios)
+    api.register("ux.designer", last_name="Von (Aix)")
+
+    for term, expected in (
+        ("ux", ["UX and C#", "a-ux.", "ux.designer"]),
+        ("c#", ["UX and C#"]),
+        ("c+", ["c++ c+ c"]),
+        ("c", ["c++ c+ c"]),
+        ("u", ["u", "ux.designer"]),
+        ("ai", ["x_ai", "ux.designer"]),
+        ("研", ["AI研究"]),
+        ("本", ["日本"]),
+        ("日本", ["日本"]),
+        ("d", ["ux.designer"]),
+        ("(a", ["ux.designer"]),
+        ("(", ["ux.designer"]),
+        ("au", []),
+    ):
+        names = [usernames.get(name, name) for name in expected]
+        assert found(api, search=term) == sorted(names), term
+
+
+def test_a_search_is_of_at_most_10_words(api: Api) -> None:
+    api.register("alice", bio=" ".join(f"word{number}" for number in range(12)))
+
+    words = [f"word{number}" for number in range(11)]
+    assert found(api, search=" ".join(words[:10])) == ["alice"]
+    assert found(api, search=" ".join(words[:5]), q=",".join(words[5:10])) == ["alice"]
+    for query, field in (
+        ({"search": " ".join(words)}, "search"),
+        ({"q": " ".join(["same"] * 11)}, "q"),
+        ({"search": " ".join(words[:5]), "q": " ".join(words[5:])}, "search"),
+    ):
+        response = api.get("", query_string=query)
+        assert response.status_code == 400
+        assert response.json["code"] == "validation_failed"
+        assert list(response.json["details"]) == [field]
+
+
+def test_blank_limits_nothing_and_what_folds_to_nothing_finds_nobody(api: Api) -> None:
+    api.register("alice", first_name="Alice", last_name="Van Berg")
+
+    for parameter in PARAMETERS:
+        for blank in ("", " ", "\u3000\t"):
+            assert found(api, **{parameter: blank}) == ["alice"], ascii(blank)
+        for nothing in ("\u0301", "\u200d", " \u0323\ufe0f "):
+            assert found(api, **{parameter: nothing}) == [], ascii(nothing)
+    assert found(api, search=" , ") == ["alice"]
+    assert found(api, search="\u0301 alice") == ["alice"]
+
+
+def test_more_than_30_marks_in_a_row_are_refused(api: Api) -> None:
+    api.register("alice", first_name="Alice")
+
+    for parameter in PARAMETERS:
+        assert found(api, **{parameter: "x" + "\u0301" * 30}) == []
+        response = api.get("", query_string={parameter: "a" + "\u0301" * 31})
+        assert response.status_code == 400
+        assert list(response.json["details"]) == [parameter]
+
+
+def test_words_mean_themselves(api: Api) -> None:
     literals = [
         *("100% sure", "100x sure", "snake_case", "snakeXcase", "back\\slash"),
         *('say "hi"', "say hi!", "it's", "its;", "--x", "a; DROP TABLE users; --a"),
         *("one AND two", "one OR two", "NOT two", "NEAR(one two, 5)", "one* two"),
         *("^one", "search_text : one", "-one", "+one two", "(one) OR (two)"),
         *("{one two}", "one + two", "?1 :x @y $z", "\\% \\_ \\\\", "''' \"\"\""),
-        *("%s %(x)s {0}", "[a-c]+.*$", "\\u0041 &amp; %41", "<b>one</b>", "\\"),
+        *("%s %(x)s {0}", "[a-c]+.*$", "\\u0041 &amp; %41", "<b>one</b>", "QQone"),
     ]
     usernames = register_bios(api, literals)
+    users = {
+        name: {"username": name, "first_name": "", "last_name": "", "bio": bio}
+        for bio, name in usernames.items()
+    }
+    terms = [*literals, *(sign * 3 for sign in "%_\\\"'*-^:()+;{}?$&<.,@"), *'%_\\"*']
+    terms += ["1%sure", "snake_as", "one_two", "NEAR", '""', "sna*", "rowid:1", "QQs"]
 
-    for literal in literals:
-        expected = [usernames[other] for other in literals if literal in other]
-        assert found(api, search=literal) == expected, literal
-    for sign in "%_\\\"'*-^:()+;{}?$&<.,@":
-        expected = [usernames[other] for other in literals if sign in other]
-        assert found(api, search=sign) == expected, sign
-        assert found(api, search=sign * 3) == [
-            usernames[other] for other in literals if sign * 3 in other
-        ]
-    # The wildcards and operators of LIKE and FTS5, where they would change the answer.
-    for term in ("1%sure", "snake_as", "one_two", "sure OR snake", "sure AND 100"):
-        assert found(api, search=term) == [], term
-    for term in ("NOT", "OR", "AND", "NEAR", '"', '""', "one*", "sna*", "rowid:1"):
-        assert found(api, search=term) == [
-            usernames[other] for other in literals if fold(term) in fold(other)
-        ]
+    for term in terms:
+        query = {"search": term}
+        expected = [n for n, user in users.items() if plain_search.passes(user, query)]
+        assert found(api, **query) == expected, term
+
+
+def test_characters_that_look_lost_are_told_apart(api: Api) -> None:
+    # SQLite's index reads the two noncharacters as the third, the replacement. No
+    # profile can have them now, but one from an earlier version may.
+    for number, bio in enumerate(("x\ufffex", "x\uffffx", "x\ufffdx")):
+        name = api.register(f"zz{number}zz").username
+        change_user(api.app, name, bio=bio, **searchable(name, "", "", bio))
+        assert found(api, search=bio) == [name], ascii(bio)
+
+
+def test_words_are_found_over_lines_but_not_over_columns(api: Api) -> None:
+    bio = "first line\nsecond\tline\n\nlast"
+    api.register("annaberg", first_name="Anna", last_name="Berg", bio=bio)
+
+    for term in ("line\nsecond", "line second", "last\tline", "annab rg first"):
+        assert found(api, search=term) == (["annaberg"] if "rg" not in term else [])
+    for term in (
+        "bergfirst",
+        f"anna{SEPARATOR}berg",
+        SEPARATOR,
+        f"a{SEPARATOR}",
+        "qqa",
+    ):
+        assert found(api, search=term) == [], ascii(term)
+        assert found(api, first_name=term) == [], ascii(term)
 
 
 def test_name_filters_mean_themselves_too(api: Api) -> None:
@@ -113,85 +243,9 @@ def test_name_filters_mean_themselves_too(api: Api) -> None:
         assert found(api, last_name=name) == []
 
 
-def test_case_is_ignored_beyond_ascii(api: Api) -> None:
-    same = [
-        ("Straße", ["strasse", "STRASSE", "STRAẞE", "ß", "ẞ", "SS", "aße"]),
-        ("GROSS", ["groß", "Groß"]),
-        ("Σίσυφος", ["ΣΊΣΥΦΟΣ", "σίσυφοσ", "ς", "Σ", "φος", "ΦΟΣ"]),
-        ("Ärger", ["ärger", "A\u0308RGER", "Ä", "a\u0308", "RGER"]),
-        ("A\u0308pfel", ["Äpfel", "äPFEL", "pfel"]),
-        ("İzmir", ["i\u0307zmir", "İZMIR", "İ", "zm"]),
-        ("ЖУКОВ", ["жуков", "жУк", "ж"]),
-        ("ﬃnch", ["FFINCH", "ffi", "f", "ﬁ", "finch"]),
-        ("Ǆemal", ["ǆEMAL", "ǅemal", "ǅ"]),
-        ("Åse", ["åse", "A\u030aSE", "\u212bse"]),
-        ("한국", ["\u1112\u1161\u11ab국", "한", "국"]),
-    ]
-    usernames = {
-        name: api.register(f"zz{number:02}zz", first_name=name).username
-        for number, (name, _) in enumerate(same)
-    }
-
-    for name, terms in same:
-        for term in terms:
-            assert usernames[name] in found(api, search=term), (name, term)
-            assert usernames[name] in found(api, first_name=term), (name, term)
-    # A letter is not a part of an accented one, nor of the letter it resembles.
-    for term, name in (
-        ("arg", "Ärger"),
-        ("izm", "İzmir"),
-        ("ase", "Åse"),
-        ("ı", "İzmir"),
-    ):
-        assert usernames[name] not in found(api, search=term), term
-
-
-def test_terms_of_one_and_two_and_three_characters(api: Api) -> None:
-    bios = [
-        "a",
-        "ab",
-        "abc",
-        "abcd",
-        "b c",
-        "é",
-        "éa",
-        "😀",
-        "😀👍",
-        "👍😀👍",
-        "張偉",
-        "İ",
-    ]
-    usernames = register_bios(api, bios)
-
-    for term in (*bios, "b", "bc", "cd", "bcd", " ", "b ", "👍", "😀👍😀", "偉", "a b"):
-        expected = [usernames[bio] for bio in bios if fold(term) in fold(bio)]
-        assert found(api, search=term) == expected, term
-    assert found(api, search="👍") == [usernames["😀👍"], usernames["👍😀👍"]]
-
-
-def test_characters_that_look_lost_are_told_apart(api: Api) -> None:
-    # SQLite's index reads the two noncharacters as the third, the replacement.
-    usernames = register_bios(api, ["x\ufffex", "x\uffffx", "x\ufffdx"])
-
-    for bio, username in usernames.items():
-        assert found(api, search=bio) == [username], ascii(bio)
-
-
-def test_terms_reach_over_lines_but_not_over_columns(api: Api) -> None:
-    bio = "first line\nsecond\tline\n\nlast"
-    api.register("annaberg", first_name="Anna", last_name="Berg", bio=bio)
-
-    for term in ("line\nsecond", "\n", "\n\n", "e\n", "second\tline", "\n\nlast", "\t"):
-        assert found(api, search=term) == ["annaberg"], term
-    for term in ("anna berg", "bergfirst", "berg first", f"anna{SEPARATOR}berg"):
-        assert found(api, search=term) == [], term
-    for term in (SEPARATOR, f"{SEPARATOR}b", f"{SEPARATOR}be", "line second"):
-        assert found(api, search=term) == [], term
-
-
 def test_terms_have_at_most_150_characters(api: Api) -> None:
-    # Folded, ß has two characters and ΐ none the fewer: what counts is what was typed.
-    bios = [letter * 151 for letter in ("x", "ß", "😀", "%", '"', "ΐ")]
+    # Folded, ß has two characters: what counts is what was typed.
+    bios = [letter * 151 for letter in ("x", "ß", "😀", "%", '"', "ø")]
     usernames = register_bios(api, bios)
 
     for bio in bios:
@@ -211,13 +265,13 @@ def test_the_index_follows_updates_and_deletions(api: Api) -> None:
     bob = api.register("bob", bio="old words")
 
     api.patch("me/", {"bio": "new words"}, token=alice.access)
-    api.patch("me/", {"last_name": "Newman"}, token=bob.access)
+    api.patch("me/", {"last_name": "Freshman"}, token=bob.access)
 
     assert found(api, search="old words") == ["bob"]
     assert found(api, search="new words") == ["alice"]
     assert found(api, search="words") == ["alice", "bob"]
     assert found(api, search="alice") == ["alice"]
-    assert found(api, search="newman", last_name="newm") == ["bob"]
+    assert found(api, search="freshman", last_name="fresh") == ["bob"]
 
     with api.app.app_context(), db.session.begin():
         db.session.execute(delete(User).where(User.id == bob.id))
@@ -227,62 +281,3 @@ def test_the_index_follows_updates_and_deletions(api: Api) -> None:
     api.register("bobby", bio="other things")
     assert found(api, search="old words") == []
     assert found(api, search="bob") == ["bobby"]
-
-
-# Few characters, so that terms are often there: letters of several cases and forms,
-# signs with a meaning in SQL or FTS5, what is not in the Basic Multilingual Plane.
-LETTERS = st.sampled_from(
-    "aAbäÄ\u0308ßsSςσΣİiI\u0307ıﬃf%_\\\"'*-^:( .x張😀👍\ufffd\uffff"
-)
-LINES = st.text(LETTERS, max_size=6)
-TEXTS = st.text(LETTERS | st.sampled_from("\n\t"), max_size=12)
-TERMS = st.fixed_dictionaries(
-    {},
-    optional={
-        "search": st.text(LETTERS, min_size=1, max_size=4),
-        "q": st.text(LETTERS | st.just("\n"), min_size=1, max_size=2),
-        "first_name": st.text(LETTERS, min_size=1, max_size=3),
-        "last_name": st.text(LETTERS, min_size=1, max_size=1),
-    },
-)
-
-
-def matches(user: dict[str, str], terms: dict[str, str]) -> bool:
-    """Whether a search should find a user, in the contract's words."""
-    for parameter, term in terms.items():
-        if parameter in ("search", "q"):
-            columns = ["username", "first_name", "last_name", "bio"]
-        else:
-            columns = [parameter]
-        if not any(fold(term) in fold(user[column]) for column in columns):
-            return False
-    return True
-
-
-def test_any_search_finds_whom_a_plain_filter_finds(api: Api) -> None:
-    accounts = [api.register(username) for username in ("aaab", "fsi", "x_.ff")]
-
-    # The same examples each time: a run should not fail by chance.
-    @settings(
-        max_examples=15,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-    @given(
-        texts=st.lists(st.tuples(LINES, LINES, TEXTS), min_size=3, max_size=3),
-        questions=st.lists(TERMS, min_size=8, max_size=8),
-    )
-    def check(texts: list[tuple[str, str, str]], questions: list[Any]) -> None:
-        users = []
-        for account, words in zip(accounts, texts, strict=True):
-            changes = dict(zip(("first_name", "last_name", "bio"), words, strict=True))
-            response = api.patch("me/", changes, token=account.access)
-            assert response.status_code == 200, response.text
-            users.append(response.json)
-        for terms in questions:
-            expected = [user["username"] for user in users if matches(user, terms)]
-            assert found(api, **terms) == expected, terms
-
-    check()

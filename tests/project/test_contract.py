@@ -155,9 +155,16 @@ ROWS: dict[str, dict[str, str]] = {
         "a_number_that_is_junk_is_400 "
         "batches_count_from_0_and_the_one_past_the_end_is_empty",
         "profile/test_search": "search_and_q_look_in_username_names_and_bio "
-        "terms_mean_themselves name_filters_mean_themselves_too "
-        "case_is_ignored_beyond_ascii all_that_is_asked_must_hold "
-        "terms_have_at_most_150_characters",
+        "words_mean_themselves name_filters_mean_themselves_too "
+        "names_are_found_in_any_order_case_and_accent all_that_is_asked_must_hold "
+        "words_of_one_or_two_are_beginnings_or_whole_words_of_the_bio "
+        "a_search_is_of_at_most_10_words terms_have_at_most_150_characters "
+        "blank_limits_nothing_and_what_folds_to_nothing_finds_nobody",
+        "profile/test_search_plain": "any_question_is_answered_as_in_plain_python",
+        "profile/test_ids": "limits_the_list_to_these_users "
+        "a_sister_service_reads_what_anybody_could",
+        "profile/test_search_places": "a_search_that_takes_too_long_is_503",
+        "auth/test_look_alikes": "login_knows_none_of_them",
     },
     "GET {username}/": {
         "profile/test_profile": "replies_as_documented "

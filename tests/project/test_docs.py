@@ -184,8 +184,9 @@ def test_limits_in_the_documents_are_the_limits() -> None:
         f"at most {limits.AVATAR_MAX} ASCII",
         f"from 1 to {limits.BATCH_SIZE_MAX} ({limits.USERS_BATCH_SIZE} if",
         f"from 1 to {limits.BATCH_SIZE_MAX} ({limits.FOLLOWS_BATCH_SIZE} if",
-        f"each has at most {limits.SEARCH_TERM_MAX} characters",
-        f"at most {limits.RELATIONSHIPS_MAX} numbers of users",
+        f"have at most {limits.SEARCH_TERM_MAX} characters",
+        f"at most {limits.SEARCH_WORDS_MAX} in all",
+        f"at most {limits.IDS_MAX} numbers of users",
         f"at most {limits.EVENTS_MAX} events",
     ):
         assert sentence in text, sentence

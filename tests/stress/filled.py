@@ -19,6 +19,11 @@ from tests import live_server
 from tests.api import Account, Api
 from tests.post_events.posts_service import leave_rows
 
+# What only the version before reads; see migration 0010.
+OUTDATED = ("totals", "search_grams", "search_changes")
+# Of these columns revisions decide what they hold.
+DERIVED = ("first_name_key", "last_name_key", "search_text")
+
 
 class Rows(NamedTuple):
     """A table's columns, and its rows in the order of their keys."""
@@ -73,9 +78,11 @@ def fill(url: str, users: int) -> None:
         "INSERT INTO throttle (key, used, started_at, expires_at) SELECT 'k', 1,"
         " created_at, created_at FROM users LIMIT 1",
     )
-    # One change in a hundred folds all that there are; and this one counts no letter.
-    live_server.ask(url, "INSERT INTO search_changes (went, came) VALUES ('', '')")
-    empty = [name for name, table in snapshot(url).items() if not table.rows]
+    empty = [
+        name
+        for name, table in snapshot(url).items()
+        if not table.rows and name not in OUTDATED
+    ]
     assert empty == [], empty
 
 
@@ -141,10 +148,14 @@ def _tables(url: str) -> dict[str, tuple[list[str], list[str]]]:
 
 def assert_same(before: dict[str, Rows], after: dict[str, Rows]) -> int:
     """Assert that tables in both have the same rows; return how many rows that were."""
-    both = before.keys() & after.keys()
-    assert both >= {"users", "user_counters", "totals", "follows", "refresh_tokens"}
+    both = (before.keys() & after.keys()) - {*OUTDATED}
+    assert both >= {"users", "user_counters", "follows", "refresh_tokens"}
     for name in both:
-        columns = [c for c in before[name].columns if c in after[name].columns]
+        columns = [
+            column
+            for column in before[name].columns
+            if column in after[name].columns and column not in DERIVED
+        ]
         assert len(before[name].rows) == len(after[name].rows), name
         assert before[name].of(columns) == after[name].of(columns), name
     return sum(len(before[name].rows) for name in both)
@@ -173,7 +184,8 @@ def add_person(url: str, name: str) -> None:
     _copy(url, "follows", tables["follows"][0], edge, "id = 1")
     count = "UPDATE user_counters SET followers_count = followers_count + 1"
     live_server.ask(url, f"{count} WHERE user_id = {star}")
-    live_server.ask(url, "UPDATE totals SET value = value + 1 WHERE name = 'users'")
+    if "user_totals" not in tables:
+        live_server.ask(url, "UPDATE totals SET value = value + 1 WHERE name = 'users'")
 
 
 def _copy(

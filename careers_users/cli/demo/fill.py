@@ -3,21 +3,21 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
+from sqlalchemy import text as sql
 
 from careers_users.auth.password_hashing import passwords
 from careers_users.cli.demo import people
 from careers_users.cli.demo.people import Size
-from careers_users.database import bulk, ngram_counts
+from careers_users.database import bulk
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
-from careers_users.models import Follow, Total, User, UserCounters
+from careers_users.models import Follow, User, UserCounters
 from careers_users.observability import security_log
 
 # The document's example; everybody can know it.
 PASSWORD = "password123"
 _EMAILS = "@example.com"
-_TOTAL = update(Total).where(Total.name == "users")
 
 # Shows the progress of so many rows of something.
 Progress = Callable[[str, int], AbstractContextManager[bulk.Report]]
@@ -41,10 +41,11 @@ def fill(size: Size, progress: Progress, *, add: bool = False) -> None:
     with db.session.begin():
         connection = db.session.connection()
         bulk.prepare(connection)
-        # Taken first, so that nobody registers between this look and the commit.
-        there = db.session.execute(
-            _TOTAL.values(value=Total.value).returning(Total.value)
-        ).scalar_one()
+        if connection.dialect.name == "postgresql":
+            # Taken first, so that nobody registers between this look and the commit.
+            lock = "LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"
+            db.session.execute(sql(lock))
+        there = db.session.execute(select(func.count()).select_from(User)).scalar_one()
         if there and not add:
             raise HasUsers(
                 f"There are {there:,} users here already; --add adds to them."
@@ -59,8 +60,6 @@ def fill(size: Size, progress: Progress, *, add: bool = False) -> None:
         ):
             with progress(label, number) as report:
                 bulk.write(connection, model, rows, report)
-        db.session.execute(_TOTAL.values(value=Total.value + size.users))
-    ngram_counts.fold_all()
     bulk.finish(db.engine)
     security_log.record("demo_users_added", None, users=size.users)
 

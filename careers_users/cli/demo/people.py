@@ -20,7 +20,8 @@ from careers_users.cli.demo.names import (
     SENTENCES,
     TITLES,
 )
-from careers_users.validation import text
+from careers_users.validation import folding
+from careers_users.validation.words import searchable
 
 USERS = 100_000
 EDGES = 1_000_000
@@ -97,23 +98,23 @@ def _free_name(base: str, given: Counter[str], taken: Set[str]) -> str:
         given[key] += 1
         if given[key] > 1:
             username = f"{base}{given[key]}"
-        if text.fold(username) not in taken:
+        if folding.identity(username) not in taken:
             return username
 
 
-def _texts(username: str, first_name: str, last_name: str, bio: str) -> dict[str, str]:
+def _texts(
+    username: str, first_name: str, last_name: str, bio: str
+) -> dict[str, str | None]:
     email = f"{username}@example.com"
     return {
         "username": username,
-        "username_key": text.fold(username),
+        "username_key": folding.identity(username),
         "email": email,
-        "email_key": text.fold(email),
+        "email_key": folding.identity(email),
         "first_name": first_name,
-        "first_name_key": text.fold(first_name),
         "last_name": last_name,
-        "last_name_key": text.fold(last_name),
         "bio": bio,
-        "search_text": text.search_text(username, first_name, last_name, bio),
+        **searchable(username, first_name, last_name, bio),
     }
 
 

@@ -47,6 +47,8 @@ _SECURITY = {
     "none": [],
     "optional": [{}, _TOKEN],
     "required": [_TOKEN],
+    # Reads that anybody may do, but for the setting PUBLIC_READS.
+    "required or service": [_TOKEN, {_SERVICE: []}],
     "service": [{_SERVICE: []}],
 }
 _VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
@@ -146,9 +148,9 @@ class _Call:
         self._app, self._rule, self._view = app, rule, view
         self._anywhere = anywhere
         self._said: Operation = operation_of(view)
-        self._auth = self._said.auth
+        self._auth: str = self._said.auth
         if self._auth == "optional" and not app.config["PUBLIC_READS"]:
-            self._auth = "required"
+            self._auth = "required or service"
         self.path = _VARIABLE.sub(r"{\2}", rule.rule)
 
     def operation(self, spec: APISpec, plugin: SchemaPlugin) -> dict[str, Any]:
@@ -224,7 +226,8 @@ class _Call:
         if said.body is not None:
             named.append(MalformedJson)
         # `me` in the place of a name needs a token also where others do not.
-        if self._auth == "required" or (self._auth == "optional" and has_name):
+        is_required = self._auth in ("required", "required or service")
+        if is_required or (self._auth == "optional" and has_name):
             named.append(NotAuthenticated)
         if self._auth == "service":
             named += [NotAuthenticated, TokenInvalid]

@@ -118,7 +118,7 @@ def test_without_public_reads_all_calls_ask_for_a_token() -> None:
         if {} in operation["security"]
     ] == []
     directory = document["paths"][f"{BASE_PATH}/"]["get"]
-    assert directory["security"] == [{"bearer": []}]
+    assert directory["security"] == [{"bearer": []}, {"service": []}]
     assert "not_authenticated" in codes(document, directory)["401"]
 
 

@@ -1,0 +1,75 @@
+"""How many searches one process makes at once, and how long each may take.
+
+No index makes the commonest words cheap: a word that half of all users have is half a
+second of a core at a million users. Every search therefore takes one of a few *places*,
+one less than there are threads, so that other calls always find a thread; and the
+database ends it after SEARCH_SECONDS. With one thread per process there is one place,
+which protects nothing: serve with two or more.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
+
+from flask import Flask, current_app
+from sqlalchemy.exc import DBAPIError
+
+from careers_users import database
+from careers_users.database import errors
+from careers_users.http.errors import Unavailable
+from careers_users.settings import Settings
+
+SEARCH_SECONDS = 2.0
+# How long a search waits for a place.
+WAIT_SECONDS = 1.0
+_EXTENSION = "careers_users.search_places"
+
+
+class SearchBusy(Unavailable):
+    """All places are taken, and none became free in time."""
+
+    code = "overloaded"
+    error = "Too many searches at once; please try again shortly"
+
+
+class SearchTimedOut(Unavailable):
+    """The database did not finish the search in SEARCH_SECONDS."""
+
+    code = "search_timed_out"
+    error = "This search takes too long; please search for more, or for longer words"
+
+
+class SearchPlaces:
+    """The places of one process, all of whose threads share them."""
+
+    def __init__(self, places: int) -> None:
+        self._free = BoundedSemaphore(places)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place for the reads of this block, and bound their time.
+
+        Raises SearchBusy or SearchTimedOut.
+        """
+        if not self._free.acquire(timeout=WAIT_SECONDS):
+            raise SearchBusy
+        try:
+            with database.reading_within(SEARCH_SECONDS):
+                yield
+        except DBAPIError as error:
+            if errors.is_timed_out(error):
+                raise SearchTimedOut from error
+            raise
+        finally:
+            self._free.release()
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give `app` its places, by the threads of `settings`."""
+    app.extensions[_EXTENSION] = SearchPlaces(max(1, settings.threads - 1))
+
+
+def search_place() -> SearchPlaces:
+    """Return the places of the current application."""
+    places: SearchPlaces = current_app.extensions[_EXTENSION]
+    return places
