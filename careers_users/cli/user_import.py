@@ -8,7 +8,6 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-
 from careers_users.auth.registration import UsernameTaken
 from careers_users.cli import user_queries
 from careers_users.cli.user_check import Plan

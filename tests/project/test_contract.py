@@ -164,7 +164,7 @@ ROWS: dict[str, dict[str, str]] = {
         "profile/test_ids": "limits_the_list_to_these_users "
         "a_sister_service_reads_what_anybody_could",
         "profile/test_search_places": "a_search_that_takes_too_long_is_503",
-        "auth/test_look_alikes": "login_knows_none_of_them",
+        "auth/test_look_alikes_everywhere": "login_knows_none_of_them",
     },
     "GET {username}/": {
         "profile/test_profile": "replies_as_documented "

@@ -18,7 +18,8 @@ from careers_users.validation.characters import (
     is_visible,
     trimmed,
 )
-from careers_users.validation.text import fold, nfc
+from careers_users.validation.folding import search as fold
+from careers_users.validation.text import nfc
 
 ALL = [chr(code) for code in range(0x110000)]
 # As Unicode lists them: what the contract adds to the property, and what it names.
