@@ -29,13 +29,15 @@ from tests.http.openapi.test_openapi import codes, make, operations
 class Colour(Text):
     """A colour of the rainbow."""
 
+    raw_max = 20
+
 
 class PaintSchema(BodySchema):
     """Body of the test's own call."""
 
     colour = Colour(required=True, validate=OneOf(["red", "blue"]))
     coats = fields.Integer(validate=Range(1, 9), load_default=2)
-    note = Text(validate=Length(max=20), metadata={"description": "For the painter."})
+    note = Text(length=Length(max=20), metadata={"description": "For the painter."})
 
 
 class DrySchema(Schema):
