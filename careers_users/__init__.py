@@ -13,7 +13,14 @@ from careers_users.cli import groups
 from careers_users.database import replica, schema_version
 from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import routes as follow_routes
-from careers_users.http import context, cors, errors, flask_app
+from careers_users.http import (
+    client_address,
+    context,
+    cors,
+    errors,
+    flask_app,
+    unread_body,
+)
 from careers_users.http.openapi import page
 from careers_users.observability import health, metrics, request_log
 from careers_users.post_events import routes as activity_routes
@@ -48,8 +55,10 @@ def create_app(settings: Settings) -> Flask:
     flask_app.init_app(app)
     cors.init_app(app, settings.cors_origins)
     errors.init_app(app)
+    unread_body.init_app(app)
     health.init_app(app, settings)
     _register(app, settings)
+    client_address.init_app(app, settings)
     return app
 
 

@@ -17,7 +17,6 @@ from careers_users.auth.password_hashing import HashingBusy
 from careers_users.cli import console, groups
 from careers_users.cli.console import EXIT_CONFIG, EXIT_NO, EXIT_UNAVAILABLE
 from careers_users.cli.startup import NotReady, prepare, prepare_database
-from careers_users.http.client_address import behind_proxy
 from careers_users.http.decorators import operation_of
 from careers_users.http.refusals import refuser
 from careers_users.observability import checks, logs, metrics
@@ -179,7 +178,7 @@ def _served(settings: Settings) -> Application:
             extensions.db.engine.dispose()
 
     return Application(
-        behind_proxy(app, settings),
+        app,
         refuser(settings.cors_origins),
         vital=VITAL,
         slow=calls_that_hash(app),

@@ -59,7 +59,7 @@ def refuser(cors_origins: Collection[str]) -> Refuse:
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
             "Content-Security-Policy": "default-src 'none'",
-            "Vary": "Origin",
+            "Vary": "Authorization, Origin",
             context.REQUEST_ID_HEADER: request_id,
             **cors.headers_for(origin, cors_origins),
         }

@@ -179,7 +179,7 @@ def sign_ins(app: Flask, settings: Settings) -> Finding:
             f"The last {len(addresses)} sign-ins all seem to come from {addresses[0]}, "
             "which looks like a proxy's address.",
             f"Set CAREERS_USERS_TRUSTED_PROXY={addresses[0]} if it is one."
-            if settings.trusted_proxy is None
+            if not settings.trusted_proxy
             else "See whether the proxy sends X-Forwarded-For.",
         )
     return Finding("sign-ins", OK, f"Looked at the last {len(addresses)} sign-ins.")

@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 from careers_users.database import replica
 from careers_users.extensions import db
 from careers_users.http import context
+from careers_users.http.client_address import FORWARDED
 from careers_users.observability import meters, security_log
 from careers_users.observability.meters import Meters, Watch
 from careers_users.server import status
@@ -19,7 +20,6 @@ from careers_users.settings import Settings
 # How proxies say for whom they ask; and the mark of our own server, which takes these
 # headers away.
 FORWARDING = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via")
-FORWARDED = "careers_users.forwarded"
 _METERS = "careers_users.meters"
 
 bp = Blueprint("metrics", __name__)

@@ -48,6 +48,13 @@ class _Environment(FileAwareEnv):
                 "Only PostgreSQL has replicas: set DATABASE_URL to its primary."
             )
 
+    def refuse_chain_of_untrusted(self, values: Mapping[str, Any]) -> None:
+        """Count a number of proxies, none of which is trusted, among the mistakes."""
+        if (values["trusted_proxy_count"] or 1) > 1 and not values["trusted_proxy"]:
+            self._errors["CAREERS_USERS_TRUSTED_PROXY_COUNT"].append(
+                "No proxy is trusted: set CAREERS_USERS_TRUSTED_PROXY too."
+            )
+
     def warn_of_unknown(self) -> None:
         """Log the variables that look like settings of ours and are none."""
         known = {*self._fields, *(f"{name}_FILE" for name in self._fields)}
@@ -150,7 +157,7 @@ class Settings:
     max_request_body_size: int = _number(64 * 1024, 1024, 64 * 1024)
     max_request_header_size: int = _number(16 * 1024, 4096, 256 * 1024)
     channel_timeout: int = _number(30, 1, 3600)
-    trusted_proxy: str | None = _setting("str", None)
+    trusted_proxy: tuple[str, ...] = _setting("trusted_proxies", "")
     trusted_proxy_count: int = _number(1, 1, 10)
     trusted_proxy_headers: frozenset[str] = _setting(
         "proxy_headers", "x-forwarded-for x-forwarded-proto"
@@ -199,6 +206,7 @@ class Settings:
             for name, variable, how in _read_from_environment()
         }
         env.refuse_replica_of_sqlite(values)
+        env.refuse_chain_of_untrusted(values)
         data_dir = Path(env.str(f"{_PREFIX}DATA_DIR", "instance")).resolve()
         try:
             env.seal()

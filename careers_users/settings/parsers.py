@@ -5,6 +5,7 @@ Each function returns what the setting is, or raises ValidationError with what i
 
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,7 @@ from careers_users.validation.limits import MINIMUM_KEY_BYTES
 
 # RFC 6750, section 2.1: what can stand behind "Bearer".
 _SERVICE_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
-PROXY_HEADERS = (
-    "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port forwarded"
-).split()
+PROXY_HEADERS = "x-forwarded-for x-forwarded-proto forwarded".split()
 _DOMAIN = re.compile(
     r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?", re.ASCII
 )
@@ -116,6 +115,10 @@ def _proxy_headers(value: str) -> frozenset[str]:
     names = value.lower().replace(",", " ").split()
     for name in names:
         OneOf(PROXY_HEADERS, error="{input} is none of: {choices}.")(name)
+    if "forwarded" in names and len(names) > 1:
+        raise ValidationError(
+            "forwarded says all that the other headers do: name it alone, or not."
+        )
     return frozenset(names)
 
 
@@ -128,6 +131,30 @@ def _domains(value: str) -> frozenset[str]:
                 f"{name} is not a domain: list names, as local or corp.internal."
             )
     return frozenset(names)
+
+
+def _trusted_proxies(value: str) -> tuple[str, ...]:
+    """Return addresses and networks in their usual form, or `*` alone."""
+    names = value.replace(",", " ").split()
+    if "*" in names:
+        if len(names) > 1:
+            raise ValidationError("* trusts every peer: name it alone, or not.")
+        return ("*",)
+    return tuple(map(_network, names))
+
+
+def _network(name: str) -> str:
+    try:
+        network = ip_network(name)
+    except ValueError as error:
+        raise ValidationError(
+            f"{error}: list addresses and networks, as 127.0.0.1 and 10.0.0.0/8."
+        ) from None
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped and network.prefixlen >= 96:  # Peers have their IPv4 addresses here.
+        network = ip_network((mapped, network.prefixlen - 96))
+    is_one = network.prefixlen == network.max_prefixlen
+    return str(network.network_address if is_one else network)
 
 
 def _origins(value: str) -> frozenset[str]:
@@ -157,6 +184,7 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "path_to": _absolute,
     "rate": _rate,
     "proxy_headers": _proxy_headers,
+    "trusted_proxies": _trusted_proxies,
     "origins": _origins,
     "domains": _domains,
 }

@@ -62,7 +62,7 @@ def test_the_environment_file_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         settings = Settings.from_env()
         assert settings.url.database == "careers"
         assert settings.processes == 2
-        assert settings.trusted_proxy == "127.0.0.1"
+        assert settings.trusted_proxy == ("127.0.0.1",)
 
 
 # -- systemd ---------------------------------------------------------------------------

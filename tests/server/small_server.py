@@ -50,7 +50,6 @@ from careers_users.server.status import draining
 
 options = json.loads(sys.argv[1])
 worker.SETTLE_SECONDS = options.pop("settle")
-options["trusted_proxy_headers"] = frozenset(options["trusted_proxy_headers"])
 settings = SimpleNamespace(**options)
 folder = Path(__file__).parent
 say = logging.getLogger("test").warning
@@ -110,7 +109,7 @@ def make_app():
 
     app.wsgi_app = crashing
     return Application(
-        client_address.behind_proxy(app, settings),
+        client_address.behind_proxies(app, settings),
         refusals.refuser(settings.cors_origins),
         vital=[("GET", "/health/live")],
         slow=[("POST", "/careers/users/login/")],
@@ -265,7 +264,7 @@ def options(**changes: Any) -> dict[str, Any]:
         "max_request_body_size": LIMIT,
         "max_request_header_size": HEADER_LIMIT,
         "channel_timeout": 30,
-        "trusted_proxy": None,
+        "trusted_proxy": [],
         "trusted_proxy_count": 1,
         "trusted_proxy_headers": ["x-forwarded-for", "x-forwarded-proto"],
         "drain_timeout": 15,
