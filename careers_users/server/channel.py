@@ -1,32 +1,49 @@
-"""Connections as waitress has them, mended: our refusals, our limits.
-
-What waitress refuses by itself gets the same JSON as every other error.
-"""
+"""Connections as waitress has them, with our refusals and our limits."""
 
 import logging
 import socket
-import time
 from contextlib import suppress
+from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any
 
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
-from waitress.utilities import Error, build_http_date  # type: ignore[import-untyped]
+from waitress.utilities import build_http_date  # type: ignore[import-untyped]
 
 from careers_users.server import status
-from careers_users.server.dispatcher import Lane
+from careers_users.server.dispatcher import Priority
 from careers_users.server.parser import Parser, epoch_now
 from careers_users.server.status import draining
+from careers_users.server.waitress_names import require
 
 log = logging.getLogger(__name__)
 
-SWALLOW = 2.0  # Seconds for a refused sender to notice, before we hang up.
-STALLED = 2.0  # A half-sent request that is silent for longer doesn't delay a stop.
+require(WSGITask, "build_response_header", "finish")
+require(ErrorTask, "execute", "set_close_on_finish")
+require(HTTPChannel, "parser_class", "task_class", "error_task_class", "add_channel")
+require(HTTPChannel, "write_soon", "_flush_some", "_flush_exception", "readable")
+require(HTTPChannel, "writable", "received", "handle_write", "handle_close", "service")
+require(HTTPChannel, "will_close", "close_when_flushed", "total_outbufs_len")
+
+DISCARD_SECONDS = 2.0  # For a refused sender to notice, before the connection ends.
+# Half a request, or a reply that is not taken: silent for longer, it does not delay a
+# stop, and makes room for a new connection.
+STALLED_SECONDS = 2.0
+IDLE_SECONDS = 0.5  # In which a request that is on the wire still arrives.
+
+
+class State(Enum):
+    """What a connection does besides what waitress knows of."""
+
+    OPEN = auto()
+    HELD = auto()  # Its next request waits until the reply before is flushed.
+    REFUSED = auto()  # Its last reply is written; the client may still be sending.
+    DISCARDING = auto()  # That reply is flushed; what comes is read and dropped.
 
 
 class _Task(WSGITask):  # type: ignore[misc]
-    """Sends header and body together, and says while we drain that it was the last."""
+    """Sends header and body together; a reply while draining is the last one."""
 
     def build_response_header(self) -> bytes:
         if draining.is_set():
@@ -43,40 +60,41 @@ class _Task(WSGITask):  # type: ignore[misc]
         self.channel.flush_header()
 
 
-class _Overloaded(Error):  # type: ignore[misc]
-    code, reason = 503, "Service Unavailable"
-
-
 class _Refusal(ErrorTask):  # type: ignore[misc]
     """Answers what waitress refuses: our JSON, and nothing of what the client sent."""
 
     def execute(self) -> None:
         headers = self.request.headers
-        status = self.request.error.code
+        code = self.request.error.code
         names, body = self.channel.server.served.refuse(
-            *(status, headers.get("ORIGIN"), headers.get("X_REQUEST_ID")),
+            *(code, headers.get("ORIGIN"), headers.get("X_REQUEST_ID")),
             self.channel.addr[0],
         )
-        self.status = f"{status} {HTTPStatus(status).phrase}"
+        self.status = f"{code} {HTTPStatus(code).phrase}"
         self.response_headers = list(names.items())
         self.content_length = len(body)
-        self.channel.refused = True
+        self.channel.state = State.REFUSED
         self.set_close_on_finish()
         self.write(b"" if self.request.command == "HEAD" else body)
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection. After a refusal it swallows what its client still sends.
+    """A connection.
 
-    Closing at once would reset the connection under a client that is busy sending, and
-    that client would never read why.
+    One reply at a time: the next pipelined request is not served before the client has
+    taken the reply, so that it can't occupy threads by not reading.
+
+    After a refusal it reads and drops what the client still sends. Closing at once
+    would reset the connection under a client that is busy sending, and that client
+    would never read why.
     """
 
     parser_class, task_class, error_task_class = Parser, _Task, _Refusal
-    close_when_flushed = will_close = refused = turned_away = False
-    swallow_until = queued = 0.0
+    close_when_flushed = will_close = is_turned_away = False
+    state = State.OPEN
+    priority = Priority.NORMAL
+    queued = reply_began = discards_until = 0.0
     header = b""
-    lane = Lane.QUICK
     requests: list[Any]
 
     def add_channel(self, map: Any = None) -> None:  # As waitress calls it.
@@ -85,11 +103,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self.server.changed.append(self)
 
     def write_soon(self, data: Any) -> int:
-        """Send what is to be sent; a header waits for the first piece of its body.
+        """Send `data`; a header waits for the first piece of its body.
 
         It saves a packet, and a process that is killed does not leave half a reply with
         a proxy, which could not ask another instance then.
         """
+        if data and not self.total_outbufs_len:
+            self.reply_began = epoch_now()
         if data and self.header and isinstance(data, bytes):
             data, self.header = self.header + data, b""
         elif data:  # A file, which is sent from where it is.
@@ -107,40 +127,69 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return bool(super()._flush_some(do_close=do_close))
 
     def unfinished(self) -> int:
-        """How many requests of this connection are still to be answered."""
-        recent = epoch_now() - self.last_activity < STALLED
+        """Return how many requests of this connection are still to be answered."""
+        recent = epoch_now() - self.last_activity < STALLED_SECONDS
         half_done = self.total_outbufs_len or (self.request and recent)
-        return len(self.requests) or int(bool(half_done or self.swallow_until))
+        is_discarding = self.state is State.DISCARDING
+        return len(self.requests) or int(bool(half_done or is_discarding))
+
+    def is_idle(self, now: float) -> bool:
+        """Return whether nothing happens here that is worth waiting for."""
+        is_halfway = self.request or self.total_outbufs_len
+        limit = STALLED_SECONDS if is_halfway else IDLE_SECONDS
+        return not self.requests and bool(self.last_activity < now - limit)
+
+    def is_late(self, now: float) -> bool:
+        """Return whether sending a request, or taking a reply, takes too long."""
+        late = now - self.adj.channel_timeout
+        if self.total_outbufs_len:
+            return bool(self.reply_began < late)
+        return bool(self.request and not self.requests and self.request.started < late)
 
     def readable(self) -> bool:
-        return bool(self.swallow_until or super().readable())
+        return bool(self.state is State.DISCARDING or super().readable())
 
     def writable(self) -> bool:
-        return bool(super().writable() or 0 < self.swallow_until < epoch_now())
+        is_over = self.state is State.DISCARDING and self.discards_until < epoch_now()
+        # The loop may have flushed the reply just before the thread held this one.
+        is_held = self.state is State.HELD
+        return bool(super().writable() or is_over or is_held)
 
     def received(self, data: bytes) -> bool:
-        has_come = bool(self.swallow_until or super().received(data))
-        while self.turned_away:
-            self._turn_away()
+        if self.state is State.DISCARDING:
+            return True
+        has_come = bool(super().received(data))
+        self._turn_away_marked()
         return has_come
 
-    def _turn_away(self) -> None:
-        """Answer 503 to the first request, here and now, which is the point of it.
+    def turn_away(self) -> None:
+        """Answer 503 to the first request, in the thread of the loop."""
+        if self.connected:
+            self.is_turned_away = True
+            self._turn_away_marked()
+        else:
+            self.cancel()
+        self.server.changed.append(self)
 
-        A tenth of what the application would need: no thread, no line in the log for
-        each, and the connection stays open, since making another one costs more.
+    def _turn_away_marked(self) -> None:
+        while self.is_turned_away:
+            self.is_turned_away = False
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        """Answer 503 at a tenth of the application's cost: no thread, no log line.
+
+        The connection stays open, since making another one costs more.
         """
-        self.turned_away = False
         status.count_refusal()
         request = self.requests[0]
         get: Any = request.headers.get
         headers, body = self.server.served.refuse(
             503, get("ORIGIN"), get("X_REQUEST_ID"), None
         )
-        # Half a request that comes last would have to be told to continue, or not.
-        is_cut = self.request and len(self.requests) == 1
-        # Where a request ends that could not be read, nobody knows.
-        is_cut = is_cut or request.error
+        # Half a request that comes last would have to be told to continue, or not. And
+        # where a request ends that can't be read is unknown.
+        is_cut = (self.request and len(self.requests) == 1) or request.error
         is_last = request.version != "1.1" or request.connection_close or is_cut
         headers |= {"Connection": "close"} if is_last else {}
         headers |= {
@@ -149,28 +198,18 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"HTTP/1.1 503 Service Unavailable\r\n{lines}\r\n".encode("latin-1")
-        super().write_soon(head if request.command == "HEAD" else head + body)
+        self.write_soon(head if request.command == "HEAD" else head + body)
         with self.requests_lock:
-            waiting = [self.requests.pop(0)]
+            answered = [self.requests.pop(0)]
             if is_last:
-                self.refused = True  # Swallow what still comes, as after others.
+                self.state = State.REFUSED
                 self.close_when_flushed = True
-                waiting += self.requests
+                answered += self.requests
                 self.requests = []
-            for each in waiting:
+            for each in answered:
                 each.close()
             if self.requests:
                 self.server.add_task(self)
-
-    def service(self) -> None:
-        """Answer the first request; with 503 if it has waited for far too long."""
-        waited = time.monotonic() - self.queued
-        if waited > 2 * self.adj.queue_timeout and not (
-            draining.is_set() or self.lane is Lane.VITAL
-        ):
-            status.count_refusal()
-            self.requests[0].error = self.requests[0].error or _Overloaded("")
-        super().service()
 
     def handle_close(self) -> None:
         """Close it; a thread leaves that to the loop, which may be looking at it."""
@@ -181,13 +220,25 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self.server.pull_trigger()
 
     def handle_write(self) -> None:
-        self.will_close = self.will_close or self.swallow_until > 0
-        if self.will_close or not (self.refused and self.close_when_flushed):
-            super().handle_write()
+        """Send what can be sent, then do what has waited for that."""
+        self.will_close = self.will_close or self.state is State.DISCARDING
+        if self.state is State.REFUSED and not self.will_close:
+            self._end_sending()
             return
+        super().handle_write()
+        if self.state is State.HELD and self.connected and not self.total_outbufs_len:
+            with self.requests_lock:
+                self.state = State.OPEN
+                if self.requests:
+                    self.server.add_task(self)
+            self._turn_away_marked()
+
+    def _end_sending(self) -> None:
+        """Flush the last reply; once it is sent, say so and begin to discard."""
         self._flush_exception(self._flush_some)
-        if self.connected and not self.total_outbufs_len:
+        if self.close_when_flushed and self.connected and not self.total_outbufs_len:
             self.close_when_flushed = False
-            self.swallow_until = epoch_now() + SWALLOW
+            self.state = State.DISCARDING
+            self.discards_until = epoch_now() + DISCARD_SECONDS
             with suppress(OSError):  # The client has left already; reading will tell.
                 self.socket.shutdown(socket.SHUT_WR)

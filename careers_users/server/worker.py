@@ -1,6 +1,7 @@
 """One process that serves: its listener, its loop, and a stop that loses nothing."""
 
 import errno
+import heapq
 import logging
 import os
 import threading
@@ -16,15 +17,19 @@ from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 from careers_users import clock
 from careers_users.server import file_limits, memory, status, systemd
 from careers_users.server.application import Application
-from careers_users.server.channel import Channel
+from careers_users.server.channel import Channel, State
 from careers_users.server.connection_counts import ConnectionCount
-from careers_users.server.dispatcher import Lanes, Queue
+from careers_users.server.dispatcher import Dispatcher, Priorities
 from careers_users.server.event_loop import Loop
 from careers_users.server.listener import Listener
 from careers_users.server.signals import Signals
 from careers_users.server.status import draining
+from careers_users.server.waitress_names import require
 
 log = logging.getLogger(__name__)
+
+require(TcpWSGIServer, "handle_accept", "accept", "readable", "add_task", "fix_addr")
+require(TcpWSGIServer, "pull_trigger", "maintenance", "channel_class")
 
 # For a process with fewer connections to wake up and accept the next one.
 YIELD_SECONDS = 0.0005
@@ -37,6 +42,11 @@ SETTLE_SECONDS = 0.5  # In which requests that are on the wire still arrive.
 # No file descriptor left, in this process or at all; no memory.
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 NO_ROOM_SECONDS = 0.5  # To wait then.
+# To look again for an idle connection to close, and for requests that have expired.
+LOOK_SECONDS = 0.2
+# At the limit, so many of the connections are closed at once, at least one: finding
+# those that are idle means looking at all of them.
+CLOSED_AT_ONCE = 0.01
 
 
 class Worker(TcpWSGIServer):  # type: ignore[misc]
@@ -58,15 +68,17 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         """Prepare to serve on `listener`; `is_alone` if there is no supervisor."""
         self.served = served
         self._listener, self._count, self._is_alone = listener, count, is_alone
-        self._lanes = Lanes(served.vital, served.slow)
-        self.queue = Queue(adj.threads, adj.slow, adj.queue_timeout, adj.queue_room)
+        self._priorities = Priorities(served.vital, served.slow)
+        self.dispatcher = Dispatcher(
+            adj.threads, adj.slow, adj.queue_timeout, adj.queue_room
+        )
         self.changed: deque[Channel] = deque()
         self._thread = threading.get_ident()
         sock = listener.socket
         super().__init__(
             served.wsgi,
             _sock=sock,
-            dispatcher=self.queue,
+            dispatcher=self.dispatcher,
             adj=adj,
             sockinfo=(sock.family, sock.type, sock.proto, None),
             bind_socket=False,
@@ -88,6 +100,8 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         Above SPREAD_CONNECTIONS accept up to ACCEPT_BATCH at once.
         """
         known = len(self.active_channels)
+        if self._is_at_limit() and not self._close_idle():
+            return
         is_spread = draining.is_set() or known >= SPREAD_CONNECTIONS
         if not is_spread and self._count.is_above_others():
             time.sleep(YIELD_SECONDS)
@@ -111,23 +125,52 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         return None
 
     def readable(self) -> bool:
-        return bool(super().readable()) and time.monotonic() >= self._accept_after
+        """Return whether to accept connections; waitress stops at the limit."""
+        return bool(self.accepting) and time.monotonic() >= self._accept_after
+
+    def _is_at_limit(self) -> bool:
+        limit = self.adj.connection_limit
+        return not draining.is_set() and len(self.active_channels) >= limit
+
+    def _close_idle(self) -> bool:
+        """Close the connections that are idle for longest, for new ones.
+
+        Return whether there were any; if not, new ones wait in the kernel.
+        """
+        now = clock.timestamp()
+        idle = [each for each in self.active_channels.values() if each.is_idle(now)]
+        limit = self.adj.connection_limit
+        number = max(1, int(CLOSED_AT_ONCE * limit))
+        for channel in heapq.nsmallest(number, idle, lambda each: each.last_activity):
+            channel.handle_close()
+        if not idle:
+            self._accept_after = time.monotonic() + LOOK_SECONDS
+        sentence = "CAREERS_USERS_CONNECTION_LIMIT is reached"
+        if status.warn("connections", f"{sentence}."):
+            what = (
+                "idle connections are closed for new ones" if idle else "new ones wait"
+            )
+            log.warning("%s (%d): %s.", sentence, limit, what)
+        return bool(idle)
 
     def add_task(self, channel: Channel) -> None:
         """Let a request wait for a thread, or refuse it if too many do.
 
-        A pipelined request is always let in behind the one before: a thread calls this
-        for it then, and holds a lock of the connection.
+        The caller holds a lock of the connection. Behind a reply that is not flushed
+        the request is held; the loop calls this again then.
         """
+        if channel.total_outbufs_len:
+            channel.state = State.HELD
+            return
         request = channel.requests[0]
-        channel.lane = self._lanes.of(
+        channel.priority = self._priorities.of(
             getattr(request, "command", None), getattr(request, "path", None)
         )
         is_new = self.is_loop() and not draining.is_set()
-        if is_new and self.queue.is_full(channel.lane):
-            channel.turned_away = True
+        if is_new and self.dispatcher.is_full(channel.priority):
+            channel.is_turned_away = True
         else:
-            self.queue.add_task(channel)
+            self.dispatcher.add_task(channel)
 
     def is_loop(self) -> bool:
         """Return whether the calling thread is the one of the loop."""
@@ -140,20 +183,21 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
 
     def maintenance(self, now: float) -> None:
         """Close connections that are idle, or too slow to send or to take anything."""
-        for channel in list(self.active_channels.values()):
-            is_idle = channel.last_activity < now - self.adj.channel_timeout
-            if is_idle and (channel.will_close or channel.total_outbufs_len):
-                # It takes nothing, and so never becomes writable. After this turn of
-                # the loop, which is looking at all of them.
-                with suppress(BlockingIOError):
-                    self.trigger.pull_trigger(channel.handle_close)
         super().maintenance(now)
         status.log_refusals()
         memory.give_back()
         for channel in list(self.active_channels.values()):
-            late = now - self.adj.channel_timeout
-            if channel.request and not channel.requests:
-                channel.will_close |= channel.request.started < late
+            is_silent = channel.last_activity < now - self.adj.channel_timeout
+            is_late = channel.is_late(now)
+            has_reply = bool(channel.total_outbufs_len)
+            if (is_silent and (has_reply or channel.will_close)) or (
+                is_late and has_reply
+            ):
+                # It takes too little, and may never become writable. After this turn
+                # of the loop, which is looking at all of them.
+                with suppress(BlockingIOError):
+                    self.trigger.pull_trigger(channel.handle_close)
+            channel.will_close |= is_late
             if channel.will_close:
                 self.changed.append(channel)
 
@@ -171,7 +215,9 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         memory.freeze()
         ready()
         while not self._signals.is_stopping:
-            self._pump(1)
+            is_waiting = self.dispatcher.has_waiting()
+            has_paused = time.monotonic() < self._accept_after
+            self._pump(LOOK_SECONDS if is_waiting or has_paused else 1)
             self._signals.log_noted()
         if self._is_alone:
             systemd.notify("STOPPING=1")
@@ -183,7 +229,10 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         if (now := clock.timestamp()) >= self.next_channel_cleanup:
             self.next_channel_cleanup = now + self.adj.cleanup_interval
             self.maintenance(now)
-        changed = [self, *self.queue.served()]
+        if not draining.is_set():
+            for expired in self.dispatcher.take_expired():
+                expired.turn_away()
+        changed = [self, *self.dispatcher.served()]
         while self.changed:
             changed.append(self.changed.popleft())
         if not draining.is_set():
@@ -223,5 +272,5 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         if lost := self._unfinished():
             log.warning("Cut off %d unanswered request(s) after %d s", lost, limit)
         left = 0 if lost else max(0, limit - elapsed)
-        self.queue.shutdown(left)
+        self.dispatcher.shutdown(left)
         wasyncore.close_all(self._map)

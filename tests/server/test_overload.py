@@ -17,7 +17,7 @@ import pytest
 from careers_users.http.refusals import refuser
 from careers_users.server import Application, runner
 from careers_users.server.connection_counts import ConnectionCount, ConnectionCounts
-from careers_users.server.dispatcher import Lane, Lanes, Queue
+from careers_users.server.dispatcher import Dispatcher, Priorities, Priority
 from careers_users.server.listener import Listener
 from careers_users.server.worker import ACCEPT_BATCH, SPREAD_CONNECTIONS, Worker
 from tests.server.small_server import (
@@ -101,12 +101,18 @@ def test_what_is_sent_behind_a_refused_request_is_answered_too(launch: Launch) -
         running.release()
 
 
-def test_who_has_waited_for_far_too_long_is_refused(launch: Launch) -> None:
+def test_a_request_that_waits_expires_while_no_thread_is_free(launch: Launch) -> None:
     running = launch(threads=1, queue_timeout=LIMIT).listening()
-    with waiting(running, 2.5 * LIMIT) as (held, queued):
-        running.release()
-        assert read_reply(held).status == 200
+    with waiting(running, 0) as (held, queued), running.connect() as pipeline:
+        begun = time.monotonic()
+        pipeline.sendall(HOLD * 2)
         assert_overloaded(read_reply(queued))
+        assert LIMIT < time.monotonic() - begun < LIMIT + 5
+        assert_overloaded(read_reply(pipeline))
+        queued.sendall(HOLD)
+        running.release()
+        answered = {read_reply(sock).status for sock in (held, queued, pipeline)}
+        assert answered <= {200, 503}
     assert running.get("/").status == 200
 
 
@@ -180,22 +186,22 @@ def test_behind_a_refused_request_that_could_not_be_read_nothing_is_read(
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "lane"),
+    ("method", "path", "priority"),
     [
-        ("POST", "/careers/users/login", Lane.SLOW),
-        ("POST", "//careers/users/login/", Lane.SLOW),
-        ("DELETE", "careers/users/me/", Lane.SLOW),
-        ("HEAD", "/health/live", Lane.VITAL),
-        ("GET", "/health/ready/", Lane.VITAL),
-        ("GET", "/careers/users/login/", Lane.QUICK),
-        ("GET", "/", Lane.QUICK),
-        (None, None, Lane.QUICK),
+        ("POST", "/careers/users/login", Priority.SLOW),
+        ("POST", "//careers/users/login/", Priority.SLOW),
+        ("DELETE", "careers/users/me/", Priority.SLOW),
+        ("HEAD", "/health/live", Priority.VITAL),
+        ("GET", "/health/ready/", Priority.VITAL),
+        ("GET", "/careers/users/login/", Priority.NORMAL),
+        ("GET", "/", Priority.NORMAL),
+        (None, None, Priority.NORMAL),
     ],
 )
-def test_slashes_lead_to_no_other_lane(
-    method: str | None, path: str | None, lane: Lane
+def test_slashes_lead_to_no_other_priority(
+    method: str | None, path: str | None, priority: Priority
 ) -> None:
-    lanes = Lanes(
+    priorities = Priorities(
         vital=[("GET", "/health/live"), ("GET", "/health/ready")],
         slow=[
             ("POST", "/careers/users/login/"),
@@ -203,7 +209,7 @@ def test_slashes_lead_to_no_other_lane(
         ],
     )
 
-    assert lanes.of(method, path) is lane
+    assert priorities.of(method, path) is priority
 
 
 def test_who_takes_no_replies_is_hung_up_on(launch: Launch) -> None:
@@ -230,7 +236,7 @@ def test_who_takes_no_replies_is_hung_up_on(launch: Launch) -> None:
 @contextmanager
 def worker_of(listener: socket.socket) -> Iterator[Worker]:
     """The worker of a process that serves nothing, in this one."""
-    made = options(trusted_proxy_headers=frozenset(), connection_limit=1000)
+    made = options(connection_limit=1000)
     made.pop("settle")
     adjustments = runner._adjustments(SimpleNamespace(**made))
     count = ConnectionCount(ConnectionCounts(1), 0)
@@ -241,7 +247,7 @@ def worker_of(listener: socket.socket) -> Iterator[Worker]:
     finally:
         for channel in [*worker.active_channels.values()]:
             channel.handle_close()
-        worker.queue.shutdown(PATIENCE)
+        worker.dispatcher.shutdown(PATIENCE)
         worker.trigger.close()
 
 
@@ -290,10 +296,10 @@ def test_urgent_data_keeps_nobody_busy(launch: Launch) -> None:
 
 
 class Waiter:
-    """Somebody who waits in a lane since a moment."""
+    """A connection whose request waits since a moment."""
 
-    def __init__(self, lane: Lane, queued: float) -> None:
-        self.lane, self.queued = lane, queued
+    def __init__(self, priority: Priority, queued: float) -> None:
+        self.priority, self.queued = priority, queued
 
     def service(self) -> None:
         """Be served."""
@@ -301,18 +307,21 @@ class Waiter:
     def cancel(self) -> None:
         """Be given up."""
 
+    def turn_away(self) -> None:
+        """Be refused."""
+
 
 def test_who_asks_for_health_does_not_come_before_older_logins() -> None:
-    queue = Queue(0, 1, PATIENCE, 100)
-    vital, login = Waiter(Lane.VITAL, 2.0), Waiter(Lane.SLOW, 1.0)
+    dispatcher = Dispatcher(0, 1, PATIENCE, 100)
+    vital, login = Waiter(Priority.VITAL, 2.0), Waiter(Priority.SLOW, 1.0)
     for waiter in (vital, login):
-        queue._waiting[waiter.lane].append(waiter)
-    assert queue._take(is_spare=False) is login
-    other = Waiter(Lane.SLOW, 1.0)  # For whom there is no room now.
-    queue._waiting[Lane.SLOW].append(other)
-    assert queue._take(is_spare=False) is vital
-    assert queue._take(is_spare=False) is None
-    queue.shutdown(PATIENCE)
+        dispatcher._waiting[waiter.priority].append(waiter)
+    assert dispatcher._take(is_spare=False) is login
+    other = Waiter(Priority.SLOW, 1.0)  # For whom there is no room now.
+    dispatcher._waiting[Priority.SLOW].append(other)
+    assert dispatcher._take(is_spare=False) is vital
+    assert dispatcher._take(is_spare=False) is None
+    dispatcher.shutdown(PATIENCE)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")

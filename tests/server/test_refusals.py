@@ -41,10 +41,78 @@ def chunks(size: int, each: int) -> bytes:
         CHUNKED + b"2\n\r\nxx\r\n0\r\n\r\n",
         CHUNKED + b"2;a=b\n\r\nxx\r\n0\r\n\r\n",
         b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        # RFC 9112: host, version, empty lines before, lines behind the last chunk.
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX-Host: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: x\r\nhOsT: y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\tb\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: u@x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x:port\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: \xe4\r\n\r\n",
+        b"GET /\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/0.9\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/3.1\r\nHost: x\r\n\r\n",
+        b"\r\n\x0bGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x0c\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b" GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\rGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x0b\r\n\r\n",
+        CHUNKED + b"0\r\nX: a\nY: b\r\n\r\n",
+        CHUNKED + b"0\r\nX: a\rY: b\r\n\r\n",
+        CHUNKED + b"0\r\nX: a\r\n b\r\n\r\n",
+        CHUNKED + b"0\r\n<script>\r\n\r\n",
+        CHUNKED + b"2\r\nab\r\n0\r\n: x\r\n\r\n",
     ],
 )
 def test_malformed_requests(server: Running, data: bytes) -> None:
     assert_refused(server.raw(data), 400, "malformed_request")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: [::1]:80\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: my_host.example.:8000\r\n\r\n",
+        b"GET / HTTP/1.0\r\n\r\n",
+        CHUNKED + b"0\r\nX: a\r\nY: b\r\n\r\n",
+        CHUNKED + b"0\r\n\r\n",
+    ],
+)
+def test_what_rfc_9112_allows(server: Running, data: bytes) -> None:
+    assert server.raw(data).status == 200
+    with server.connect() as sock:  # In the smallest pieces.
+        for number in range(len(data)):
+            sock.sendall(data[number : number + 1])
+        assert read_reply(sock).status == 200
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (b" HTTP/1.1\r\n<script>: x\r\n\r\n", b"400"),
+        (b" HTTP/1.1\r\n\r\n", b"400"),
+        (b" HTTP/2.0\r\nHost: x\r\n\r\n", b"400"),
+        (b" HTTP/1.1\r\nHost: x\r\nX: " + b"x" * HEADER_LIMIT + b"\r\n\r\n", b"431"),
+    ],
+)
+def test_a_refusal_of_head_has_no_body(
+    server: Running, rest: bytes, status: bytes
+) -> None:
+    with server.connect() as sock:
+        sock.sendall(b"HEAD /" + rest)
+        received = b""
+        while data := sock.recv(65536):
+            received += data
+    assert received.split()[1] == status
+    assert received.endswith(b"\r\n\r\n")
+    assert b"Content-Length: " in received
 
 
 def test_an_unknown_transfer_encoding(server: Running) -> None:

@@ -90,12 +90,12 @@ def test_a_stop_waits_for_requests_on_the_wire(launch: Launch) -> None:
 
 @needs_posix
 def test_a_stop_lets_in_who_waits_at_the_door(launch: Launch) -> None:
-    running = launch(threads=1, connection_limit=4).listening()
+    running = launch(threads=1, connection_limit=2).listening()
     with ExitStack() as stack:
         asked = [stack.enter_context(running.connect()) for _ in range(6)]
         for sock in asked:
             sock.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
-        running.wait_for("no longer accepting new connections")
+        running.wait_for("is reached .*: new ones wait")
         running.send_signal(signal.SIGTERM)
         until(running.refuses)
         running.release()

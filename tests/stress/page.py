@@ -17,6 +17,15 @@ against the served product: two processes, over sockets, on SQLite and PostgreSQ
 `.venv/bin/pytest -m stress tests/stress` proves it all again and wrote this page
 ({date}). Figures belong to the machine they were measured on; the promises do not.
 """
+NOT_PROMISED = """## Not promised
+
+- A worker process that hangs (a thread that never returns, a library that holds the
+  interpreter's lock) is not replaced: only one that has ended is. Its connections wait.
+  It does not answer `/health/live` then; let the service manager or the orchestrator
+  restart an instance that does not.
+- Under other WSGI servers some promises do not hold:
+  [deployment.md](deployment.md#under-another-wsgi-server) says which.
+"""
 
 
 def promise(item: pytest.Item) -> tuple[str, str]:
@@ -58,4 +67,4 @@ def write(items: Sequence[pytest.Item], told: pytest.StashKey[dict[str, str]]) -
         for (sentence, test), said_of in rows.items():
             lines.append(f"| {sentence} | {test} | {'; '.join(said_of) or 'held'} |")
         lines.append("")
-    PAGE.write_text("\n".join(lines), "utf-8")
+    PAGE.write_text("\n".join([*lines, NOT_PROMISED]), "utf-8")

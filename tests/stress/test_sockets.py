@@ -70,6 +70,14 @@ TRICKS: dict[str, tuple[bytes, int]] = {
     "a NUL": (POST + b"X: a\x00b\r\nContent-Length: 0\r\n\r\n", 400),
     "no name": (POST + b": a\r\n\r\n", 400),
     "no colon": (POST + b"Content-Length\r\n\r\n", 400),
+    "no host": (GET.replace(b"Host: x\r\n", b"\r\n"), 400),
+    "two hosts": (GET + b"Host: x\r\n\r\n", 400),
+    "a host with a space": (GET.replace(b"Host: x", b"Host: x y") + b"\r\n", 400),
+    "HTTP/0.9": (GET.replace(b" HTTP/1.1", b"") + b"\r\n", 400),
+    "HTTP/2.0": (GET.replace(b"1.1", b"2.0") + b"\r\n", 400),
+    "a vertical tab before": (b"\x0b\r\n" + GET + b"\r\n", 400),
+    "a form feed before": (b"\r\n\x0c" + GET + b"\r\n", 400),
+    "a bare LF in a trailer": (CHUNKED + b"\r\n0\r\nX: a\nY: b\r\n\r\n", 400),
 }
 
 

@@ -1,4 +1,4 @@
-"""The calls that have a lane of their own while they wait."""
+"""The calls that are not treated as all others while they wait."""
 
 from flask import Flask
 
