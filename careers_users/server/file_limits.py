@@ -8,19 +8,21 @@ if sys.platform != "win32":
 
 log = logging.getLogger(__name__)
 
-SPARE = 256  # For the database, logs, pipes, and what libraries open for a moment.
+SPARE_FILES = (
+    256  # For the database, logs, pipes, and what libraries open for a moment.
+)
 
 
 def room_for(connections: int) -> int:
     """Return how many connections this process can hold, `connections` if possible.
 
-    The system's soft limit is raised as far as its hard one. Without, whoever comes
-    when no descriptor is left could not be let in, nor be told to go away.
+    The system's soft limit is raised as far as its hard one. Without a descriptor left
+    a connection could neither be accepted nor be refused.
     """
     if sys.platform == "win32":
         return connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + SPARE
+    wanted = connections + SPARE_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return connections
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -35,4 +37,4 @@ def room_for(connections: int) -> int:
             "connections.",
             *(allowed, connections, wanted),
         )
-    return min(connections, max(allowed - SPARE, allowed // 2))
+    return min(connections, max(allowed - SPARE_FILES, allowed // 2))

@@ -20,7 +20,7 @@ from careers_users.server.application import Application
 from careers_users.server.channel import Channel, State
 from careers_users.server.connection_counts import ConnectionCount
 from careers_users.server.dispatcher import Dispatcher, Priorities
-from careers_users.server.event_loop import Loop
+from careers_users.server.event_loop import EventLoop
 from careers_users.server.listener import Listener
 from careers_users.server.signals import Signals
 from careers_users.server.status import draining
@@ -83,7 +83,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             sockinfo=(sock.family, sock.type, sock.proto, None),
             bind_socket=False,
         )
-        self._loop = Loop(self._map)
+        self._loop = EventLoop(self._map)
         self._signals = Signals(self.pull_trigger, os._exit)
         # Waking up the loop must never wait for the loop to read.
         if os.name == "posix":
@@ -255,7 +255,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         """Accept the connections that wait in the kernel: closing would reset them."""
         if self._is_alone:  # Other processes may accept from the same socket.
             self._listener.ignore_handshakes()
-        known, most = -1, self.adj.connection_limit + file_limits.SPARE // 2
+        known, most = -1, self.adj.connection_limit + file_limits.SPARE_FILES // 2
         while known < len(self.active_channels) < most:
             known = len(self.active_channels)
             self.handle_accept()

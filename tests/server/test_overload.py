@@ -1,4 +1,4 @@
-"""More than can be answered: who is refused, who is not, and what stays free."""
+"""More requests than can be answered: which are refused, and which are not."""
 
 import http.client
 import os
@@ -9,17 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import Thread
-from types import SimpleNamespace
 
 import pytest
 
-from careers_users.http.refusals import refuser
-from careers_users.server import Application, runner
-from careers_users.server.connection_counts import ConnectionCount, ConnectionCounts
-from careers_users.server.dispatcher import Dispatcher, Priorities, Priority
-from careers_users.server.listener import Listener
-from careers_users.server.worker import ACCEPT_BATCH, SPREAD_CONNECTIONS, Worker
 from tests.server.small_server import (
     PATIENCE,
     Launch,
@@ -27,7 +19,6 @@ from tests.server.small_server import (
     Running,
     assert_refused,
     needs_posix,
-    options,
     read_reply,
     until,
 )
@@ -185,33 +176,6 @@ def test_behind_a_refused_request_that_could_not_be_read_nothing_is_read(
         running.release()
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "priority"),
-    [
-        ("POST", "/careers/users/login", Priority.SLOW),
-        ("POST", "//careers/users/login/", Priority.SLOW),
-        ("DELETE", "careers/users/me/", Priority.SLOW),
-        ("HEAD", "/health/live", Priority.VITAL),
-        ("GET", "/health/ready/", Priority.VITAL),
-        ("GET", "/careers/users/login/", Priority.NORMAL),
-        ("GET", "/", Priority.NORMAL),
-        (None, None, Priority.NORMAL),
-    ],
-)
-def test_slashes_lead_to_no_other_priority(
-    method: str | None, path: str | None, priority: Priority
-) -> None:
-    priorities = Priorities(
-        vital=[("GET", "/health/live"), ("GET", "/health/ready")],
-        slow=[
-            ("POST", "/careers/users/login/"),
-            ("DELETE", "/careers/users/me/"),
-        ],
-    )
-
-    assert priorities.of(method, path) is priority
-
-
 def test_who_takes_no_replies_is_hung_up_on(launch: Launch) -> None:
     running = launch(threads=2, channel_timeout=2).listening()
     greedy = []
@@ -233,95 +197,12 @@ def test_who_takes_no_replies_is_hung_up_on(launch: Launch) -> None:
         sock.close()
 
 
-@contextmanager
-def worker_of(listener: socket.socket) -> Iterator[Worker]:
-    """The worker of a process that serves nothing, in this one."""
-    made = options(connection_limit=1000)
-    made.pop("settle")
-    adjustments = runner._adjustments(SimpleNamespace(**made))
-    count = ConnectionCount(ConnectionCounts(1), 0)
-    nothing = Application(lambda _environ, _start: [], refuser(()))
-    worker = Worker(nothing, adjustments, Listener(listener), count, is_alone=True)
-    try:
-        yield worker
-    finally:
-        for channel in [*worker.active_channels.values()]:
-            channel.handle_close()
-        worker.dispatcher.shutdown(PATIENCE)
-        worker.trigger.close()
-
-
-def test_to_wake_up_the_loop_waits_for_nobody() -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        worker_of(listener) as worker,
-    ):
-
-        def wake() -> None:
-            # More often than the pipe has bytes, while the loop does something else.
-            for _ in range(100_000):
-                worker.pull_trigger()
-
-        waker = Thread(target=wake, daemon=True)
-        waker.start()
-        waker.join(PATIENCE)
-        assert not waker.is_alive()
-
-
-def test_of_a_crowd_several_are_let_in_at_a_time() -> None:
-    newcomers = SPREAD_CONNECTIONS + ACCEPT_BATCH + 10
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        listener.listen(newcomers)
-        worker = stack.enter_context(worker_of(listener))
-        for _ in range(newcomers):
-            stack.enter_context(socket.create_connection(listener.getsockname()))
-        known = []
-        while len(worker.active_channels) < newcomers:
-            known.append(len(worker.active_channels))
-            worker.handle_accept()
-        # One by one, so that they can be shared, until they are a crowd.
-        assert known == [
-            *range(SPREAD_CONNECTIONS),
-            SPREAD_CONNECTIONS - 1 + ACCEPT_BATCH,
-        ]
-
-
 @needs_posix
 def test_urgent_data_keeps_nobody_busy(launch: Launch) -> None:
     running = launch().listening()
     with running.connect() as sock:
         sock.send(b"!", socket.MSG_OOB)
         assert running.sees("unhandled", 1) is None
-
-
-class Waiter:
-    """A connection whose request waits since a moment."""
-
-    def __init__(self, priority: Priority, queued: float) -> None:
-        self.priority, self.queued = priority, queued
-
-    def service(self) -> None:
-        """Be served."""
-
-    def cancel(self) -> None:
-        """Be given up."""
-
-    def turn_away(self) -> None:
-        """Be refused."""
-
-
-def test_who_asks_for_health_does_not_come_before_older_logins() -> None:
-    dispatcher = Dispatcher(0, 1, PATIENCE, 100)
-    vital, login = Waiter(Priority.VITAL, 2.0), Waiter(Priority.SLOW, 1.0)
-    for waiter in (vital, login):
-        dispatcher._waiting[waiter.priority].append(waiter)
-    assert dispatcher._take(is_spare=False) is login
-    other = Waiter(Priority.SLOW, 1.0)  # For whom there is no room now.
-    dispatcher._waiting[Priority.SLOW].append(other)
-    assert dispatcher._take(is_spare=False) is vital
-    assert dispatcher._take(is_spare=False) is None
-    dispatcher.shutdown(PATIENCE)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")

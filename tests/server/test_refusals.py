@@ -1,4 +1,4 @@
-"""What waitress refuses by itself, answered as we answer."""
+"""Requests that the server refuses by itself, in the form of every other error."""
 
 import http.client
 

@@ -1,4 +1,4 @@
-"""Where the runner listens, and what it says if it can't."""
+"""The address that the server listens on, and its sentences if it can't."""
 
 import os
 import re

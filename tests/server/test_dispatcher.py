@@ -1,0 +1,143 @@
+"""Which request a thread takes next, and how the loop accepts connections."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Thread
+from types import SimpleNamespace
+
+import pytest
+from flask import Flask
+
+from careers_users.__main__ import VITAL, calls_that_hash
+from careers_users.http.refusals import refuser
+from careers_users.server import Application, runner
+from careers_users.server.connection_counts import ConnectionCount, ConnectionCounts
+from careers_users.server.dispatcher import Dispatcher, Priorities, Priority
+from careers_users.server.listener import Listener
+from careers_users.server.worker import ACCEPT_BATCH, SPREAD_CONNECTIONS, Worker
+from tests.server.small_server import PATIENCE, options
+
+
+def test_the_slow_calls_are_those_that_hash_a_password(app: Flask) -> None:
+    assert calls_that_hash(app) == {
+        ("POST", "/careers/users/register/"),
+        ("POST", "/careers/users/login/"),
+        ("POST", "/careers/users/me/password/"),
+        ("DELETE", "/careers/users/me/"),
+    }
+
+
+def test_what_is_vital_exists(app: Flask) -> None:
+    rules = {rule.rule for rule in app.url_map.iter_rules()} | {"/metrics"}
+    assert {path for _, path in VITAL} <= rules
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "priority"),
+    [
+        ("POST", "/careers/users/login", Priority.SLOW),
+        ("POST", "//careers/users/login/", Priority.SLOW),
+        ("DELETE", "careers/users/me/", Priority.SLOW),
+        ("HEAD", "/health/live", Priority.VITAL),
+        ("GET", "/health/ready/", Priority.VITAL),
+        ("GET", "/careers/users/login/", Priority.NORMAL),
+        ("GET", "/", Priority.NORMAL),
+        (None, None, Priority.NORMAL),
+    ],
+)
+def test_slashes_lead_to_no_other_priority(
+    method: str | None, path: str | None, priority: Priority
+) -> None:
+    priorities = Priorities(
+        vital=[("GET", "/health/live"), ("GET", "/health/ready")],
+        slow=[
+            ("POST", "/careers/users/login/"),
+            ("DELETE", "/careers/users/me/"),
+        ],
+    )
+
+    assert priorities.of(method, path) is priority
+
+
+class Waiter:
+    """A connection whose request waits since a moment."""
+
+    def __init__(self, priority: Priority, queued: float) -> None:
+        self.priority, self.queued = priority, queued
+
+    def service(self) -> None:
+        """Be served."""
+
+    def cancel(self) -> None:
+        """Be given up."""
+
+    def turn_away(self) -> None:
+        """Be refused."""
+
+
+def test_who_asks_for_health_does_not_come_before_older_logins() -> None:
+    dispatcher = Dispatcher(0, 1, PATIENCE, 100)
+    vital, login = Waiter(Priority.VITAL, 2.0), Waiter(Priority.SLOW, 1.0)
+    for waiter in (vital, login):
+        dispatcher._waiting[waiter.priority].append(waiter)
+    assert dispatcher._take(is_spare=False) is login
+    other = Waiter(Priority.SLOW, 1.0)  # For whom there is no room now.
+    dispatcher._waiting[Priority.SLOW].append(other)
+    assert dispatcher._take(is_spare=False) is vital
+    assert dispatcher._take(is_spare=False) is None
+    dispatcher.shutdown(PATIENCE)
+
+
+@contextmanager
+def worker_of(listener: socket.socket) -> Iterator[Worker]:
+    """The worker of a process that serves nothing, in this one."""
+    made = options(connection_limit=1000)
+    made.pop("settle")
+    adjustments = runner._adjustments(SimpleNamespace(**made))
+    count = ConnectionCount(ConnectionCounts(1), 0)
+    nothing = Application(lambda _environ, _start: [], refuser(()))
+    worker = Worker(nothing, adjustments, Listener(listener), count, is_alone=True)
+    try:
+        yield worker
+    finally:
+        for channel in [*worker.active_channels.values()]:
+            channel.handle_close()
+        worker.dispatcher.shutdown(PATIENCE)
+        worker.trigger.close()
+
+
+def test_to_wake_up_the_loop_waits_for_nobody() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        worker_of(listener) as worker,
+    ):
+
+        def wake() -> None:
+            # More often than the pipe has bytes, while the loop does something else.
+            for _ in range(100_000):
+                worker.pull_trigger()
+
+        waker = Thread(target=wake, daemon=True)
+        waker.start()
+        waker.join(PATIENCE)
+        assert not waker.is_alive()
+
+
+def test_of_a_crowd_several_are_let_in_at_a_time() -> None:
+    newcomers = SPREAD_CONNECTIONS + ACCEPT_BATCH + 10
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.listen(newcomers)
+        worker = stack.enter_context(worker_of(listener))
+        for _ in range(newcomers):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+        known = []
+        while len(worker.active_channels) < newcomers:
+            known.append(len(worker.active_channels))
+            worker.handle_accept()
+        # One by one, so that they can be shared, until they are a crowd.
+        assert known == [
+            *range(SPREAD_CONNECTIONS),
+            SPREAD_CONNECTIONS - 1 + ACCEPT_BATCH,
+        ]
