@@ -49,6 +49,10 @@ LOOK_SECONDS = 0.2
 CLOSED_AT_ONCE = 0.01
 
 
+def _go_on(_code: int) -> None:
+    """Do nothing at a second SIGTERM: the supervisor's, after one to all processes."""
+
+
 class Worker(TcpWSGIServer):  # type: ignore[misc]
     """The listener and the loop of one process."""
 
@@ -84,7 +88,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             bind_socket=False,
         )
         self._loop = EventLoop(self._map)
-        self._signals = Signals(self.pull_trigger, os._exit)
+        self._signals = Signals(self.pull_trigger, os._exit if is_alone else _go_on)
         # Waking up the loop must never wait for the loop to read.
         if os.name == "posix":
             os.set_blocking(self.trigger.trigger, False)

@@ -14,15 +14,15 @@ from tests.http import test_gate
 from tests.live_api import LiveApi
 from tests.live_server import KEY, ROOT, Server, until
 
-GUNICORN = ("-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2")
+GUNICORN = ("-m", "gunicorn", "--bind", "127.0.0.1:{port}")
 THREADS = ("--worker-class", "gthread", "--threads", "4")
 SERVERS = {
     "gunicorn, sync": GUNICORN,
     "gunicorn, gthread": (*GUNICORN, *THREADS),
-    "gunicorn, preload": (*GUNICORN, *THREADS, "--preload"),
+    "gunicorn, preload": (*GUNICORN, *THREADS, "--preload", "--workers", "2"),
     "granian": (
         *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
-        *("--port", "{port}", "--workers", "2", "--blocking-threads", "4"),
+        *("--port", "{port}", "--workers", "1", "--blocking-threads", "4"),
     ),
 }
 # Granian logs to stdout, and we read stderr.

@@ -62,3 +62,28 @@ def test_the_end_of_its_terminal_is_a_stop(tmp_path: Path, processes: str) -> No
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(match[1]))).close()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that have not ended."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_worker_that_is_told_to_stop_twice_answers_what_it_has(
+    launch: Launch,
+) -> None:
+    running = launch(processes=2, threads=1).listening()
+    with running.connect() as sock:
+        sock.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+        running.wait_for("hold begins")
+        os.killpg(running.pid, signal.SIGTERM)
+        until(running.refuses)
+        workers = children(running.pid)
+        assert workers
+        for pid in workers:
+            os.kill(pid, signal.SIGTERM)
+        running.release()
+        assert sock.recv(100).startswith(b"HTTP/1.1 200 OK")
+    assert running.exit_code() == 0
