@@ -7,12 +7,14 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -72,7 +74,16 @@ class User(Base):
     __tablename__ = "users"
     __table_args__ = (
         UniqueConstraint("username_key"),
-        UniqueConstraint("email_key"),
+        # On PostgreSQL a change of what a foreign key could refer to waits for all who
+        # refer to the row, and follows of this user come all the time. To an index with
+        # a condition, if only one that always holds, none can.
+        UniqueConstraint("email_key").ddl_if(dialect="sqlite"),
+        Index(
+            "uq_users_email_key",
+            "email_key",
+            unique=True,
+            postgresql_where=text("email_key IS NOT NULL"),
+        ).ddl_if(dialect="postgresql"),
         # Each ordering is a walk in an index that has the id too: a batch far down the
         # list is found without reading the rows before it.
         Index(None, "username_key", "id"),
@@ -103,6 +114,8 @@ class User(Base):
     # When the transaction of the user's last change began, by the database's clock. It
     # tells whether a replica may not have it yet; empty if it must have.
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # While the account is being deleted, nobody can follow it, or be followed by it.
+    closing_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class UserCounters(Base):
@@ -119,6 +132,7 @@ class UserCounters(Base):
         CheckConstraint("posts_count >= 0", name="posts_count"),
         CheckConstraint("likes_received >= 0", name="likes_received"),
         CheckConstraint("comments_received >= 0", name="comments_received"),
+        {"postgresql_with": {"fillfactor": 80}},
     )
 
     user_id: Mapped[int] = mapped_column(
@@ -210,6 +224,7 @@ class RefreshToken(Base):
     __table_args__ = (
         Index(None, "user_id", "created_at"),
         Index(None, "expires_at"),
+        {"postgresql_with": {"fillfactor": 80}},
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -292,9 +307,27 @@ class Throttle(Base):
     """
 
     __tablename__ = "throttle"
-    __table_args__ = (Index(None, "expires_at"),)
+    __table_args__ = (
+        Index(None, "expires_at"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     used: Mapped[int] = mapped_column(Integer)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class JobLease(Base):
+    """A background job: when it is due, and the process that runs it."""
+
+    __tablename__ = "jobs"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    holder: Mapped[str | None] = mapped_column(String(60))
+    # While a process runs the job; after a failure, until it may be tried again.
+    leased_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    succeeded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    seconds: Mapped[float | None] = mapped_column(Float)
+    failures: Mapped[int] = mapped_column(Integer, default=0)

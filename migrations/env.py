@@ -1,10 +1,12 @@
-"""Runs the migrations, on a connection of its own.
+"""Runs the migrations, on connections of their own.
 
 Not on the application's engine, which enforces foreign keys on SQLite: rebuilding a
 table, as a migration there must, would cascade into the rows that refer to it.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -12,23 +14,32 @@ from alembic import context
 from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from careers_users.database import errors, postgresql
-from careers_users.database.schema_version import head
+from careers_users.database import errors, postgresql, schema_version
+from careers_users.database.engine import THROUGH_PGBOUNCER
+from careers_users.database.sqlite_file import make_private
 from careers_users.extensions import db
 from careers_users.profile import refold
 
 # Any number, the same in all versions: who migrates holds PostgreSQL's lock of it.
 ADVISORY_LOCK = 4_270_118_921
 # How long to wait for another process that is migrating: it may have much to do.
-SQLITE: dict[str, Any] = {"timeout": 600}
-# PgBouncer would leave what is prepared to a connection of somebody else's.
-POSTGRESQL: dict[str, Any] = {"prepare_threshold": None}
-# How long a migration waits for a table in use. Everybody else queues behind it, so it
-# had better give up and be run again.
-TABLE_LOCK_SECONDS = 10
+WAIT_SECONDS = 600
+# How long a statement waits for a table in use. All who use that table queue behind it
+# meanwhile, so it gives up soon, lets them pass, and is tried again.
+TABLE_LOCK_MILLISECONDS = 800
+PAUSE_SECONDS = 1.0
+# How long that goes on; a dump of a large database takes as long.
+TRIES_SECONDS = 600
+# A lock that was not to be had in time, and a deadlock.
+PASSING = ("55P03", "40P01")
+LIMITS = (
+    f"SET LOCAL lock_timeout = {TABLE_LOCK_MILLISECONDS}; "
+    "SET LOCAL statement_timeout = 0; "
+    "SET LOCAL idle_in_transaction_session_timeout = 0"
+)
 # Between two lines about work that takes long.
 PROGRESS_SECONDS = 5
 # Made by hand in 0002, because SQLAlchemy has no words for them.
@@ -42,6 +53,11 @@ def include_name(name: str | None, type_: str, _parents: Any) -> bool:
     if type_ not in ("table", "index") or name is None:
         return True
     return not name.startswith(SEARCH_INDEXES) and name not in OUTDATED_TABLES
+
+
+def include_object(_object: Any, name: str | None, *_: Any) -> bool:
+    """Leave out of it what each kind of database has in its own way, by 0009."""
+    return name != "uq_users_email_key"
 
 
 def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
@@ -69,59 +85,53 @@ def connected(engine: Engine) -> Connection:
         raise CommandError(errors.sentence(error)) from error
 
 
-def begin(connection: Connection) -> None:
-    """Begin the transaction, alone: others wait here until this one has committed."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{TABLE_LOCK_SECONDS}s'")
-
-
 def check_references(connection: Connection) -> None:
     """Refuse to commit rows that refer to rows which are gone (SQLite)."""
-    if connection.dialect.name == "sqlite":
-        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        if broken:
-            raise CommandError(f"This would leave broken references: {broken[:10]}")
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        raise CommandError(f"This would leave broken references: {broken[:10]}")
 
 
-def run() -> None:
-    """Run the migrations in one transaction: all of them or none."""
-    if context.is_offline_mode():
-        raise CommandError("The migrations look at the database; --sql has none.")
-    url = current_app.config["SQLALCHEMY_DATABASE_URI"]
-    is_sqlite = url.startswith("sqlite")
-    arguments = SQLITE if is_sqlite else POSTGRESQL
-    engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
-    if is_sqlite:
+def configure(connection: Connection) -> None:
+    """Prepare Alembic for a connection; each revision is a transaction of its own."""
+    context.configure(
+        connection=connection,
+        target_metadata=db.metadata,
+        include_name=include_name,
+        include_object=include_object,
+        process_revision_directives=skip_empty,
+        on_version_apply=report,  # type: ignore[arg-type]
+        transaction_per_migration=True,
+        **current_app.extensions["migrate"].configure_args,
+    )
 
-        @event.listens_for(engine, "connect")
-        def connect(connection: Any, _record: object) -> None:
-            connection.isolation_level = None  # BEGIN is ours to say.
-            connection.execute("PRAGMA foreign_keys = OFF")
-            connection.execute("PRAGMA journal_mode = WAL")
 
-    else:
-        postgresql.tell(engine)
-        engine = engine.execution_options(isolation_level=postgresql.ISOLATION)
+# ------------------------------------------------------------------------------ SQLite
 
-    with connected(engine) as connection, connection.begin():
-        begin(connection)
-        context.configure(
-            connection=connection,
-            target_metadata=db.metadata,
-            include_name=include_name,
-            process_revision_directives=skip_empty,
-            on_version_apply=report,  # type: ignore[arg-type]
-            **current_app.extensions["migrate"].configure_args,
-        )
+
+def run_on_sqlite(url: str) -> None:
+    """Run the migrations in one transaction: all of them or none.
+
+    Writers wait for the first write of a transaction anyway, and two processes that
+    migrate would both begin with the revision that they have read outside of it.
+    """
+    engine = create_engine(
+        url, poolclass=NullPool, connect_args={"timeout": WAIT_SECONDS}
+    )
+    make_private(engine.url.database)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours to say.
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("PRAGMA journal_mode = WAL")
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        configure(connection)
         with context.begin_transaction():
             context.run_migrations()
         check_references(connection)
-        is_at_head = context.get_context().get_current_heads() == (head(),)
-    if is_at_head and is_upgrade():
-        rewrite_texts()
 
 
 def is_upgrade() -> bool:
@@ -150,6 +160,103 @@ def rewrite_texts() -> None:
     refold.refold_all(count)
     if done:
         click.echo(f"Rewrote the searched texts of all {done:,} users.", err=True)
+
+
+# -------------------------------------------------------------------------- PostgreSQL
+
+
+def run_on_postgresql(url: str) -> None:
+    """Run the migrations, each in a transaction, while others who migrate wait.
+
+    What was committed before an interruption stays; the next run goes on behind it.
+    """
+    # PgBouncer would leave what is prepared to a connection of somebody else's.
+    engine = create_engine(
+        url, poolclass=NullPool, connect_args={"prepare_threshold": None}
+    )
+
+    set_limits(engine)
+    engine = engine.execution_options(isolation_level=postgresql.ISOLATION)
+    with alone(engine), engine.connect() as connection:
+        configure(connection)
+        deadline = time.monotonic() + TRIES_SECONDS
+        while True:
+            applied = schema_version.current_of(connection)
+            connection.rollback()
+            try:
+                with context.begin_transaction():
+                    context.run_migrations()
+                connection.commit()
+                return
+            except DBAPIError as error:
+                connection.rollback()
+                has_moved = schema_version.current_of(connection) != applied
+                connection.rollback()
+                if not may_pass(error, deadline) or (has_moved and is_relative()):
+                    raise
+            click.echo("A table is in use; it is tried again.", err=True)
+            time.sleep(PAUSE_SECONDS)
+
+
+def set_limits(engine: Engine) -> None:
+    """Have connections and transactions told how long statements and waits may take."""
+    postgresql.tell(engine)
+    is_pooled = db.engine.get_execution_options()[THROUGH_PGBOUNCER]
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        if not is_pooled:  # For index builds, which are in no transaction.
+            connection.execute("SET statement_timeout = 0")
+            connection.commit()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql(LIMITS)
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """Hold the lock of those who migrate, on a connection that does nothing else.
+
+    In a transaction, which PgBouncer leaves its connection. It has no snapshot, for
+    which a concurrent index build in the other connection would wait. For the same
+    reason those who wait ask again and again instead of having the server wait.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    with connected(engine) as connection:
+        lock = f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK})"
+        while not connection.exec_driver_sql(lock).scalar_one():
+            connection.rollback()
+            if time.monotonic() > deadline:
+                raise CommandError("Another process has been migrating for too long.")
+            time.sleep(PAUSE_SECONDS)
+        yield
+
+
+def may_pass(error: DBAPIError, deadline: float) -> bool:
+    """Return whether it is worth trying again."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate in PASSING and time.monotonic() < deadline
+
+
+def is_relative() -> bool:
+    """Return whether so many steps were asked for, of which some are done now."""
+    revision = context.get_revision_argument()  # None for "base".
+    return revision is not None and not str(revision).isdigit()
+
+
+def run() -> None:
+    """Run the migrations on the application's database."""
+    if context.is_offline_mode():
+        raise CommandError("The migrations look at the database; --sql has none.")
+    url = current_app.config["SQLALCHEMY_DATABASE_URI"]
+    if url.startswith("sqlite"):
+        run_on_sqlite(url)
+    else:
+        run_on_postgresql(url)
+    if is_upgrade() and schema_version.current(db.engine) == (schema_version.head(),):
+        rewrite_texts()
 
 
 run()

@@ -18,6 +18,7 @@ from flask import Flask
 
 from careers_users import create_app
 from careers_users.extensions import db
+from careers_users.observability import health
 from careers_users.server import status
 from config import TestConfig
 from tests import browser, pgbouncer, postgres
@@ -103,6 +104,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _nothing_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget between tests what a process has noticed for all its applications."""
     monkeypatch.setattr(status, "_warnings", {})
+    monkeypatch.setattr(health, "KEEP_SECONDS", 0)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The database: its statements, what its errors mean, and how it is asked otherwise."""
 
-from careers_users.database import bulk, errors, replica, schema_version
+from careers_users.database import bulk, errors, pruning, replica, schema_version
 from careers_users.database.engine import probing_engine
 from careers_users.database.query import (
     Query,
@@ -24,6 +24,7 @@ __all__ = [
     "is_sqlite",
     "observers",
     "probing_engine",
+    "pruning",
     "reader",
     "reading_within",
     "replica",

@@ -9,11 +9,13 @@ from weakref import WeakSet
 
 from flask import Flask
 from sqlalchemy import URL, Engine, create_engine, event
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import NullPool, Pool
 
 from careers_users.database import postgresql
+from careers_users.database.errors import is_read_only
+from careers_users.database.sqlite_file import make_private
 from careers_users.extensions import db
 from careers_users.settings import Settings
 
@@ -60,6 +62,7 @@ def prepare(app: Flask, settings: Settings) -> Engine:
     else:
         settle(engine, settings)
         _ask_the_idle(engine)
+        _leave_a_standby(engine)
     _begin_transactions(engine, settings)
     return engine
 
@@ -108,6 +111,10 @@ def patience(seconds: int) -> dict[str, Any]:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "do_connect")
+    def do_connect(*_: object) -> None:
+        make_private(engine.url.database)
+
     @event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
@@ -170,6 +177,18 @@ def settle(engine: Engine, settings: Settings) -> None:
     """Have each connection to PostgreSQL told what we rely on, and its limits."""
     own = () if settings.db_pgbouncer else (*postgresql.SESSION, *_limits(settings))
     postgresql.tell(engine, *own)
+
+
+def _leave_a_standby(engine: Engine) -> None:
+    """Drop all connections to a server that can't be written to any more.
+
+    A new one goes to the host of the URL that can, if the URL asks for that.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def handle(context: ExceptionContext) -> None:
+        if is_read_only(context.original_exception):
+            context.is_disconnect = True
 
 
 def _ask_the_idle(engine: Engine) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 _TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
 # ... and the codes of a missing table or column: the database is not migrated; or of a
 # prepared statement that is out of date, since it is being migrated.
+_READ_ONLY = "25006"
 _NOT_MIGRATED = ("42P01", "42703", "0A000", "26000")
 _TIMED_OUT = ("57014", "SQLITE_INTERRUPT")
 
@@ -114,6 +115,12 @@ _TROUBLES = (
         ("55P03", "40", "SQLITE_BUSY", "SQLITE_LOCKED"),
     ),
     Trouble(
+        "too slow",
+        "A statement was cancelled, or took longer than "
+        "CAREERS_USERS_DB_STATEMENT_TIMEOUT allows",
+        ("57014",),
+    ),
+    Trouble(
         "can't be opened",
         "The database file can't be opened: check that its directory exists and is "
         "ours to write",
@@ -197,6 +204,14 @@ def is_violated(error: IntegrityError, constraint: str) -> bool:
     table = columns.partition(".")[0]
     names = (column.rpartition(".")[2] for column in columns.split(", "))
     return f"uq_{table}_{'_'.join(names)}" == constraint
+
+
+def is_read_only(error: BaseException | None) -> bool:
+    """Return whether a driver's error says that this server only lets us read.
+
+    It has become a standby; another of the URL's hosts may be written to.
+    """
+    return getattr(error, "sqlstate", None) == _READ_ONLY
 
 
 def is_timed_out(error: DBAPIError) -> bool:

@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from careers_users.database.target import reader
 
@@ -44,7 +44,12 @@ def current(engine: Engine) -> tuple[str, ...]:
     Raises SQLAlchemyError if the database can't be asked.
     """
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_heads()
+        return current_of(connection)
+
+
+def current_of(connection: Connection) -> tuple[str, ...]:
+    """Return the same as a connection sees it."""
+    return MigrationContext.configure(connection).get_current_heads()
 
 
 def mistake(app: Flask) -> str | None:

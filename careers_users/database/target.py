@@ -19,6 +19,7 @@ from careers_users.database.engine import (
     opening,
     prepare,
 )
+from careers_users.database.errors import is_read_only
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,9 @@ class Target:
             return send(driver)
         except self._error as error:
             is_lost = self.dialect.is_disconnect(error, driver, None)
+            if is_read_only(error):
+                self.engine.dispose()  # All others lead to the same server.
+                is_lost = True
             if is_lost:
                 connection.invalidate(error)
             text = b"; ".join(sql)

@@ -6,7 +6,7 @@ The texts by which users are found are written anew afterwards, in batches, by
 The tables `totals`, `search_grams` and `search_changes` stay for the version before,
 which may serve meanwhile; a revision of a later release drops them.
 
-Revision: 0010, after 0008.
+Revision: 0010, after 0009.
 """
 
 import unicodedata
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -34,7 +34,10 @@ PATIENCE = 120  # Seconds for three upgrades on a busy machine; they take about 
 KEY = "a signing key for the tests of migrations"
 # Later ones go when their revision is taken back, and their rows with them.
 FIRST_TABLES = "users user_counters follows refresh_tokens revoked_tokens"
-ADDED_LATER = "refresh_tokens.confirmed_at users.changed_at user_counters.changed_at"
+ADDED_LATER = (
+    "refresh_tokens.confirmed_at users.changed_at user_counters.changed_at "
+    "users.closing_until"
+)
 # What revisions write as their version reads it.
 DERIVED = "users.first_name_key users.last_name_key users.search_text"
 TRIGGERS = {f"users_search_{event}" for event in ("insert", "update", "delete")}
@@ -242,13 +245,16 @@ HALF = """
 """
 
 
-def test_a_migration_that_fails_half_way_leaves_nothing(
+def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(
     empty: Flask, history: Path
 ) -> None:
     add_revision(history, HALF + '    op.execute("INSERT INTO nowhere VALUES (1)")')
     with pytest.raises(DBAPIError, match="nowhere"):
         upgrade(empty, directory=str(history))
-    assert inspect(engine_of(empty)).get_table_names() == []
+    # On SQLite all revisions are one transaction.
+    is_sqlite = engine_of(empty).dialect.name == "sqlite"
+    assert inspect(engine_of(empty)).has_table("users") is not is_sqlite
+    assert not inspect(engine_of(empty)).has_table("halves")
 
     add_revision(history, HALF)
     upgrade(empty, directory=str(history))

@@ -3,13 +3,13 @@
 What users have signed in from before is not copied: it takes the service's key to make
 the hashes. A place is known again after the next login there.
 
-Revision: 0012, after 0010.
+Revision: 0011, after 0010.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
+revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
