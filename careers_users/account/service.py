@@ -18,7 +18,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy import text as sql
 
 from careers_users import clock
 from careers_users.auth import audit, step_up
@@ -34,6 +33,9 @@ from careers_users.models import (
     User,
     UserCounters,
 )
+
+# Longer than a deletion takes, with the waits that a statement may have.
+CLOSING_SECONDS = 60
 
 
 def close(viewer: Claims, password: str, device: Device) -> None:
@@ -62,6 +64,8 @@ def delete_account(user_id: int, *, by: str, token_version: int | None = None) -
     event outlives the account, and says neither name nor address. With a
     `token_version`, only if it still is the user's.
     """
+    if not _mark(user_id, token_version):
+        return False
     with audit.transaction() as trail:
         username_key = _lock(user_id, token_version)
         if username_key is None:
@@ -73,15 +77,28 @@ def delete_account(user_id: int, *, by: str, token_version: int | None = None) -
     return True
 
 
+def _mark(user_id: int, token_version: int | None) -> bool:
+    """Let nothing new refer to a user; return whether it still is as it was.
+
+    Committed before the deletion, whose lock would never get its turn while the user is
+    followed all the time. If the deletion fails the mark ends by itself.
+    """
+    until = clock.utcnow() + timedelta(seconds=CLOSING_SECONDS)
+    mark = update(User).where(User.id == user_id).values(closing_until=until)
+    if token_version is not None:
+        mark = mark.where(User.token_version == token_version)
+    mark = mark.execution_options(synchronize_session=False)
+    with db.session.begin():
+        marked = db.session.execute(mark.returning(User.id))
+        return marked.scalar_one_or_none() is not None
+
+
 def _lock(user_id: int, token_version: int | None) -> str | None:
     """Keep everybody else from the account until the commit; return its folded name.
 
-    Whoever would follow, or be followed by, the user waits from here on for the row
-    that the new edge refers to, and then finds nobody.
+    Only follows that did not see the mark are waited for. Any that comes later waits
+    for the row that the new edge refers to, and then does not find it.
     """
-    if db.engine.dialect.name == "postgresql":
-        # In the order in which a recount locks the same tables.
-        db.session.execute(sql("LOCK TABLE users, follows IN ROW EXCLUSIVE MODE"))
     account = select(User.username_key).where(User.id == user_id)
     if token_version is not None:
         account = account.where(User.token_version == token_version)

@@ -1,25 +1,45 @@
 """The command `users recount`."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from uuid import uuid4
 
 import click
-from sqlalchemy import BigInteger, cast, func, select, update
-from sqlalchemy import text as sql
+from sqlalchemy import BigInteger, Connection, cast, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
+from careers_users import database
 from careers_users.cli import console
 from careers_users.extensions import db
+from careers_users.jobs import leases
 from careers_users.models import Follow, User, UserCounters, UserTotal
 
+# Counters set right in one transaction: their users' follows wait for its end.
+REPAIR_ROWS = 100
+_LEASE = "recount"
+_SNAPSHOT = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+    "SET LOCAL statement_timeout = 0; "
+    "SET LOCAL idle_in_transaction_session_timeout = 0"
+)
 
-@console.command("recount")
+
+@console.command(
+    "recount", interrupted="Interrupted; what was repaired stays so. Run it again."
+)
 @click.option("--check", is_flag=True, help="Only report; exit with 1 if any differ.")
 def recount(check: bool) -> None:
     """Compare the stored counters with the rows they count, and repair them.
 
-    Follows and registrations wait until it is done.
+    Nothing waits for the comparison, and next to nothing for the repair.
     """
-    drifts = compare_counters(repair=not check)
+    if check:
+        drifts = compare_counters()
+    else:
+        with _alone():
+            drifts = compare_counters()
+            repair(drifts)
     for drift in drifts:
         click.echo(f"{drift.name} is {drift.stored}, should be {drift.counted}")
     if not drifts:
@@ -30,36 +50,66 @@ def recount(check: bool) -> None:
         click.echo(f"Repaired {len(drifts)} counters.")
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep a second repair out, which would add what is missing once more."""
+    holder = uuid4().hex
+    if not leases.claim(_LEASE, holder, even_if_early=True):
+        raise console.Stop("Another process repairs the counters just now.")
+    try:
+        yield
+    finally:
+        leases.release(_LEASE, holder)
+
+
 @dataclass(frozen=True)
 class Drift:
-    """A counter that does not equal the rows it counts."""
+    """A counter that did not equal the rows it counts, at one moment.
+
+    What it lacks is the same at any later moment, since everything that is counted adds
+    to it or takes from it. So it can be added then, without keeping anything away.
+    """
 
     name: str
     stored: int
     counted: int
+    counter: InstrumentedAttribute[int] | None = None
+    user_id: int | None = None
+
+    @property
+    def missing(self) -> int:
+        """Return what has to be added."""
+        return self.counted - self.stored
 
 
-def compare_counters(*, repair: bool) -> list[Drift]:
-    """Compare all counters with their rows; return those that differ.
+def compare_counters() -> list[Drift]:
+    """Compare all counters with their rows, as they are at one moment.
 
-    With `repair` they are set right in the same transaction. Follows and unfollows wait
-    meanwhile, so that no change is counted twice or not at all.
+    Return those that differ. Takes no lock.
     """
-    with db.session.begin():
-        if db.engine.dialect.name == "postgresql":
-            db.session.execute(sql("SET LOCAL statement_timeout = 0"))
-            db.session.execute(sql("LOCK TABLE users, follows IN SHARE MODE"))
-            # Events change other counters of the same rows.
-            db.session.execute(sql("LOCK TABLE user_counters IN EXCLUSIVE MODE"))
+    with _snapshot() as connection:
         return [
-            *_recount(UserCounters.followers_count, Follow.following_id, repair),
-            *_recount(UserCounters.following_count, Follow.follower_id, repair),
-            *_recount_users(repair),
+            *_compare(connection, UserCounters.followers_count, Follow.following_id),
+            *_compare(connection, UserCounters.following_count, Follow.follower_id),
+            *_compare_users(connection),
         ]
 
 
-def _recount(
-    counter: InstrumentedAttribute[int], end: InstrumentedAttribute[int], repair: bool
+@contextmanager
+def _snapshot() -> Iterator[Connection]:
+    """Give a connection that sees everything as it is now, however long it looks."""
+    with database.reader().connect() as connection:
+        connection.exec_driver_sql("BEGIN" if database.is_sqlite() else _SNAPSHOT)
+        try:
+            yield connection
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
+
+
+def _compare(
+    connection: Connection,
+    counter: InstrumentedAttribute[int],
+    end: InstrumentedAttribute[int],
 ) -> list[Drift]:
     counted = (
         select(end.label("user_id"), func.count().label("counted"))
@@ -67,38 +117,57 @@ def _recount(
         .subquery()
     )
     number = func.coalesce(counted.c.counted, 0)
-    rows = db.session.execute(
+    rows = connection.execute(
         select(UserCounters.user_id, User.username, counter, number)
         .join(User, User.id == UserCounters.user_id)
         .outerjoin(counted, counted.c.user_id == UserCounters.user_id)
         .where(counter != number)
         .order_by(UserCounters.user_id)
-    ).all()
-    if repair:
-        for user_id, _, _, right in rows:
-            db.session.execute(
-                update(UserCounters)
-                .where(UserCounters.user_id == user_id)
-                .values({counter: right})
-                .execution_options(synchronize_session=False)
-            )
+    )
     return [
-        Drift(f"{username}: {counter.key}", stored, right)
-        for _, username, stored, right in rows
+        Drift(f"{username}: {counter.key}", stored, right, counter, user_id)
+        for user_id, username, stored, right in rows
     ]
 
 
-def _recount_users(repair: bool) -> list[Drift]:
-    right = db.session.execute(select(func.count()).select_from(User)).scalar_one()
+def _compare_users(connection: Connection) -> list[Drift]:
+    right = connection.execute(select(func.count()).select_from(User)).scalar_one()
     total = cast(func.sum(UserTotal.value), BigInteger)
-    stored = db.session.execute(select(total)).scalar_one()
+    stored = connection.execute(select(total)).scalar_one()
     if stored == right:
         return []
-    if repair:
-        # Users can't change meanwhile, so no other transaction holds this row for long.
-        db.session.execute(
-            update(UserTotal)
-            .where(UserTotal.shard == 0)
-            .values(value=UserTotal.value + (right - stored))
-        )
     return [Drift("users in all", stored, right)]
+
+
+# ------------------------------------------------------------------------------ repair
+
+
+def repair(drifts: Sequence[Drift]) -> None:
+    """Add what counters lack, in short transactions."""
+    of_users = [drift for drift in drifts if drift.user_id is not None]
+    # In ascending user id, as all who change several of them.
+    of_users.sort(key=lambda drift: drift.user_id or 0)
+    for batch in _batches(of_users):
+        with db.session.begin():
+            for drift in batch:
+                _repair_user(drift)
+    with db.session.begin():
+        for drift in drifts:
+            if drift.user_id is None:
+                first = update(UserTotal).where(UserTotal.shard == 0)
+                db.session.execute(first.values(value=UserTotal.value + drift.missing))
+
+
+def _batches(drifts: Sequence[Drift]) -> Iterator[Sequence[Drift]]:
+    for start in range(0, len(drifts), REPAIR_ROWS):
+        yield drifts[start : start + REPAIR_ROWS]
+
+
+def _repair_user(drift: Drift) -> None:
+    assert drift.counter is not None
+    db.session.execute(
+        update(UserCounters)
+        .where(UserCounters.user_id == drift.user_id)
+        .values({drift.counter: drift.counter + drift.missing})
+        .execution_options(synchronize_session=False)
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Table, bindparam, case, delete, insert, select, update
+from sqlalchemy import Table, bindparam, case, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock, database
@@ -15,7 +15,7 @@ from careers_users.database import Query, Row
 from careers_users.database.errors import is_violated
 from careers_users.follow import queries
 from careers_users.http.errors import ServiceError
-from careers_users.models import Follow, UserCounters
+from careers_users.models import Follow, User, UserCounters
 from careers_users.observability import security_log
 from careers_users.profile.service import UserNotFound
 
@@ -56,14 +56,21 @@ class NotAFollower(ServiceError):
 # most of a follow's time.
 _edges = cast(Table, Follow.__table__)
 _counters = cast(Table, UserCounters.__table__)
+_users = cast(Table, User.__table__)
 # What stands in a list, or is added, has no type by what is beside it.
 _ID, _NAMES = Follow.follower_id.type, ("follower", "following")
+_USER_IDS = [bindparam(name, type_=_ID) for name in _NAMES]
+_CREATED_AT = bindparam("created_at", type_=Follow.created_at.type)
+# Without a reference to an account that is being deleted, which would wait for it.
 _ADD = Query(
     insert(_edges)
-    .values(
-        follower_id=bindparam("follower"),
-        following_id=bindparam("following"),
-        created_at=bindparam("created_at"),
+    .from_select(
+        ["follower_id", "following_id", "created_at"],
+        select(*_USER_IDS, _CREATED_AT).where(
+            ~exists()
+            .where(_users.c.id.in_(_USER_IDS))
+            .where(_users.c.closing_until > _CREATED_AT)
+        ),
     )
     .returning(_edges.c.id)
 )
@@ -77,7 +84,7 @@ _REMOVE = Query(
 # hold the row that the other waits for. SQLite knows no FOR UPDATE, and needs none.
 _ENDS = (
     select(_counters.c.user_id)
-    .where(_counters.c.user_id.in_(bindparam(n, type_=_ID) for n in _NAMES))
+    .where(_counters.c.user_id.in_(_USER_IDS))
     .order_by(_counters.c.user_id)
     .with_for_update()
 )
@@ -135,6 +142,8 @@ def _follow(viewer: Row, user: Row | None) -> Edge:
             throttle.count(transaction, Bucket("follow", (viewer["id"],)))
             ends = {"follower": viewer["id"], "following": user["id"]}
             added = transaction.execute(_ADD, **ends, created_at=created_at)
+            if not added:
+                raise UserNotFound
             transaction.defer(_COUNT, **ends, by=1)
     except RateLimited as refusal:
         security_log.record("throttled", viewer["id"], rate=refusal.rate)

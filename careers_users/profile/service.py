@@ -94,13 +94,14 @@ def _locked(user_id: int) -> RowMapping:
     """Return what a change depends on, and keep it from being changed by others.
 
     The searched text is made of several columns: two changes of different columns at
-    once must not each write it without the other's.
+    once must not each write it without the other's. The lock lets others refer to the
+    row: new follows would starve one that does not.
     """
     row = (
         db.session.execute(
             select(User.email, User.updated_at, *_SEARCHED.values())
             .where(User.id == user_id)
-            .with_for_update()
+            .with_for_update(key_share=True)
         )
         .mappings()
         .one_or_none()

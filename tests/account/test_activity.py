@@ -11,6 +11,7 @@ from careers_users.extensions import db
 from config import TestConfig
 from tests.api import PASSWORD, Account, Api
 from tests.auth.stored import NOON, change, change_user, set_clock
+from tests.jobs.run import run_jobs
 from tests.profile.test_statements import statements
 
 LOGIN = {"username": "alice", "password": PASSWORD}
@@ -188,12 +189,12 @@ def test_old_events_are_pruned(
 ) -> None:
     for days, left in ((90, 1), (91, 0)):
         set_clock(monkeypatch, NOON + timedelta(days=days))
-        app.test_cli_runner().invoke(args=["auth", "prune-tokens"])
+        run_jobs(app)
         assert len(trail(app)) == left
     app.config["AUDIT_RETENTION_DAYS"] = 1
     api.post("login/", LOGIN)
     set_clock(monkeypatch, NOON + timedelta(days=93))
-    app.test_cli_runner().invoke(args=["auth", "prune-tokens"])
+    run_jobs(app)
     assert trail(app) == []
 
 

@@ -17,6 +17,7 @@ from careers_users.models import SecurityEvent
 from tests import live_server
 from tests.api import PASSWORD, Account, Api, Reply
 from tests.auth.stored import NOON, SECOND, at_once, change, rows, set_clock
+from tests.jobs.run import run_jobs
 
 WRONG = {"username": "alice", "password": "a wrong guess"}
 
@@ -155,7 +156,7 @@ def test_reservations_are_pruned(
     delete(api, alice)
     for days, left in ((29, 1), (31, 0)):
         set_clock(monkeypatch, NOON + timedelta(days=days))
-        app.test_cli_runner().invoke(args=["auth", "prune-tokens"])
+        run_jobs(app)
         assert reserved() == left
 
 
