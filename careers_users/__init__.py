@@ -6,7 +6,7 @@ from flask import Flask
 
 from careers_users import database, keys
 from careers_users.account import routes as account_routes
-from careers_users.auth import jwks, password_hashing, throttle
+from careers_users.auth import audit, jwks, password_hashing, pruning, throttle
 from careers_users.auth import routes as auth_routes
 from careers_users.auth import session_routes as sessions_routes
 from careers_users.cli import groups
@@ -22,14 +22,28 @@ from careers_users.http import (
     unread_body,
 )
 from careers_users.http.openapi import page
+from careers_users.jobs import runner
+from careers_users.jobs.runner import Job
 from careers_users.observability import health, metrics, request_log
 from careers_users.post_events import routes as activity_routes
+from careers_users.post_events import service as post_events
+from careers_users.profile import refold, search_places
 from careers_users.profile import routes as profile_routes
-from careers_users.profile import search_places
 from careers_users.settings import Settings
 from careers_users.validation import password_blocklist
 
 __all__ = ["create_app"]
+
+_JOBS = (
+    Job("expired-sessions", timedelta(hours=1), pruning.prune_sessions),
+    Job("expired-revocations", timedelta(hours=1), pruning.prune_revocations),
+    Job("expired-places", timedelta(hours=1), pruning.prune_places),
+    Job("expired-reservations", timedelta(hours=1), pruning.prune_reservations),
+    Job("expired-attempts", timedelta(minutes=10), throttle.prune),
+    Job("old-security-events", timedelta(hours=1), audit.prune),
+    Job("old-post-events", timedelta(hours=1), post_events.prune),
+    Job("search-texts", timedelta(days=1), refold.refold_some),
+)
 
 
 def create_app(settings: Settings) -> Flask:
@@ -50,6 +64,7 @@ def create_app(settings: Settings) -> Flask:
     hasher = password_hashing.init_app(app, settings)
     throttle.init_app(app, settings)
     password_blocklist.init_app(app, settings.password_blocklist)
+    runner.init_app(app, *_JOBS)
     search_places.init_app(app, settings)
     metrics.init_app(app, settings, hasher.watch)
     flask_app.init_app(app)

@@ -1,6 +1,9 @@
 """The command `careers-users`: serve, migrate, check, look after the data."""
 
+import logging
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,20 +13,23 @@ from typing import Any, NoReturn
 import click
 from flask import Flask
 from flask.cli import FlaskGroup
-from flask_migrate.cli import db  # type: ignore[import-not-found]
 
 from careers_users import create_app, extensions, server
 from careers_users.auth.password_hashing import HashingBusy
-from careers_users.cli import console, groups
+from careers_users.cli import console, groups, schema
 from careers_users.cli.console import EXIT_CONFIG, EXIT_NO, EXIT_UNAVAILABLE
 from careers_users.cli.startup import NotReady, prepare, prepare_database
 from careers_users.http.decorators import operation_of
 from careers_users.http.refusals import refuser
+from careers_users.jobs.runner import Runner
 from careers_users.observability import checks, logs, metrics
 from careers_users.observability import findings as observability_findings
 from careers_users.observability.findings import Finding
 from careers_users.server import Application
+from careers_users.server.status import draining
 from careers_users.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
 
 # What decides about restarts, and what tells of overload, must be answered under it.
 VITAL = [("GET", path) for path in ("/health/live", "/health/ready", "/metrics")]
@@ -91,7 +97,7 @@ def main() -> None:
 
 # The application is always ours, and has no debugger.
 main.params = [each for each in main.params if each.name not in ("app", "debug")]
-for _command in (db, *groups.COMMANDS):
+for _command in (schema.db, *groups.COMMANDS):
     main.add_command(_command)
 
 
@@ -119,13 +125,30 @@ def serve(**options: Any) -> None:
 
 
 @main.command(with_appcontext=False)
+def worker() -> None:
+    """Run the background jobs until SIGTERM or Ctrl-C.
+
+    For instances under other servers than `serve`, which runs them beside requests.
+    """
+    settings, stop = _settings(), threading.Event()
+    app = create_app(replace(settings, metrics=False))
+    with _stopping():
+        prepare_database(app, settings)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    log.info("Running background jobs")
+    Runner(app, stop).work()
+    log.info("Stopped running background jobs")
+
+
+@main.command(with_appcontext=False)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 def check(as_json: bool, strict: bool) -> None:
     """Look whether the service can run well here, and say what to do if not.
 
     At settings, signing key, files, database, replica, migrations, clock, proxy, search
-    index and disk. Changes nothing. Exits with 1 if there is an error.
+    index, background jobs and disk. Changes nothing. Exits with 1 if there is an error.
     """
     findings = _findings()
     worst = {finding.state for finding in findings}
@@ -156,8 +179,9 @@ def run(settings: Settings) -> int:
 
     Exits with a sentence on stderr if it can't be served like this.
     """
-    # A thread without a connection of its own to use would only wait for the others.
-    pool_size = max(settings.db_pool_size, settings.threads)
+    # A thread without a connection of its own to use would only wait for the others;
+    # one more runs the jobs.
+    pool_size = max(settings.db_pool_size, settings.threads + 1)
     settings = replace(settings, db_pool_size=pool_size)
     # This process may become the parent of those that serve; it counts nothing.
     with _stopping():
@@ -170,13 +194,19 @@ def run(settings: Settings) -> int:
 
 
 def _served(settings: Settings) -> Application:
-    """Return the application to serve, whose files are closed in the end."""
+    """Return the application to serve, and run its jobs beside it.
+
+    Called after the fork, which no thread would outlive.
+    """
     app = create_app(settings)
+    runner = Runner(app, draining)
 
     def close() -> None:
+        runner.join()
         with app.app_context():
             extensions.db.engine.dispose()
 
+    runner.start()
     return Application(
         app,
         refuser(settings.cors_origins),

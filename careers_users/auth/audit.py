@@ -12,12 +12,13 @@ from typing import Any
 
 import orjson
 from flask import current_app
-from sqlalchemy import CursorResult, Insert, bindparam, delete, insert, or_, select
+from sqlalchemy import Insert, bindparam, insert, or_, select
 
 from careers_users import clock, database
 from careers_users.auth import repeats
 from careers_users.auth.device import Device
 from careers_users.database import Query, Row, Transaction
+from careers_users.database.pruning import delete_batch
 from careers_users.extensions import db
 from careers_users.models import SecurityEvent, User
 from careers_users.observability import security_log
@@ -173,26 +174,7 @@ def hold_user(user_id: int) -> bool:
     return db.session.execute(held).scalar_one_or_none() is not None
 
 
-_PRUNE = delete(SecurityEvent).where(
-    SecurityEvent.id.in_(
-        select(SecurityEvent.id)
-        .where(SecurityEvent.created_at < bindparam("before"))
-        .limit(PRUNE_BATCH)
-        .with_for_update(skip_locked=True)
-    )
-)
-
-
-def prune_batch() -> int:
-    """Delete up to a batch of events past their retention; return how many.
-
-    The caller commits.
-    """
+def prune() -> int:
+    """Delete a batch of events past their retention; return how many."""
     retention = timedelta(days=current_app.config["AUDIT_RETENTION_DAYS"])
-    result = db.session.execute(
-        _PRUNE,
-        {"before": clock.utcnow() - retention},
-        execution_options={"synchronize_session": False},
-    )
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+    return delete_batch(SecurityEvent.created_at, clock.utcnow() - retention)

@@ -1,12 +1,7 @@
-"""Rows that have expired, and how they are deleted: in batches that hold few locks."""
-
-import secrets
-
-from sqlalchemy import CursorResult, bindparam, delete, select, tuple_
+"""The rows of auth that expire, by what they are."""
 
 from careers_users import clock
-from careers_users.auth import audit, throttle
-from careers_users.extensions import db
+from careers_users.database.pruning import delete_batch
 from careers_users.models import (
     KnownPlace,
     RefreshToken,
@@ -14,74 +9,22 @@ from careers_users.models import (
     RevokedToken,
 )
 
-# Pruning deletes in bites, so that it never holds locks for long.
-PRUNE_BATCH = 1000
-_PRUNE_REVOKED = delete(RevokedToken).where(
-    RevokedToken.id.in_(
-        select(RevokedToken.id)
-        .where(RevokedToken.expires_at < bindparam("now"))
-        .limit(PRUNE_BATCH)
-        .with_for_update(skip_locked=True)
-    )
-)
-_PRUNE_SESSIONS = delete(RefreshToken).where(
-    RefreshToken.id.in_(
-        select(RefreshToken.id)
-        .where(RefreshToken.expires_at < bindparam("now"))
-        .limit(PRUNE_BATCH)
-        .with_for_update(skip_locked=True)
-    )
-)
-_PRUNE_NAMES = delete(ReservedUsername).where(
-    ReservedUsername.username_key.in_(
-        select(ReservedUsername.username_key)
-        .where(ReservedUsername.expires_at < bindparam("now"))
-        .limit(PRUNE_BATCH)
-        .with_for_update(skip_locked=True)
-    )
-)
-_PRUNE_PLACES = delete(KnownPlace).where(
-    tuple_(KnownPlace.user_id, KnownPlace.key).in_(
-        select(KnownPlace.user_id, KnownPlace.key)
-        .where(KnownPlace.expires_at < bindparam("now"))
-        .limit(PRUNE_BATCH)
-        .with_for_update(skip_locked=True)
-    )
-)
+
+def prune_sessions() -> int:
+    """Delete a batch of expired sessions; return how many."""
+    return delete_batch(RefreshToken.expires_at, clock.utcnow())
 
 
-def prune_tokens() -> int:
-    """Delete all rows whose time is over; return how many that were.
-
-    Those of sessions, revocations, known places, name reservations, old events and
-    counted tries.
-    """
-    total, deleted = 0, 1
-    while deleted:
-        with db.session.begin():
-            deleted = prune_batch() + audit.prune_batch()
-            deleted += throttle.prune_batch(db.session)
-        total += deleted
-    return total
+def prune_revocations() -> int:
+    """Delete a batch of revocations of tokens that have expired; return how many."""
+    return delete_batch(RevokedToken.expires_at, clock.utcnow())
 
 
-def prune_batch() -> int:
-    """Delete up to a batch of each kind of expired row; return how many in all.
-
-    The caller commits.
-    """
-    deleted = 0
-    for statement in (_PRUNE_REVOKED, _PRUNE_SESSIONS, _PRUNE_NAMES, _PRUNE_PLACES):
-        result = db.session.execute(
-            statement,
-            {"now": clock.utcnow()},
-            execution_options={"synchronize_session": False},
-        )
-        assert isinstance(result, CursorResult)
-        deleted += result.rowcount
-    return deleted
+def prune_places() -> int:
+    """Delete a batch of places that are not known any more; return how many."""
+    return delete_batch(KnownPlace.expires_at, clock.utcnow())
 
 
-def is_time_to_prune() -> bool:
-    """Tell, one time in twenty, that a logout should also prune a little."""
-    return secrets.randbelow(20) == 0
+def prune_reservations() -> int:
+    """Delete a batch of reservations that have ended; return how many."""
+    return delete_batch(ReservedUsername.expires_at, clock.utcnow())

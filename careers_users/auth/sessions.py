@@ -15,7 +15,7 @@ import jwt
 from flask import current_app
 
 from careers_users import clock
-from careers_users.auth import audit, pruning, queries, tokens
+from careers_users.auth import audit, queries, tokens
 from careers_users.auth.device import Device
 from careers_users.auth.tokens import LAST_USED_PRECISION, Claims
 from careers_users.database import Row
@@ -231,10 +231,3 @@ def log_out(viewer: Claims, refresh_token: str, device: Device) -> None:
             tokens.end_session(session_id, "logout")
         tokens.revoke(viewer.token_id, expires_at=viewer.expires_at)
         trail.record("logged_out", viewer.user_id, device)
-    if pruning.is_time_to_prune():
-        with (
-            if_possible("What is over could not be pruned"),
-            db.session.begin(),
-        ):
-            pruning.prune_batch()
-            audit.prune_batch()

@@ -6,23 +6,20 @@ addresses can be read from it.
 """
 
 import math
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import Connection, CursorResult, bindparam, delete, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, scoped_session
 
 from careers_users import clock, database
 from careers_users.auth import throttle_table
-from careers_users.database import Row, Transaction
+from careers_users.database import Query, Row, Transaction
 from careers_users.database.errors import if_possible
-from careers_users.extensions import db
+from careers_users.database.pruning import delete_batch
 from careers_users.http.errors import ServiceError
 from careers_users.keys import keyed_hash
 from careers_users.models import Throttle
@@ -31,9 +28,6 @@ from careers_users.settings import Settings
 from careers_users.settings.rates import SECONDS_MAX, Rate
 from careers_users.validation.limits import INTEGER_MAX
 
-# One reservation in so many also deletes expired rows, a batch at most.
-PRUNE_ONE_IN = 50
-PRUNE_BATCH = 1000
 # While wrong logins from unknown places follow each other without a right one, each
 # full number of tries halves the next, down to a tenth: 50 an hour become 5.
 SLOWEST_SHARE = 10
@@ -44,9 +38,6 @@ SUCCESSES = "login_success"
 # The end of time, for callers who are always spared.
 ALWAYS = datetime.max.replace(tzinfo=UTC)
 _EXTENSION = "careers_users.throttle"
-
-# In which a transaction is open.
-Open = Connection | Session | scoped_session[Any]
 
 
 class RateLimited(ServiceError):
@@ -140,18 +131,24 @@ def reserve(
     if not any(bucket.rate in _rates() for bucket in buckets):
         return Reservation(clock.utcnow(), in_a_row=_key_if_counted(in_a_row))
     try:
-        with database.transaction() as transaction:
-            reservation = count(transaction, *buckets, in_a_row=in_a_row)
+        with _losable() as transaction:
+            return count(transaction, *buckets, in_a_row=in_a_row)
     except RateLimited as refusal:
         security_log.record("throttled", user_id, rate=refusal.rate)
         raise
-    if secrets.randbelow(PRUNE_ONE_IN) == 0:
-        with (
-            if_possible("Tries could not be pruned"),
-            db.engine.begin() as connection,
-        ):
-            prune_batch(connection)
-    return reservation
+
+
+@contextmanager
+def _losable() -> Iterator[Transaction]:
+    """Give a transaction whose commit others see at once, but no disk is waited for.
+
+    All who try from one address wait for its row until the commit. If the server's
+    machine loses its power, the tries of its last second are forgotten.
+    """
+    with database.transaction() as transaction:
+        if not database.is_sqlite():
+            transaction.defer(_NO_WAIT)
+        yield transaction
 
 
 def count(
@@ -231,28 +228,18 @@ def uncounted_in_trouble(tries: Reservation) -> Iterator[None]:
 
 def give_back(tries: Reservation) -> None:
     """Give tries back in a transaction of its own."""
-    with database.transaction() as transaction:
+    with _losable() as transaction:
         tries.give_back(transaction)
 
 
-def prune_batch(connection: Open) -> int:
-    """Delete up to a batch of rows whose time is over; return how many."""
-    result = connection.execute(
-        _PRUNE,
-        {"now": clock.utcnow()},
-        execution_options={"synchronize_session": False},
-    )
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+def prune() -> int:
+    """Delete a batch of rows whose window is over; return how many."""
+    return delete_batch(Throttle.expires_at, clock.utcnow())
 
 
-_PRUNE = delete(Throttle).where(
-    Throttle.key.in_(
-        select(Throttle.key)
-        .where(Throttle.expires_at < bindparam("now"))
-        .limit(PRUNE_BATCH)
-        .with_for_update(skip_locked=True)
-    )
+# Until the end of the transaction.
+_NO_WAIT = Query(
+    select(func.set_config("synchronous_commit", "off", True).label("is_set"))
 )
 
 

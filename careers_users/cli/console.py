@@ -87,7 +87,7 @@ def command(
     def decorate(function: Callable[..., Any]) -> click.Command:
         @wraps(function)
         def speaking(*args: Any, **kwargs: Any) -> Any:
-            with _in_sentences(interrupted):
+            with in_sentences(interrupted):
                 return function(*args, **kwargs)
 
         return click.command(name)(with_appcontext(speaking))
@@ -96,7 +96,8 @@ def command(
 
 
 @contextmanager
-def _in_sentences(interrupted: str) -> Iterator[None]:
+def in_sentences(interrupted: str) -> Iterator[None]:
+    """Turn what services refuse, a database in trouble and Ctrl-C into `Stop`."""
     try:
         yield
     except ServiceError as error:

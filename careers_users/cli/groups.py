@@ -2,7 +2,7 @@
 
 from flask.cli import AppGroup
 
-from careers_users.cli import follow_transfer, keys, openapi, transfer
+from careers_users.cli import follow_transfer, jobs, keys, openapi, transfer
 from careers_users.cli import post_events as activity_cli
 from careers_users.cli import recount as follow_cli
 from careers_users.cli import sessions as auth_cli
@@ -12,8 +12,7 @@ from careers_users.cli.demo import command as demo_cli
 auth = AppGroup("auth", help="Look after sessions and tokens.")
 users = AppGroup("users", help="Look after the users and their data.")
 
-for _command in (auth_cli.prune_tokens, auth_cli.revoke):
-    auth.add_command(_command)
+auth.add_command(auth_cli.revoke)
 for _command in (
     cli_users.create,
     cli_users.show,
@@ -36,6 +35,7 @@ COMMANDS = (
     auth,
     users,
     activity_cli.activity,
+    jobs.jobs,
     keys.keys,
     demo_cli.demo,
     openapi.openapi_command,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,17 +24,6 @@ IMPORT_LINES = 500
 SHOWN_MAX = 20
 
 activity = AppGroup("activity", help="Look after the events of the service of posts.")
-
-
-@activity.command("prune-events")
-def prune_events() -> None:
-    """Forget which events were taken in long ago.
-
-    They are remembered for CAREERS_USERS_EVENTS_RETENTION_DAYS, so that one which is
-    sent again is not counted again. Run this daily.
-    """
-    deleted = service.prune(current_app.config["EVENTS_RETENTION"])
-    click.echo(f"Deleted {deleted} old events.")
 
 
 @activity.command("import")

@@ -2,18 +2,7 @@
 
 import click
 
-from careers_users.auth import pruning
 from careers_users.cli import accounts, console
-
-
-@console.command("prune-tokens")
-def prune_tokens() -> None:
-    """Delete expired sessions, revocations and counts of tries.
-
-    They are harmless, and every now and then a logout or login deletes some; run this
-    daily all the same, so that the tables stay small.
-    """
-    click.echo(f"Deleted {pruning.prune_tokens()} expired rows.")
 
 
 @console.command("revoke")

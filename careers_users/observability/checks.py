@@ -17,6 +17,7 @@ from careers_users import database
 from careers_users.database import errors
 from careers_users.observability.database_checks import (
     clock_of,
+    jobs,
     migrations,
     reached,
     read_replica,
@@ -65,6 +66,7 @@ def all_of(app: Flask, settings: Settings) -> list[Finding]:
             findings.append(_ask("timeouts", lambda: timeouts(app, settings)))
             findings.append(_ask("clock", lambda: clock_of(database.reader(app))))
             findings.append(_ask("sign-ins", lambda: sign_ins(app, settings)))
+            findings.append(_ask("jobs", lambda: jobs(app)))
             findings.append(_ask("replica", lambda: read_replica(app, settings)))
     return findings
 

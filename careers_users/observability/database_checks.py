@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from careers_users import clock, database
 from careers_users.database import errors, schema_version
+from careers_users.jobs import leases, runner
 from careers_users.models import RefreshToken, User
 from careers_users.observability.findings import ERROR, OK, WARNING, Finding
 from careers_users.settings import Settings
@@ -88,6 +89,24 @@ def timeouts(app: Flask, settings: Settings) -> Finding:
         WARNING,
         "Through PgBouncer reads have the role's statement_timeout, and it has none.",
         "Run deploy/postgresql.sql, or: ALTER ROLE ... SET statement_timeout = '30s'.",
+    )
+
+
+def jobs(app: Flask) -> Finding:
+    """Look whether the background jobs are run."""
+    return jobs_of(app, database.reader(app))
+
+
+def jobs_of(app: Flask, engine: Engine) -> Finding:
+    """Look whether jobs are late, by the database that an engine reaches."""
+    late = runner.late(app, leases.states(engine))
+    if not late:
+        return Finding("jobs", OK, "No background job is late.")
+    return Finding(
+        "jobs",
+        WARNING,
+        " ".join(late),
+        "careers-users serve runs them; under other servers, run careers-users worker.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from concurrent.futures import Future
 from typing import Any, ClassVar
 
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 # How long readiness takes at most: probes are given up by those who send them after a
 # few seconds, and then nobody would learn what is wrong.
 PROBE_SECONDS = 2
+# How long an answer is given again: each question opens a connection.
+KEEP_SECONDS = 1.0
 NO_ANSWER = f"no answer within {PROBE_SECONDS} seconds"
 _PROBE = "careers_users.probe"
 
@@ -40,13 +43,15 @@ class Probe:
 
     Whoever waits for the answer can give up waiting, whatever it is that hangs: a name
     server, a network, a lock, a disk. There is one question at a time, however many
-    want to know, so that a database in trouble is not asked ever more.
+    want to know, so that a database in trouble is not asked ever more; and none while
+    the last answer is younger than KEEP_SECONDS.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, app: Flask, engine: Engine) -> None:
+        self._app, self._engine = app, engine
         self._lock = threading.Lock()
         self._answer: Future[State] | None = None
+        self._answered = 0.0
 
     def state(self, seconds: float) -> State:
         """Return how the database is, after `seconds` at most.
@@ -55,7 +60,7 @@ class Probe:
         """
         with self._lock:
             answer = self._answer
-            if answer is None or answer.done():
+            if answer is None or (answer.done() and self._is_old()):
                 answer = self._answer = Future()
                 asking = threading.Thread(target=self._ask, args=(answer,), daemon=True)
                 asking.start()
@@ -65,15 +70,21 @@ class Probe:
             log.error("The database gives no answer within %d seconds", seconds)
             return NO_ANSWER, []
 
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._answered >= KEEP_SECONDS
+
     def _ask(self, answer: Future[State]) -> None:
         try:
-            answer.set_result(self._look())
+            state = self._look()
         except SQLAlchemyError as error:
             log.error("The database is in trouble: %s", errors.sentence(error))
-            answer.set_result((errors.kind(error).name, []))
+            state = errors.kind(error).name, []
         except Exception as error:
             # Whoever waits must hear of it, and the next question must be possible.
             answer.set_exception(error)
+            return
+        self._answered = time.monotonic()
+        answer.set_result(state)
 
     def _look(self) -> State:
         mistake = schema_version.mistake_of(self._engine)
@@ -83,6 +94,7 @@ class Probe:
         findings = (
             database_checks.clock_of(self._engine),
             checks.disk_of(self._engine),
+            database_checks.jobs_of(self._app, self._engine),
         )
         return "ok", [
             found.message
@@ -93,7 +105,8 @@ class Probe:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Prepare the question whether the database of `app` is ready."""
-    app.extensions[_PROBE] = Probe(probing_engine(settings, PROBE_SECONDS))
+    engine = probing_engine(settings, PROBE_SECONDS)
+    app.extensions[_PROBE] = Probe(app, engine)
 
 
 class LiveSchema(Schema):

@@ -5,7 +5,7 @@ rules, and paths that match none share one value.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event
 
 from careers_users.database.replica import Replica
 from careers_users.http.context import Exchange
+from careers_users.jobs.leases import State
 
 try:
     import prometheus_client as prometheus
@@ -105,24 +106,44 @@ class Meters:
         self._overloaded = self._counter(
             "overloaded", "Requests refused with 503 for want of a free thread."
         )
+        self._watch_jobs()
         build = self._gauge("build_info", "Processes, by their version.", "version")
         build.labels(version("careers_users")).set(1)
         # Looking children up by their labels takes longer than counting.
         self._children: dict[tuple[str, str, int], Any] = {}
+
+    def _watch_jobs(self) -> None:
+        self._jobs = self._counter(
+            "jobs", "Runs of background jobs, by how they ended.", "job", "outcome"
+        )
+        self._job_succeeded = self._gauge(
+            "job_success_timestamp_seconds",
+            "When a background job last succeeded, in any process.",
+            "job",
+            together="max",
+        )
+        self._job_seconds = self._gauge(
+            "job_seconds",
+            "Duration of a background job's last success, in seconds.",
+            "job",
+            together="mostrecent",
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Any:
         return prometheus.Counter(
             f"careers_users_{name}", text, labels, registry=self._registry
         )
 
-    def _gauge(self, name: str, text: str, *labels: str) -> Any:
-        # With several processes: the sum of those that live.
+    def _gauge(
+        self, name: str, text: str, *labels: str, together: Any = "livesum"
+    ) -> Any:
+        # With several processes: the sum of those that live, unless said otherwise.
         return prometheus.Gauge(
             f"careers_users_{name}",
             text,
             labels,
             registry=self._registry,
-            multiprocess_mode="livesum",
+            multiprocess_mode=together,
         )
 
     def began(self, _exchange: Exchange) -> None:
@@ -149,6 +170,17 @@ class Meters:
     def overloaded(self) -> None:
         """Count a request that the server has refused, since too many wait."""
         self._overloaded.inc()
+
+    def job_ran(self, name: str, succeeded: bool) -> None:
+        """Count a run of a background job in this process."""
+        self._jobs.labels(name, "succeeded" if succeeded else "failed").inc()
+
+    def jobs_seen(self, states: Mapping[str, State]) -> None:
+        """Note how the background jobs stand, whichever process has run them."""
+        for name, state in states.items():
+            if state.succeeded_at is not None and state.seconds is not None:
+                self._job_succeeded.labels(name).set(state.succeeded_at.timestamp())
+                self._job_seconds.labels(name).set(state.seconds)
 
     def watch_pool(self, engine: Engine, size: int) -> None:
         """Follow the connections of an engine, whose pool has room for `size`."""

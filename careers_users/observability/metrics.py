@@ -12,6 +12,7 @@ from careers_users.database import replica
 from careers_users.extensions import db
 from careers_users.http import context
 from careers_users.http.client_address import FORWARDED
+from careers_users.jobs import runner
 from careers_users.observability import meters, security_log
 from careers_users.observability.meters import Meters, Watch
 from careers_users.server import status
@@ -29,7 +30,7 @@ def init_app(app: Flask, settings: Settings, watch_hashing: Watch) -> None:
     """Count what `app` does and serve it at `/metrics`, if the settings want it.
 
     Otherwise, or without the extra, nothing is counted and the address is a 404. After
-    the database. `watch_hashing` is `Passwords.watch` of this application.
+    the database and the jobs. `watch_hashing` is `Passwords.watch` of this application.
     """
     if not (settings.metrics and meters.AVAILABLE):
         return
@@ -38,6 +39,7 @@ def init_app(app: Flask, settings: Settings, watch_hashing: Watch) -> None:
     security_log.listen(app, mine.security_event)
     status.watch_refusals(mine.overloaded)
     mine.watch_hashing(watch_hashing)
+    runner.observe(app, ran=mine.job_ran, saw=mine.jobs_seen)
     with app.app_context():
         mine.watch_pool(db.engine, settings.db_pool_size)
         if (copy := replica.current()) is not None:

@@ -12,18 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, select, tuple_
+from flask import current_app
 
 from careers_users import clock
+from careers_users.database.pruning import delete_batch
 from careers_users.extensions import db
 from careers_users.models import ActivityEvent
 from careers_users.post_events import queries
 from careers_users.post_events.schemas import COUNTERS, Event, Invalid
 
 log = logging.getLogger(__name__)
-
-# Rows deleted in one transaction: few enough that nobody waits long for its end.
-PRUNE_ROWS = 10_000
 
 
 @dataclass
@@ -205,30 +203,10 @@ def _write(held: dict[int, _Author]) -> None:
 # ------------------------------------------------------------------------------- prune
 
 
-def prune(retention: timedelta) -> int:
-    """Forget events taken in longer ago than this; return how many.
+def prune() -> int:
+    """Forget a batch of events taken in longer ago than they are remembered.
 
-    One that is sent again after that counts again.
+    Return how many. One that is sent again after that counts again.
     """
-    deleted = PRUNE_ROWS
-    total = 0
-    while deleted == PRUNE_ROWS:
-        deleted = _prune(clock.utcnow() - retention)
-        total += deleted
-    return total
-
-
-def _prune(before: datetime) -> int:
-    old = (
-        select(ActivityEvent.source, ActivityEvent.id)
-        .where(ActivityEvent.received_at < before)
-        .limit(PRUNE_ROWS)
-    )
-    with db.session.begin():
-        result = db.session.execute(
-            delete(ActivityEvent)
-            .where(tuple_(ActivityEvent.source, ActivityEvent.id).in_(old))
-            .execution_options(synchronize_session=False)
-        )
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+    retention: timedelta = current_app.config["EVENTS_RETENTION"]
+    return delete_batch(ActivityEvent.received_at, clock.utcnow() - retention)

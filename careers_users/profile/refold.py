@@ -81,3 +81,18 @@ def refold_all(report: Callable[[int], object]) -> None:
     after: int | None = 0
     while after is not None:
         after = refold_batch(after, report)
+
+
+def refold_some() -> int:
+    """Rewrite a batch of old texts, for a background job; return how many rows.
+
+    Versions before this one write them as long as they serve beside it.
+    """
+    done = 0
+
+    def count(rows: int) -> None:
+        nonlocal done
+        done += rows
+
+    refold_batch(0, count)
+    return done

@@ -10,6 +10,7 @@ from flask_jwt_extended import jwt_required
 
 from tests.api import PASSWORD, Account, Api
 from tests.auth.stored import NOON, SECOND, at_once, forge, revoked, sessions, set_clock
+from tests.jobs.run import run_jobs
 
 
 def sign_in(api: Api, account: Account) -> Account:
@@ -117,7 +118,7 @@ def test_own_session_expired_is_200(
     assert api.get("me/", token=last).json["code"] == "token_revoked"
     assert_lives(api, phone)
     # Also when the row has been deleted meanwhile.
-    app.test_cli_runner().invoke(args=["auth", "prune-tokens"])
+    run_jobs(app)
     assert len(sessions(app)) == 1
     response = api.post("logout/", {"refresh": alice.refresh}, token=phone.access)
     assert response.status_code == 200

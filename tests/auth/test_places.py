@@ -23,6 +23,7 @@ from tests.auth.test_throttle import (
     statuses,
 )
 from tests.cli.command import done
+from tests.jobs.run import run_jobs
 
 NEW = "another password"
 DAY = timedelta(days=1)
@@ -140,7 +141,7 @@ def test_a_place_is_forgotten_180_days_after_the_last_login(
         reply = log_in(api, "alice", PASSWORD, HOME)
         assert reply.status_code == status, moment
     assert len(known(api)) == 1
-    done(api.app, "auth", "prune-tokens")
+    run_jobs(api.app, "expired-places")
     assert known(api) == []
 
 

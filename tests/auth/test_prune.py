@@ -1,4 +1,4 @@
-"""flask auth prune-tokens, and the pruning that some logouts do."""
+"""The jobs that delete expired sessions, revocations and reservations."""
 
 from datetime import datetime, timedelta
 
@@ -17,16 +17,15 @@ from tests.auth.stored import (
     sessions,
     set_clock,
 )
+from tests.jobs.run import run_jobs
 
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)
 
 
-def prune(app: Flask) -> str:
-    """Run the command; return what it says."""
-    result = app.test_cli_runner().invoke(args=["auth", "prune-tokens"])
-    assert result.exit_code == 0, result.output
-    return result.output
+def prune(app: Flask) -> int:
+    """Run the jobs that prune; return how many rows they have deleted."""
+    return run_jobs(app, "expired-sessions", "expired-revocations")
 
 
 def sid(account: Account) -> str:
@@ -35,15 +34,9 @@ def sid(account: Account) -> str:
     return session_id
 
 
-def never_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no logout prune."""
-    monkeypatch.setattr("secrets.randbelow", lambda _: 1)
-
-
-def test_the_command_deletes_expired_rows_and_no_others(
+def test_the_jobs_delete_expired_rows_and_no_others(
     api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    never_by_chance(monkeypatch)
     set_clock(monkeypatch, NOON)
     ended, expired = api.register("alice"), api.register("bob")
     api.post("logout/", {"refresh": ended.refresh}, token=ended.access)
@@ -51,27 +44,26 @@ def test_the_command_deletes_expired_rows_and_no_others(
     set_clock(monkeypatch, NOON + SECOND)
     living = api.register("carol")
 
-    assert prune(app) == "Deleted 0 expired rows.\n"
+    assert prune(app) == 0
     assert set(sessions(app)) == {sid(ended), sid(expired), sid(living)}
     assert set(revoked(app)) == {sid(ended), jti}
     # The revoked access token has expired; its session's refresh token has not.
     set_clock(monkeypatch, NOON + HOUR + SECOND)
-    assert prune(app) == "Deleted 1 expired rows.\n"
+    assert prune(app) == 1
     assert set(revoked(app)) == {sid(ended)}
     # Two sessions have expired; what they got at the end may still be alive.
     set_clock(monkeypatch, NOON + WEEK + SECOND)
-    assert prune(app) == "Deleted 2 expired rows.\n"
+    assert prune(app) == 2
     assert set(sessions(app)) == {sid(living)}
     assert set(revoked(app)) == {sid(ended)}
     set_clock(monkeypatch, NOON + WEEK + HOUR + SECOND)
-    assert prune(app) == "Deleted 2 expired rows.\n"
+    assert prune(app) == 2
     assert sessions(app) == revoked(app) == {}
 
 
 def test_a_session_that_is_over_stays_over_after_pruning(
     api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    never_by_chance(monkeypatch)
     set_clock(monkeypatch, NOON)
     alice = api.register("alice")
     set_clock(monkeypatch, NOON + WEEK - SECOND)
@@ -87,34 +79,12 @@ def test_a_session_that_is_over_stays_over_after_pruning(
         assert refresh.status_code == 401
 
 
-def test_the_command_deletes_however_many_there_are(app: Flask) -> None:
+def test_the_jobs_delete_however_many_there_are(app: Flask) -> None:
     past = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
     ids = [{"id": str(number)} for number in range(2500)]
     times = {"revoked_at": past, "expires_at": past}
     change(app, insert(RevokedToken).values([{**row, **times} for row in ids]))
 
-    assert prune(app) == "Deleted 2500 expired rows.\n"
+    assert prune(app) == 2500
     assert revoked(app) == {}
-    assert prune(app) == "Deleted 0 expired rows.\n"
-
-
-def test_some_logouts_prune_and_the_others_do_not(
-    api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_clock(monkeypatch, NOON)
-    accounts = [api.register(name) for name in ("alice", "bob")]
-    expired = {sid(account) for account in accounts}
-    set_clock(monkeypatch, NOON + WEEK + SECOND)
-    carol, dave, erin = (api.register(name) for name in ("carol", "dave", "erin"))
-    living = {sid(account) for account in (carol, dave, erin)}
-
-    never_by_chance(monkeypatch)
-    api.post("logout/", {"refresh": carol.refresh}, token=carol.access)
-    assert set(sessions(app)) == expired | living
-    monkeypatch.setattr("secrets.randbelow", lambda _: 0)
-    api.post("logout/", {"refresh": dave.refresh}, token=dave.access)
-    assert set(sessions(app)) == living
-    # What has been revoked stays so; what lives lives on.
-    assert {sid(carol), sid(dave)} <= set(revoked(app))
-    assert api.get("me/", token=dave.access).json["code"] == "token_revoked"
-    assert api.get("me/", token=erin.access).status_code == 200
+    assert prune(app) == 0

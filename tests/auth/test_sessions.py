@@ -20,6 +20,7 @@ from tests.auth.stored import (
     sessions,
     set_clock,
 )
+from tests.jobs.run import run_jobs
 from tests.profile.test_statements import statements
 
 LOGIN = {"username": "alice", "password": PASSWORD}
@@ -182,7 +183,7 @@ def test_a_session_that_has_just_expired_is_logged_out_too(
     # Pruned or not, until the last of them has expired.
     for minutes in (0, 55):
         set_clock(monkeypatch, NOON + timedelta(days=7, minutes=minutes))
-        api.app.test_cli_runner().invoke(args=["auth", "prune-tokens"])
+        run_jobs(api.app)
         assert api.get("me/", token=tokens[1]).json["code"] == "token_revoked"
 
 

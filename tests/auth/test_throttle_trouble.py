@@ -1,7 +1,5 @@
 """Tries while the service is in trouble: what fails for its own reasons is no try."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -9,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from careers_users.account import service as account
-from careers_users.auth import audit, pruning, throttle
+from careers_users.auth import audit
 from careers_users.auth.password_hashing import HashingBusy, Passwords
 from careers_users.database.errors import if_possible
 from careers_users.models import Throttle
@@ -19,6 +17,7 @@ from tests.auth.conftest import Make
 from tests.auth.stored import rows
 from tests.auth.test_throttle import log_in, statuses
 from tests.live_server import PASSWORDS
+from tests.profile.test_statements import statements
 
 NEW = {"password": "another 123", "password_confirm": "another 123"}
 
@@ -106,33 +105,6 @@ def test_a_name_that_is_taken_is_a_try_to_register(throttled: Make) -> None:
     assert used(api) == 2
 
 
-@contextmanager
-def pruned_by_all(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have everybody prune, in vain."""
-    with monkeypatch.context() as patch:
-        patch.setattr("secrets.randbelow", lambda _: 0)
-        patch.setattr(throttle, "prune_batch", full)
-        patch.setattr(pruning, "prune_batch", full)
-        yield
-
-
-def test_what_is_done_is_not_refused_because_nothing_can_be_pruned(
-    throttled: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    api = throttled(login=Rate(2, 300))
-    alice = api.register("alice")
-    with pruned_by_all(monkeypatch):
-        login = log_in(api, "alice", alice.password)
-        assert login.status_code == 200
-        body = {"refresh": login.json["refresh"]}
-        token = login.json["access"]
-        assert api.post("logout/", body, token=token).status_code == 200
-    assert used(api) == 0
-    said = " ".join(record.getMessage() for record in caplog.records)
-    assert "Tries could not be pruned" in said
-    assert "What is over could not be pruned" in said
-
-
 def test_other_errors_than_trouble_are_not_passed_over() -> None:
     def fail() -> None:
         with if_possible("This"):
@@ -140,3 +112,21 @@ def test_other_errors_than_trouble_are_not_passed_over() -> None:
 
     with pytest.raises(IntegrityError):
         fail()
+
+
+def test_only_the_count_of_tries_may_be_lost_with_the_power(
+    throttled: Make, database_kind: str
+) -> None:
+    api = throttled(login=Rate(9, 300), follow=Rate(9, 300))
+    alice = api.register("alice")
+    bob = api.register("bob")
+    with statements(api) as seen:
+        log_in(api, "alice", alice.password)
+        api.post("follow/", {"following": bob.id}, token=alice.access)
+    lost = [n for n, each in enumerate(seen) if "set_config" in each]
+    if database_kind == "sqlite":
+        assert lost == []
+        return
+    # The tries of the login; the session, the follow and its limit are on disk.
+    assert len(lost) == 1
+    assert seen[lost[0] + 1].startswith("INSERT INTO throttle")

@@ -21,7 +21,7 @@ from tests.live_server import COMMAND, KEY, environment, run
 
 NAMES = (
     "settings secret files proxy disk database migrations search timeouts clock"
-    " sign-ins replica"
+    " sign-ins jobs replica"
 )
 
 

@@ -77,6 +77,7 @@ def test_embedded_makes_what_it_needs_and_keeps_it(tmp_path: Path) -> None:
     if os.name == "posix":
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((folder / "jwt_secret_key").stat().st_mode) == 0o600
+        assert stat.S_IMODE((folder / "careers_users.db").stat().st_mode) == 0o600
 
     # The second start, by the checkout's own script: same data, same key.
     with Server(tmp_path, command=WSGI) as server, Client(server.port) as client:

@@ -103,21 +103,23 @@ def analyze(*words: str) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.deploy("systemd-analyze")
 def test_systemd_has_nothing_to_say_against_the_units(units: Path) -> None:
     names = sorted(path.name for path in units.iterdir() if ".service" in path.name)
-    assert names == ["careers-users-prune.service", "careers-users@8001.service"]
-    kinds = ("service", "socket", "timer")
+    assert names == ["careers-users@8001.service"]
+    kinds = ("service", "socket")
     files = [str(path) for kind in kinds for path in units.glob(f"*.{kind}")]
-    assert len(files) == 4
+    assert len(files) == 2
     done = analyze("verify", *files)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.deploy("systemd-analyze")
-@pytest.mark.parametrize(
-    "name", ["careers-users@8001.service", "careers-users-prune.service"]
-)
-def test_the_units_are_hardened(units: Path, name: str) -> None:
+def test_the_unit_is_hardened(units: Path) -> None:
     # The level is ten times what systemd shows: 1.5 of 10, where less is better.
-    done = analyze("security", "--offline=true", "--threshold=15", str(units / name))
+    done = analyze(
+        "security",
+        "--offline=true",
+        "--threshold=15",
+        str(units / "careers-users@8001.service"),
+    )
     assert done.returncode == 0, done.stdout
     assert "Overall exposure level" in done.stdout
 
@@ -125,9 +127,6 @@ def test_the_units_are_hardened(units: Path, name: str) -> None:
 def test_the_units_fit_the_service() -> None:
     service = unit("careers-users@.service")
     program, *words = shlex.split(service["ExecStart"][0].replace("%i", "8001"))
-    assert program == PROGRAM
-    assert_command_exists(words)
-    program, *words = shlex.split(unit("careers-users-prune.service")["ExecStart"][0])
     assert program == PROGRAM
     assert_command_exists(words)
     # The grace that the service gives itself, and what it gives stuck workers.
@@ -196,24 +195,6 @@ def test_the_windows_service_fits_the_service() -> None:
     port = re.search(r"--port (\d+)", root.findtext("arguments") or "")
     assert port
     assert root.findtext("id") == f"careers-users-{port[1]}"
-
-
-def test_the_windows_pruning_is_that_of_systemd_with_the_services_settings() -> None:
-    text = text_of("windows/prune.cmd")
-    root = ElementTree.fromstring(text_of("windows/careers-users.xml"))
-    known = {
-        element.attrib["name"]: element.attrib["value"] for element in root.iter("env")
-    }
-    settings = dict(re.findall(r'^set "(\w+)=(.*)"$', text, re.MULTILINE))
-    # Nobody forwards anything to it.
-    del known["CAREERS_USERS_TRUSTED_PROXY"]
-    assert settings == known
-    program = root.findtext("executable") or ""
-    commands = re.findall(rf'^"{re.escape(program)}" (.+)$', text, re.MULTILINE)
-    prune = unit("careers-users-prune.service")["ExecStart"]
-    assert [f"{PROGRAM} {words}" for words in commands] == prune
-    for words in commands:
-        assert_command_exists(words.split())
 
 
 def test_iis_passes_on_what_nginx_does() -> None:

@@ -134,7 +134,7 @@ def test_the_service_runs_on_what_the_script_makes(make: MakeDatabase) -> None:
         assert logout.status == 200
         assert "pg_trgm" not in server.log
     settings = {"DATABASE_URL": database.url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
-    for words in (("auth", "prune-tokens"), ("users", "recount")):
+    for words in (("jobs", "run", "expired-sessions"), ("users", "recount")):
         done = live_server.run(make.folder, *words, **settings)
         assert done.returncode == 0, done.stderr
 

@@ -15,6 +15,7 @@ import pytest
 from flask import Flask
 
 from careers_users import create_app
+from careers_users.observability import health
 from careers_users.observability.health import NO_ANSWER, PROBE_SECONDS
 from careers_users.server.status import draining
 from config import TestConfig
@@ -184,3 +185,23 @@ def test_connections_that_are_all_at_work_are_no_reason(settings: TestConfig) ->
     finally:
         done.set()
         holder.join()
+
+
+def test_one_question_answers_all_who_ask_within_a_second(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "KEEP_SECONDS", 60)
+    asked: list[str] = []
+    look = health.Probe._look
+
+    def count(probe: health.Probe) -> health.State:
+        asked.append("database")
+        return look(probe)
+
+    monkeypatch.setattr(health.Probe, "_look", count)
+    at_once(lambda _: ready(app), range(4))
+    assert ready(app)[0] == 200
+    assert asked == ["database"]
+    monkeypatch.setattr(health, "KEEP_SECONDS", 0)
+    assert ready(app)[0] == 200
+    assert len(asked) == 2

@@ -1,4 +1,4 @@
-"""careers-users activity import FILE, and prune-events"""
+"""careers-users activity import FILE, and the job that forgets old events."""
 
 import json
 from datetime import timedelta
@@ -12,10 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from careers_users import clock
+from careers_users.database import pruning
 from careers_users.extensions import db
-from careers_users.post_events import service
 from config import TestConfig
 from tests.api import Account, Api
+from tests.jobs.run import run_jobs
 from tests.post_events.posts_service import event, numbers, send, statuses
 
 
@@ -118,7 +119,7 @@ def test_old_events_are_forgotten_and_new_ones_are_not(
     settings: TestConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service, "PRUNE_ROWS", 7)
+    monkeypatch.setattr(pruning, "PRUNE_ROWS", 7)
     old = [event("post.created", alice.id) for _ in range(20)]
     new = [event("post.created", alice.id) for _ in range(3)]
     send(api, old)
@@ -131,8 +132,8 @@ def test_old_events_are_forgotten_and_new_ones_are_not(
         )
     send(api, new)
 
-    assert run(app, "prune-events")[:2] == (0, "Deleted 20 old events.\n")
-    assert run(app, "prune-events")[:2] == (0, "Deleted 0 old events.\n")
+    assert run_jobs(app, "old-post-events") == 20
+    assert run_jobs(app, "old-post-events") == 0
     assert statuses(send(api, new)) == ["duplicate"] * 3
     # The counters stay, and what was forgotten would count again.
     assert numbers(api, "alice") == [23, 0, 0]

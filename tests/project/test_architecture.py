@@ -34,6 +34,7 @@ ROWS = (
     "follow profile account auth post_events",
     "observability",
     "http",
+    "jobs",
     "database",
     "models extensions keys settings validation",
     "server clock",

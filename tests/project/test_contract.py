@@ -113,8 +113,7 @@ ROWS: dict[str, dict[str, str]] = {
     "revoked until it would have expired, then pruned": {
         "auth/test_sessions_stored": "a_logout_marks_the_sessions_and_lists_the_"
         "revoked_ids",
-        "auth/test_prune": "the_command_deletes_expired_rows_and_no_others "
-        "some_logouts_prune_and_the_others_do_not",
+        "auth/test_prune": "the_jobs_delete_expired_rows_and_no_others",
     },
     "logout is immediate for every token of the session": {
         "auth/test_logout": "is_immediate_for_every_access_token_of_the_session",
