@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import Visit, visit
 from tests.live_server import KEY, Client, Server
+from tests.node import Node
 
 pytestmark = pytest.mark.browser
 
@@ -51,6 +53,114 @@ def look(seen: Visit, name: str) -> None:
     folder = os.environ.get("CAREERS_USERS_TEST_PICTURES")
     if folder:
         seen.page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+@pytest.fixture
+def served(database_url: str, tmp_path: Path) -> Iterator[Server]:
+    """The service, with a user "bob"."""
+    settings = {"DATABASE_URL": database_url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
+    with Server(tmp_path, **settings) as server:
+        with Client(server.port) as client:
+            client.register("bob")
+        yield server
+
+
+def locks(page: Page) -> set[str]:
+    """What the locks of the calls look like."""
+    labels = page.locator(".authorization__btn").all()
+    return {str(label.get_attribute("aria-label")).split()[-1] for label in labels}
+
+
+def test_one_click_keeps_the_session_until_logout(
+    served: Server, chromium: Browser
+) -> None:
+    with visit(chromium) as seen:
+        page = seen.page
+        page.goto(f"http://127.0.0.1:{served.port}/docs/")
+        block = operation(page, "POST /careers/users/register/")
+        assert locks(page) == {"unlocked"}
+        execute(block)
+        block.get_by_role("button", name="Use this session").click()
+        expect(block.get_by_role("status")).to_contain_text("in use")
+        assert "locked" in locks(page)
+        look(seen, "session")
+
+        edge = execute(operation(page, "POST /careers/users/follow/"), {"following": 1})
+        assert edge[0] == 201
+        # The example's words for tokens are replaced by the session's own.
+        assert execute(operation(page, "POST /careers/users/token/refresh/"))[0] == 200
+        assert execute(operation(page, "POST /careers/users/logout/"))[0] == 200
+        expect(page.get_by_label("authorization button locked")).to_have_count(0)
+        assert seen.complaints == []
+
+
+def test_authorize_and_paste_by_keyboard_alone(
+    served: Server, chromium: Browser
+) -> None:
+    with Client(served.port) as client:
+        token = client.register("carol").body["access"]
+    with visit(chromium) as seen:
+        page = seen.page
+        page.goto(f"http://127.0.0.1:{served.port}/docs/")
+        button = page.get_by_role("button", name="Authorize").first
+        button.focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name="Authorize")
+        ids = [one.get_attribute("id") for one in dialog.locator("[id]").all()]
+        assert len(set(ids)) == len(ids) == 2
+        expect(page.locator("#auth-bearer")).to_be_focused()
+        page.keyboard.insert_text(token)
+        page.keyboard.press("Enter")
+        expect(dialog.get_by_text("Authorized").first).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect(button).to_be_focused()
+        status, me = execute(operation(page, "GET /careers/users/me/"))
+        assert (status, me["username"]) == (200, "carol")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_is_legible_by_day_and_night_on_desks_and_phones(
+    served: Server, chromium: Browser, node: Node, scheme: Any, width: int
+) -> None:
+    axe = (node.modules / "axe-core/axe.min.js").read_text("utf-8")
+    with visit(chromium, width, 844) as seen:
+        page = seen.page
+        page.emulate_media(color_scheme=scheme)
+        page.goto(f"http://127.0.0.1:{served.port}/docs/")
+        execute(operation(page, "POST /careers/users/register/"))
+        operation(page, "GET /careers/users/")
+        root = page.locator("html")
+        assert ("dark-mode" in (root.get_attribute("class") or "")) == (
+            scheme == "dark"
+        )
+        assert faults(page, axe) == []
+        look(seen, f"{scheme}-{width}")
+        page.get_by_role("button", name="Authorize").first.click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert faults(page, axe) == []
+        look(seen, f"{scheme}-{width}-dialog")
+
+
+def faults(page: Page, axe: str) -> list[str]:
+    """What axe finds against WCAG 2, A and AA, and whether the page is too wide."""
+    # A call's heading is a button with a link in it: Swagger UI is built that way.
+    rules = """{
+        runOnly: ["wcag2a", "wcag2aa"],
+        rules: {"nested-interactive": {enabled: false}},
+    }"""
+    page.evaluate(axe)
+    found: dict[str, Any] = page.evaluate(f"() => axe.run({rules})")
+    wide = "document.documentElement.scrollWidth > innerWidth"
+    return [
+        *(["wider than the screen"] if page.evaluate(wide) else []),
+        *(
+            f"{fault['id']}: {node['target']}"
+            for fault in found["violations"]
+            for node in fault["nodes"]
+        ),
+    ]
 
 
 def test_from_the_bare_address_to_a_follow_by_clicking(
