@@ -1,8 +1,9 @@
-"""How events come in: who may send them, and the two envelopes they travel in."""
+"""How events come in: who may send them, and the three forms they travel in."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import unquote
 
 from flask import current_app, request
 from flask_marshmallow.schema import Schema
@@ -20,7 +21,11 @@ from careers_users.http.service_tokens import is_sister_service
 from careers_users.observability import security_log
 from careers_users.validation.limits import EVENTS_MAX
 
-# CloudEvents 1.0, HTTP protocol binding, section 3.2 (structured) and 3.3 (batched).
+# CloudEvents 1.0, HTTP protocol binding, section 3.1 (binary: attributes in headers,
+# the default of the SDKs), 3.2 (structured) and 3.3 (batched).
+BINARY = "application/json"
+_HEADER = "ce-"
+_VERSION_HEADER = f"{_HEADER}specversion"
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 
@@ -30,7 +35,17 @@ class NotCloudEvents(ServiceError):
 
     status = 415
     code = "unsupported_media_type"
-    error = f"The request body must be {SINGLE} or {BATCH}"
+    error = (
+        f"The request body must be {SINGLE}, {BATCH}, or {BINARY} with the event's "
+        f"attributes in headers ({_HEADER}id and so on)"
+    )
+
+
+class TooManyEvents(ValidationFailed):
+    """The batch is longer than one may be."""
+
+    def __init__(self) -> None:
+        super().__init__(f"A batch has at most {EVENTS_MAX} events.")
 
 
 def sister_service(view: View) -> View:
@@ -45,7 +60,7 @@ def sister_service(view: View) -> View:
         if not current_app.config["EVENTS_TOKENS"]:
             raise Unavailable("CAREERS_USERS_EVENTS_TOKENS is not set.")
         if "Authorization" not in request.headers:
-            raise NotAuthenticated("This needs a service's token, as Bearer.")
+            raise NotAuthenticated
         if not is_sister_service():
             security_log.record("events_token_refused")
             raise TokenInvalid
@@ -74,15 +89,27 @@ def events(schema: Schema) -> Callable[[View], View]:
 
 
 def _items() -> list[Any]:
-    if request.mimetype not in (SINGLE, BATCH):
+    is_binary = request.mimetype == BINARY and _VERSION_HEADER in request.headers
+    if not is_binary and request.mimetype not in (SINGLE, BATCH):
         raise NotCloudEvents
+    if is_binary:
+        return [_attributes() | {"data": json_body(BINARY)}]
     value = json_body(SINGLE, BATCH)
     if request.mimetype == SINGLE:
         if not isinstance(value, dict):
-            raise MalformedJson("A single event must be a JSON object.")
+            raise MalformedJson("The body must be a JSON object.")
         return [value]
     if not isinstance(value, list):
         raise MalformedJson("A batch must be a JSON array.")
     if len(value) > EVENTS_MAX:
-        raise ValidationFailed(f"A batch has at most {EVENTS_MAX} events.")
+        raise TooManyEvents
     return value
+
+
+def _attributes() -> dict[str, str]:
+    """Return an event's attributes from the headers (section 3.1.3)."""
+    return {
+        name.lower().removeprefix(_HEADER): unquote(value)
+        for name, value in request.headers
+        if name.lower().startswith(_HEADER)
+    }
