@@ -1,5 +1,6 @@
 """Cross-origin headers, and the setting that lists the origins."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -166,3 +167,18 @@ def test_anything_else_is_refused_with_a_sentence(
         origins_of(monkeypatch, value)
     assert "CAREERS_USERS_CORS_ORIGINS" in str(refusal.value)
     assert "is not an origin: list exact ones" in str(refusal.value)
+
+
+def test_a_refused_origin_is_logged_now_and_then(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "careers_users.http.cors")
+    # Browsers name the own origin too, in all calls but reads.
+    api.get("", headers={"Origin": "http://localhost"})
+    assert caplog.records == []
+
+    for _ in range(3):
+        api.get("", headers={"Origin": "https://elsewhere.example"})
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "https://elsewhere.example" in message
+    assert "CAREERS_USERS_CORS_ORIGINS" in message
