@@ -25,8 +25,10 @@ from tests import browser, pgbouncer, postgres
 from tests.api import Api
 from tests.browser import chromium
 from tests.deploy import programs
+from tests.node import node
 
-__all__ = ["chromium"]  # A fixture; one browser for all tests that need one.
+# Fixtures; one browser, and one set of packages, for all tests that need them.
+__all__ = ["chromium", "node"]
 
 KEY = "a signing key for tests, and for nothing else"
 KINDS = tuple(

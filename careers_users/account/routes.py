@@ -9,11 +9,11 @@ from flask import Blueprint, Response, json, request, stream_with_context
 from careers_users import clock
 from careers_users.account import password, queries, service
 from careers_users.account.schemas import (
+    AccountExportSchema,
     ActivityQuerySchema,
     ActivitySchema,
     ChangePasswordSchema,
     CloseSchema,
-    ExportSchema,
 )
 from careers_users.auth.device import device
 from careers_users.auth.identity import signed_in, viewer_claims, viewer_id
@@ -33,9 +33,12 @@ bp = Blueprint("account", __name__, url_prefix=BASE_PATH)
 @signed_in
 @body(CloseSchema())
 @refuses(WrongPassword, HashingBusy, RateLimited)
-@reply(MessageSchema())
-def close(payload: dict[str, Any]) -> dict[str, Any]:
-    """Delete your account for good, with all that is held about you."""
+@reply(MessageSchema(), example={"message": "Account deleted"})
+def delete_account(payload: dict[str, Any]) -> dict[str, Any]:
+    """Delete your account for good, with all that is held about you.
+
+    Follows, sessions and activity go with it. The username stays reserved for a while.
+    """
     service.close(viewer_claims(), payload["password"], device())
     return {"message": "Account deleted"}
 
@@ -44,8 +47,12 @@ def close(payload: dict[str, Any]) -> dict[str, Any]:
 @signed_in
 @query(ActivityQuerySchema())
 @reply(ActivitySchema())
-def activity(query: dict[str, Any]) -> dict[str, Any]:
-    """List what happened to your account, newest first."""
+def list_activity(query: dict[str, Any]) -> dict[str, Any]:
+    """List what happened to your account, newest first.
+
+    Follow `next` until it is `null`. Entries are stored for 90 days unless the operator
+    says otherwise.
+    """
     page = queries.activity(viewer_id(), query)
     return {
         "next": _link(page.older, query["batch_size"]),
@@ -63,9 +70,12 @@ def _link(cursor: Cursor | None, batch_size: int) -> str | None:
 
 @bp.get("/me/export/")
 @signed_in
-@reply(ExportSchema())
-def export() -> Response:
-    """Get everything that is held about you, as one JSON document."""
+@reply(AccountExportSchema())
+def export_account() -> Response:
+    """Get everything that is held about you, as one JSON document.
+
+    Account, sessions, followers, followed and activity; it may be long.
+    """
     person = queries.person(viewer_id())
     if person is None:
         raise TokenRevoked
@@ -113,7 +123,11 @@ def _separated(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
 @refuses(password.WrongPassword, HashingBusy, RateLimited)
 @reply(TokensSchema())
 def change_password(payload: dict[str, Any]) -> dict[str, Any]:
-    """Change your password; every session ends, and a new one begins."""
+    """Change your password; every session ends, and a new one begins.
+
+    The reply has the tokens of the new session. A wrong `old_password` is a 400, since
+    the token is good.
+    """
     tokens = password.change(
         viewer_claims(), payload["old_password"], payload["password"], device()
     )

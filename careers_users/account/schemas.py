@@ -1,12 +1,16 @@
 """What the calls about a whole account take and answer."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
-from careers_users.auth.schemas import check_confirmation
+from careers_users.auth.schemas import (
+    NewAccountSchema,
+    SessionSchema,
+    check_confirmation,
+)
 from careers_users.validation.cursor import CursorField
 from careers_users.validation.fields import (
     BatchSize,
@@ -26,7 +30,13 @@ from careers_users.validation.text import nfc
 class CloseSchema(BodySchema):
     """Body of `DELETE me/`."""
 
-    password = Text(required=True, length=Length(1, LOGIN_FIELD_MAX))
+    example: ClassVar[dict[str, Any]] = {"password": "password123"}
+
+    password = Text(
+        required=True,
+        length=Length(1, LOGIN_FIELD_MAX),
+        metadata={"description": "Your password, to confirm it."},
+    )
 
 
 class ActivityQuerySchema(BodySchema):
@@ -36,8 +46,17 @@ class ActivityQuerySchema(BodySchema):
     cursor = CursorField(load_default=None)
 
 
-class EventSchema(Schema):
+class SecurityEventSchema(Schema):
     """Something that happened to the account."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "id": 1,
+        "event": "registered",
+        "created_at": "2024-01-15T10:30:00Z",
+        "address": "127.0.0.1",
+        "device": "curl/8.5.0",
+        "details": {},
+    }
 
     id = fields.Integer()
     event = fields.String()
@@ -50,13 +69,29 @@ class EventSchema(Schema):
 class ActivitySchema(Schema):
     """A batch of the trail."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "next": None,
+        "previous": None,
+        "results": [SecurityEventSchema.example],
+    }
+
     next = fields.String(allow_none=True)
     previous = fields.String(allow_none=True)
-    results = fields.List(fields.Nested(EventSchema))
+    results = fields.List(fields.Nested(SecurityEventSchema))
 
 
 class PersonSchema(Schema):
     """What is held of a person in one row."""
+
+    example = NewAccountSchema.example | {
+        "updated_at": "2024-01-15T10:30:00Z",
+        "is_active": True,
+        "posts_count": 0,
+        "followers_count": 0,
+        "following_count": 0,
+        "likes_received": 0,
+        "comments_received": 0,
+    }
 
     id = fields.Integer()
     username = fields.String()
@@ -78,6 +113,12 @@ class PersonSchema(Schema):
 class StoredSessionSchema(Schema):
     """A session as stored, also one that is over."""
 
+    example = {
+        name: value
+        for name, value in SessionSchema.example.items()
+        if name != "current"
+    } | {"ended_at": None, "ended_reason": None}
+
     id = fields.String()
     device = fields.String()
     address = fields.String()
@@ -97,23 +138,49 @@ class ExportedEdgeSchema(Schema):
     created_at = Time()
 
 
-class ExportSchema(Schema):
+class AccountExportSchema(Schema):
     """Everything that is held about a person."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "exported_at": "2024-01-15T10:30:00Z",
+        "account": PersonSchema.example,
+        "sessions": [StoredSessionSchema.example],
+        "followers": [],
+        "following": [],
+        "activity": [
+            SecurityEventSchema.example,
+            SecurityEventSchema.example | {"id": 2, "event": "data_exported"},
+        ],
+    }
 
     exported_at = Time()
     account = fields.Nested(PersonSchema)
     sessions = fields.List(fields.Nested(StoredSessionSchema))
     followers = fields.List(fields.Nested(ExportedEdgeSchema))
     following = fields.List(fields.Nested(ExportedEdgeSchema))
-    activity = fields.List(fields.Nested(EventSchema))
+    activity = fields.List(fields.Nested(SecurityEventSchema))
 
 
 class ChangePasswordSchema(BodySchema):
     """Body of `POST me/password/`."""
 
-    old_password = Text(required=True, length=Length(1, LOGIN_FIELD_MAX))
+    example: ClassVar[dict[str, Any]] = {
+        "old_password": "password123",
+        "password": "another password",
+        "password_confirm": "another password",
+    }
+
+    old_password = Text(
+        required=True,
+        length=Length(1, LOGIN_FIELD_MAX),
+        metadata={"description": "The password until now."},
+    )
     password = NewPassword(required=True)
-    password_confirm = Text(required=True, length=Length(max=PASSWORD_RAW_MAX))
+    password_confirm = Text(
+        required=True,
+        length=Length(max=PASSWORD_RAW_MAX),
+        metadata={"description": "The new password once more."},
+    )
 
     @validates_schema
     def check_password(self, data: dict[str, Any], **_: Any) -> None:

@@ -29,7 +29,11 @@ bp = Blueprint("auth", __name__, url_prefix=BASE_PATH)
 @refuses(registration.UsernameTaken, registration.EmailTaken, HashingBusy, RateLimited)
 @reply(RegisterReplySchema(), 201)
 def register(payload: dict[str, Any]) -> dict[str, Any]:
-    """Create an account and sign it in."""
+    """Create an account and sign it in.
+
+    The reply has the tokens of its first session. Names and addresses are unique
+    whatever their case.
+    """
     user, tokens = registration.register(payload, device())
     return {
         "user": {
@@ -52,7 +56,11 @@ def register(payload: dict[str, Any]) -> dict[str, Any]:
 @refuses(InvalidCredentials, HashingBusy, RateLimited)
 @reply(LoginReplySchema())
 def login(payload: dict[str, Any]) -> dict[str, Any]:
-    """Sign in with username or e-mail address and password."""
+    """Sign in with username or e-mail address and password.
+
+    Opens a session of 7 days. An unknown user, a wrong password and an inactive
+    account get the same answer.
+    """
     account, tokens = log_in(payload["username"], payload["password"], device())
     return {
         "user": {
@@ -73,6 +81,10 @@ def login(payload: dict[str, Any]) -> dict[str, Any]:
 @refuses(sessions.ForeignSession)
 @reply(MessageSchema())
 def logout(payload: dict[str, Any]) -> dict[str, Any]:
-    """End the session; all its tokens are refused from now on."""
+    """End the session; all its tokens are refused from now on.
+
+    Ends the session of the refresh token in the body, and that of the access token in
+    the header.
+    """
     sessions.log_out(viewer_claims(), payload["refresh"], device())
     return {"message": "Successfully logged out"}

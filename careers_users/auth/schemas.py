@@ -98,7 +98,11 @@ class LoginSchema(BodySchema):
         length=Length(1, LOGIN_FIELD_MAX),
         metadata={"description": "The username or the e-mail address."},
     )
-    password = Text(required=True, length=Length(1, LOGIN_FIELD_MAX))
+    password = Text(
+        required=True,
+        length=Length(1, LOGIN_FIELD_MAX),
+        metadata={"description": "The password, as it was set."},
+    )
 
 
 class RefreshSchema(BodySchema):
@@ -156,6 +160,8 @@ class AccessSchema(Schema):
 class TokensSchema(AccessSchema):
     """A new session's tokens."""
 
+    example = {"access": "ACCESS_TOKEN", "refresh": "REFRESH_TOKEN"}
+
     refresh = fields.String()
 
 
@@ -186,18 +192,32 @@ class RegisterReplySchema(TokensSchema):
 class MessageSchema(Schema):
     """A sentence that says what has been done."""
 
+    example: ClassVar[dict[str, Any]] = {"message": "Successfully logged out"}
+
     message = fields.String()
 
 
 class RenewSchema(BodySchema):
     """Body of `POST token/refresh/`."""
 
-    refresh = Text(required=True, length=Length(1, TOKEN_MAX))
-    rotate = Flag(load_default=None, allow_none=False)
+    example = {"refresh": "REFRESH_TOKEN"}
+
+    refresh = Text(
+        required=True,
+        length=Length(1, TOKEN_MAX),
+        metadata={"description": "The refresh token of a login."},
+    )
+    rotate = Flag(
+        load_default=None,
+        allow_none=False,
+        metadata={"description": "Whether to get a new refresh token too."},
+    )
 
 
 class RenewedSchema(AccessSchema):
     """Reply of `POST token/refresh/`; `refresh` only if it rotated."""
+
+    example = {"access": "ACCESS_TOKEN"}
 
     refresh = fields.String(metadata={"optional": True})
 
@@ -205,17 +225,34 @@ class RenewedSchema(AccessSchema):
 class LogoutAllSchema(BodySchema):
     """Body of `POST logout/all/`; `{}` will do."""
 
-    keep_current = Flag(load_default=False)
+    example: ClassVar[dict[str, Any]] = {"keep_current": True}
+
+    keep_current = Flag(
+        load_default=False,
+        metadata={"description": "Whether the session that asks goes on."},
+    )
 
 
 class LoggedOutSchema(MessageSchema):
     """How many sessions have been ended."""
+
+    example = {"message": "Successfully logged out everywhere", "count": 1}
 
     count = fields.Integer()
 
 
 class SessionSchema(Schema):
     """A live session: one for each login."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "id": "1b9d6bcdbbfd4b2d9b5dab8dfbbd4bed",
+        "device": "curl/8.5.0",
+        "address": "127.0.0.1",
+        "created_at": "2024-01-15T10:30:00Z",
+        "last_used_at": "2024-01-15T10:30:00Z",
+        "expires_at": "2024-01-22T10:30:00Z",
+        "current": True,
+    }
 
     id = fields.String()
     device = fields.String()
@@ -228,6 +265,11 @@ class SessionSchema(Schema):
 
 class SessionsSchema(Schema):
     """All live sessions of a user."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "count": 1,
+        "results": [SessionSchema.example],
+    }
 
     count = fields.Integer()
     results = fields.List(fields.Nested(SessionSchema))

@@ -1,4 +1,4 @@
-"""The calls about session_service."""
+"""Sessions: refreshed and rotated, listed and ended by their owner."""
 
 from typing import Any
 
@@ -29,8 +29,12 @@ bp = Blueprint("sessions", __name__, url_prefix=BASE_PATH)
 @body(RenewSchema())
 @refuses(TokenInvalid, RateLimited)
 @reply(RenewedSchema())
-def refresh(payload: dict[str, Any]) -> dict[str, Any]:
-    """Get a new access token; an Authorization header is not looked at."""
+def refresh_tokens(payload: dict[str, Any]) -> dict[str, Any]:
+    """Get a new access token; an Authorization header is not looked at.
+
+    With `rotate` the reply also has a new refresh token, which replaces the one sent as
+    soon as one of the new tokens is used.
+    """
     source = device()
     caller = Bucket("refresh", (places.place(source.address),))
     with throttle.counting(TokenInvalid, caller):
@@ -45,7 +49,10 @@ def refresh(payload: dict[str, Any]) -> dict[str, Any]:
 @body(LogoutAllSchema())
 @reply(LoggedOutSchema())
 def logout_all(payload: dict[str, Any]) -> dict[str, Any]:
-    """End all your sessions, or all but this one."""
+    """End all your sessions, or all but this one.
+
+    Their tokens are refused from now on; `count` says how many sessions ended.
+    """
     keep = payload["keep_current"]
     count = session_service.end_all(viewer_claims(), device(), keep_current=keep)
     return {"message": "Successfully logged out everywhere", "count": count}
@@ -54,8 +61,12 @@ def logout_all(payload: dict[str, Any]) -> dict[str, Any]:
 @bp.get("/me/sessions/")
 @signed_in
 @reply(SessionsSchema())
-def sessions() -> dict[str, Any]:
-    """List your live sessions, the last used first."""
+def list_sessions() -> dict[str, Any]:
+    """List your live sessions, the last used first.
+
+    `current` marks the session that asks, and `device` is what its program called
+    itself.
+    """
     live = auth_queries.live(viewer_claims())
     return {"count": len(live), "results": live}
 
@@ -63,8 +74,11 @@ def sessions() -> dict[str, Any]:
 @bp.delete("/me/sessions/<session_id>/")
 @signed_in
 @refuses(session_service.SessionNotFound)
-@reply(MessageSchema())
+@reply(MessageSchema(), example={"message": "Session ended"})
 def end_session(session_id: str) -> dict[str, Any]:
-    """End one of your sessions; all its tokens are refused from now on."""
+    """End one of your sessions; all its tokens are refused from now on.
+
+    `session_id` is the `id` of one of `GET me/sessions/`.
+    """
     session_service.end(viewer_claims(), session_id, device())
     return {"message": "Session ended"}

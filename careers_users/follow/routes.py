@@ -39,7 +39,10 @@ bp = Blueprint("follow", __name__, url_prefix=BASE_PATH)
 @refuses(UserNotFound, service.CannotFollowSelf, service.AlreadyFollowing, RateLimited)
 @reply(FollowRowSchema(), 201)
 def follow(payload: dict[str, Any]) -> dict[str, Any]:
-    """Follow a user, named by id or by username."""
+    """Follow a user, named by id or by username.
+
+    Following twice is a 409; `PUT {username}/follow/` allows it.
+    """
     if "username" in payload:
         return vars(service.follow_name(viewer(), payload["username"]))
     return vars(service.follow_id(viewer(), payload["following"]))
@@ -48,9 +51,12 @@ def follow(payload: dict[str, Any]) -> dict[str, Any]:
 @bp.delete("/<username:username>/unfollow/")
 @signed_in
 @refuses(UserNotFound, service.CannotFollowSelf, service.NotFollowing)
-@reply(MessageSchema())
+@reply(MessageSchema(), example={"message": "Stopped following bob"})
 def unfollow(username: str) -> dict[str, Any]:
-    """Stop following a user."""
+    """Stop following a user.
+
+    A 404 if you do not follow them; `DELETE {username}/follow/` allows that.
+    """
     name = service.unfollow(viewer(), name_in_path(username))
     return {"message": f"Stopped following {name}"}
 
@@ -60,7 +66,10 @@ def unfollow(username: str) -> dict[str, Any]:
 @refuses(UserNotFound, service.CannotFollowSelf, RateLimited)
 @reply(FollowRowSchema(), 201, also=(200,))
 def ensure_following(username: str) -> tuple[dict[str, Any], int]:
-    """Follow a user; 201 if that is new, 200 if you did already."""
+    """Follow a user; 201 if that is new, 200 if you did already.
+
+    To be repeated safely, for instance after a lost reply.
+    """
     edge, is_new = service.ensure_following(viewer(), name_in_path(username))
     return vars(edge), 201 if is_new else 200
 
@@ -68,9 +77,12 @@ def ensure_following(username: str) -> tuple[dict[str, Any], int]:
 @bp.delete("/<username:username>/follow/")
 @signed_in
 @refuses(UserNotFound, service.CannotFollowSelf)
-@reply(MessageSchema())
+@reply(MessageSchema(), example={"message": "Stopped following bob"})
 def ensure_not_following(username: str) -> dict[str, Any]:
-    """Stop following a user, if you do."""
+    """Stop following a user, if you do.
+
+    To be repeated safely, for instance after a lost reply.
+    """
     name, is_new = service.ensure_not_following(viewer(), name_in_path(username))
     message = f"Stopped following {name}" if is_new else f"You don't follow {name}"
     return {"message": message}
@@ -79,9 +91,12 @@ def ensure_not_following(username: str) -> dict[str, Any]:
 @bp.delete("/me/followers/<username:username>/")
 @signed_in
 @refuses(UserNotFound, service.CannotFollowSelf, service.NotAFollower)
-@reply(MessageSchema())
+@reply(MessageSchema(), example={"message": "bob does not follow you any more"})
 def remove_follower(username: str) -> dict[str, Any]:
-    """Make a user stop following you; they may follow you again."""
+    """Make a user stop following you; they may follow you again.
+
+    The user is not told.
+    """
     name = service.remove_follower(viewer(), name_in_path(username))
     return {"message": f"{name} does not follow you any more"}
 
@@ -91,8 +106,12 @@ def remove_follower(username: str) -> dict[str, Any]:
 @query(RelationshipsQuerySchema())
 @reply(RelationshipsSchema())
 @may_lag
-def relationships(query: dict[str, Any]) -> dict[str, Any]:
-    """Tell of each of these users whether you follow them, and they you."""
+def get_relationships(query: dict[str, Any]) -> dict[str, Any]:
+    """Tell of each of these users whether you follow them, and they you.
+
+    In the order of the question. `followed_at` is `null` for those whom you do not
+    follow.
+    """
     return {"results": queries.relationships(viewer_id(), query["ids"])}
 
 
@@ -101,8 +120,12 @@ def relationships(query: dict[str, Any]) -> dict[str, Any]:
 @query(FollowsQuerySchema())
 @reply(FollowRowsSchema())
 @may_lag
-def own_following(query: dict[str, Any]) -> dict[str, Any]:
-    """List whom you follow, newest first."""
+def list_own_following(query: dict[str, Any]) -> dict[str, Any]:
+    """List whom you follow, newest first.
+
+    Follow `next` until it is `null`: each step costs the same, and each edge is met
+    once.
+    """
     return _list(queries.edges(viewer_id(), "following", query), query)
 
 
@@ -111,8 +134,12 @@ def own_following(query: dict[str, Any]) -> dict[str, Any]:
 @query(FollowsQuerySchema())
 @reply(FollowRowsSchema())
 @may_lag
-def own_followers(query: dict[str, Any]) -> dict[str, Any]:
-    """List who follows you, newest first."""
+def list_own_followers(query: dict[str, Any]) -> dict[str, Any]:
+    """List who follows you, newest first.
+
+    Follow `next` until it is `null`: each step costs the same, and each edge is met
+    once.
+    """
     return _list(queries.edges(viewer_id(), "followers", query), query)
 
 
@@ -122,8 +149,12 @@ def own_followers(query: dict[str, Any]) -> dict[str, Any]:
 @refuses(UserNotFound)
 @reply(CardsSchema())
 @may_lag
-def followers(username: str, query: dict[str, Any]) -> dict[str, Any]:
-    """List a user's followers, newest first; `me` is yourself."""
+def list_followers(username: str, query: dict[str, Any]) -> dict[str, Any]:
+    """List a user's followers, newest first; `me` is yourself.
+
+    Follow `next` until it is `null`: each step costs the same, and each user is met
+    once.
+    """
     page = queries.cards(name_in_path(username), "followers", query, viewer_id())
     return _list(page, query)
 
@@ -134,8 +165,12 @@ def followers(username: str, query: dict[str, Any]) -> dict[str, Any]:
 @refuses(UserNotFound)
 @reply(CardsSchema())
 @may_lag
-def following(username: str, query: dict[str, Any]) -> dict[str, Any]:
-    """List whom a user follows, newest first; `me` is yourself."""
+def list_following(username: str, query: dict[str, Any]) -> dict[str, Any]:
+    """List whom a user follows, newest first; `me` is yourself.
+
+    Follow `next` until it is `null`: each step costs the same, and each user is met
+    once.
+    """
     page = queries.cards(name_in_path(username), "following", query, viewer_id())
     return _list(page, query)
 

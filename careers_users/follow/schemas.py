@@ -1,6 +1,6 @@
 """What the follow calls take and answer."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, validates_schema
@@ -9,6 +9,7 @@ from marshmallow.validate import Length
 from careers_users.profile.schemas import CardSchema
 from careers_users.validation.cursor import Cursor, CursorField
 from careers_users.validation.fields import (
+    BATCH_NUMBER,
     BatchSize,
     BodySchema,
     QueryNumber,
@@ -27,7 +28,12 @@ class FollowSchema(BodySchema):
     openapi = {"minProperties": 1, "maxProperties": 1}
 
     following = UserId()
-    username = Text(length=Length(1, USERNAME_MAX))
+    username = Text(
+        length=Length(1, USERNAME_MAX),
+        metadata={
+            "description": "The user's name, in any case; instead of `following`."
+        },
+    )
 
     @validates_schema
     def check_one(self, data: dict[str, Any], **_: Any) -> None:
@@ -42,7 +48,7 @@ class FollowsQuerySchema(BodySchema):
     """Query of the lists of followers and followed."""
 
     batch_size = BatchSize(load_default=FOLLOWS_BATCH_SIZE)
-    batch_number = QueryNumber(load_default=0)
+    batch_number = QueryNumber(load_default=0, metadata={"description": BATCH_NUMBER})
     cursor = CursorField(load_default=None)
 
     @validates_schema
@@ -64,6 +70,13 @@ class RelationshipSchema(Schema):
     It is `null` for a user whom the viewer does not follow.
     """
 
+    example: ClassVar[dict[str, Any]] = {
+        "id": 2,
+        "following": True,
+        "followed_by": False,
+        "followed_at": "2024-01-15T10:30:00Z",
+    }
+
     id = fields.Integer()
     following = fields.Boolean()
     followed_by = fields.Boolean()
@@ -72,6 +85,8 @@ class RelationshipSchema(Schema):
 
 class RelationshipsSchema(Schema):
     """The users asked for who exist, in the order of the question."""
+
+    example: ClassVar[dict[str, Any]] = {"results": [RelationshipSchema.example]}
 
     results = fields.List(fields.Nested(RelationshipSchema))
 
@@ -106,7 +121,7 @@ class FollowRowsSchema(_ListSchema):
     """One's own lists: edges."""
 
     example = {
-        "count": 5,
+        "count": 1,
         "next": None,
         "previous": None,
         "results": [FollowRowSchema.example],
@@ -119,19 +134,10 @@ class CardsSchema(_ListSchema):
     """Anybody's lists: cards."""
 
     example = {
-        "count": 10,
+        "count": 1,
         "next": None,
         "previous": None,
-        "results": [
-            {
-                "id": 1,
-                "username": "charlie",
-                "first_name": "Charlie",
-                "last_name": "Brown",
-                "avatar": "https://example.com/avatar.jpg",
-                "is_following": False,
-            }
-        ],
+        "results": [CardSchema.example],
     }
 
     results = fields.List(fields.Nested(CardSchema))

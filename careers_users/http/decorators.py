@@ -46,6 +46,8 @@ class Operation:
     refusals: tuple[type[ServiceError], ...] = ()
     # Further statuses that come with the same form of reply.
     also: tuple[int, ...] = ()
+    # The reply to the body's example; None if the schema of the reply has its own.
+    example: dict[str, Any] | None = None
 
 
 def operation_of(view: View) -> Operation:
@@ -98,11 +100,16 @@ def query(schema: Schema) -> Callable[[View], View]:
 
 
 def reply(
-    schema: Schema, status: int = 200, *, also: tuple[int, ...] = ()
+    schema: Schema,
+    status: int = 200,
+    *,
+    also: tuple[int, ...] = (),
+    example: dict[str, Any] | None = None,
 ) -> Callable[[View], View]:
     """Answer with the mapping the view returns, and `status`.
 
-    A view that has one of the statuses `also` returns it beside the mapping.
+    A view that has one of the statuses `also` returns it beside the mapping. `example`
+    is shown where the schema's own example would not be this call's.
 
     `schema` documents the reply. It is not run: rows come from the database in the
     reply's shape, which costs a fraction, and the tests hold every reply to its schema.
@@ -114,7 +121,8 @@ def reply(
             result = view(*args, **kwargs)
             return result if isinstance(result, tuple) else (result, status)
 
-        describe(with_status, reply=schema, status=status, also=also)
+        said = {"reply": schema, "status": status, "also": also, "example": example}
+        describe(with_status, **said)
         return with_status
 
     return decorate

@@ -129,14 +129,17 @@ class ReadySchema(LiveSchema):
 
 @bp.get("/live")
 @answers(LiveSchema(), 200)
-def live() -> dict[str, Any]:
-    """Answer, if this process can; the database is not asked."""
+def get_liveness() -> dict[str, Any]:
+    """Answer, if this process can; the database is not asked.
+
+    For a load balancer or a container engine that restarts what does not answer.
+    """
     return {"status": "ok"}
 
 
 @bp.get("/ready")
 @answers(ReadySchema(), 200, 503)
-def ready() -> Response:
+def get_readiness() -> Response:
     """Answer 200 if requests can be served, else 503 and what is missing.
 
     `warnings` are there if there are any: what an operator should look at, though

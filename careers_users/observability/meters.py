@@ -53,7 +53,10 @@ _UNFOLLOWS = "unfollows", "Unfollows, by how they ended."
 FLOWS = {
     "auth.register": ("registrations", "Registrations, by how they ended."),
     "auth.login": ("logins", "Logins, by how they ended."),
-    "sessions.refresh": ("refreshes", "Uses of refresh tokens, by how they ended."),
+    "sessions.refresh_tokens": (
+        "refreshes",
+        "Uses of refresh tokens, by how they ended.",
+    ),
     "follow.follow": _FOLLOWS,
     "follow.ensure_following": _FOLLOWS,
     "follow.unfollow": _UNFOLLOWS,

@@ -102,7 +102,11 @@ class Word(Text):
 class EventTime(fields.Field[datetime]):
     """When it happened: RFC 3339, with any offset; a leap second is the one after."""
 
-    openapi: ClassVar[dict[str, Any]] = {"type": "string", "format": "date-time"}
+    openapi: ClassVar[dict[str, Any]] = {
+        "description": "When it happened, with any offset; an hour from now at most.",
+        "type": "string",
+        "format": "date-time",
+    }
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
         return _time(value)
@@ -139,6 +143,7 @@ class Count(fields.Field[int]):
     """How many there are: a JSON integer."""
 
     openapi: ClassVar[dict[str, Any]] = {
+        "description": "How many there are; in `counts.set` alone.",
         "type": "integer",
         "minimum": 0,
         "maximum": COUNT_MAX,
@@ -157,7 +162,10 @@ class EventDataSchema(BodySchema):
     """
 
     author_id = UserId()
-    author_username = Text(length=Length(1, USERNAME_MAX))
+    author_username = Text(
+        length=Length(1, USERNAME_MAX),
+        metadata={"description": "The post's author by name; instead of `author_id`."},
+    )
     posts_count = Count()
     likes_received = Count()
     comments_received = Count()
@@ -181,12 +189,23 @@ class ActivityEventSchema(BodySchema):
         "data": {"author_username": "alice"},
     }
 
-    specversion = Choice(("1.0",), required=True)
-    id = Word(required=True)
-    source = Word(required=True)
-    type = Choice((*MOVES, SNAPSHOT), required=True)
+    specversion = Choice(
+        ("1.0",),
+        required=True,
+        metadata={"description": "The version of CloudEvents."},
+    )
+    id = Word(
+        required=True,
+        metadata={"description": "Names the event, together with `source`."},
+    )
+    source = Word(
+        required=True, metadata={"description": "The sender, usually as a URL."}
+    )
+    type = Choice(
+        (*MOVES, SNAPSHOT), required=True, metadata={"description": "What happened."}
+    )
     time = EventTime(required=True)
-    subject = Word()
+    subject = Word(metadata={"description": "Which post, like or comment; for people."})
     data = fields.Nested(EventDataSchema(), required=True)
 
     @post_load
@@ -219,6 +238,13 @@ class ActivityEventSchema(BodySchema):
 class OutcomeSchema(Schema):
     """What became of an event; `reason` says why it is `invalid`."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "source": "https://posts.example.com",
+        "id": "8f14e45f-1",
+        "status": "applied",
+        "reason": None,
+    }
+
     source = fields.String(allow_none=True)
     id = fields.String(allow_none=True)
     status = fields.String()
@@ -227,6 +253,8 @@ class OutcomeSchema(Schema):
 
 class OutcomesSchema(Schema):
     """What became of each event, in the order in which they came."""
+
+    example: ClassVar[dict[str, Any]] = {"results": [OutcomeSchema.example]}
 
     results = fields.List(fields.Nested(OutcomeSchema))
 

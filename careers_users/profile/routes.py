@@ -42,8 +42,12 @@ bp = Blueprint("profile", __name__, url_prefix=BASE_PATH)
 @refuses(SearchBusy, SearchTimedOut)
 @reply(DirectorySchema())
 @may_lag
-def directory(query: dict[str, Any]) -> dict[str, Any]:
-    """List and search users."""
+def list_users(query: dict[str, Any]) -> dict[str, Any]:
+    """List and search users.
+
+    All parameters that are given must match. With a token, `is_following` says whether
+    you follow a user.
+    """
     cards, total = batch(viewer_id(), query)
     return {
         "message": "Users retrieved successfully",
@@ -63,8 +67,11 @@ def directory(query: dict[str, Any]) -> dict[str, Any]:
 @refuses(UserNotFound)
 @reply(ProfileSchema())
 @may_lag
-def profile(username: str) -> dict[str, Any]:
-    """Get a user's public profile."""
+def get_profile(username: str) -> dict[str, Any]:
+    """Get a user's public profile.
+
+    The name is found whatever its case; `me` is yourself.
+    """
     row = queries.profile(name_in_path(username))
     if row is None:
         raise UserNotFound
@@ -74,27 +81,36 @@ def profile(username: str) -> dict[str, Any]:
 @bp.get("/me/")
 @signed_in_with(queries.OWN_PROFILE)
 @reply(OwnProfileSchema())
-def own_profile() -> dict[str, Any]:
-    """Get your own profile."""
+def get_own_profile() -> dict[str, Any]:
+    """Get your own profile.
+
+    Unlike the profile that others see, it has your e-mail address.
+    """
     return dict(viewer())
 
 
 @bp.patch("/me/update/")
-@bp.patch("/me/")
+@bp.patch("/me/", endpoint="patch_me")
 @signed_in
 @body(UpdateSchema())
 @refuses(EmailTaken, RateLimited)
 @reply(UpdatedSchema())
 def update_profile(payload: dict[str, Any]) -> dict[str, Any]:
-    """Change any of your names, bio, avatar and e-mail address."""
+    """Change any of your names, bio, avatar and e-mail address.
+
+    Fields that are left out stay as they are.
+    """
     return dict(service.update_profile(viewer_id(), payload, device()))
 
 
 @bp.get("/me/stats/")
 @signed_in
 @reply(StatsSchema())
-def own_stats() -> dict[str, Any]:
-    """Get your own statistics."""
+def get_own_stats() -> dict[str, Any]:
+    """Get your own statistics.
+
+    Posts, likes and comments are those that the posts service has reported.
+    """
     return _stats(viewer()["username"])
 
 
@@ -103,8 +119,11 @@ def own_stats() -> dict[str, Any]:
 @refuses(UserNotFound)
 @reply(StatsSchema())
 @may_lag
-def stats(username: str) -> dict[str, Any]:
-    """Get a user's statistics."""
+def get_stats(username: str) -> dict[str, Any]:
+    """Get a user's statistics.
+
+    Posts, likes and comments are those that the posts service has reported.
+    """
     return _stats(name_in_path(username))
 
 

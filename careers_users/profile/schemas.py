@@ -6,6 +6,7 @@ from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, pre_load, validates_schema
 
 from careers_users.validation.fields import (
+    BATCH_NUMBER,
     AvatarUrl,
     BatchSize,
     Bio,
@@ -38,9 +39,13 @@ class DirectoryQuerySchema(BodySchema):
     first_name = NamePart(load_default="")
     last_name = NamePart(load_default="")
     ids = UserIds()
-    ordering = Choice(ORDERINGS, load_default="username")
+    ordering = Choice(
+        ORDERINGS,
+        load_default="username",
+        metadata={"description": "How to sort; a `-` in front turns it round."},
+    )
     batch_size = BatchSize(load_default=USERS_BATCH_SIZE)
-    batch_number = QueryNumber(load_default=0)
+    batch_number = QueryNumber(load_default=0, metadata={"description": BATCH_NUMBER})
 
     @pre_load
     def show_all_ids(self, data: dict[str, str], **_: Any) -> dict[str, str]:
@@ -101,9 +106,9 @@ class BatchInfoSchema(Schema):
     example = {
         "current_batch": 0,
         "batch_size": 10,
-        "total_users": 25,
-        "total_batches": 3,
-        "users_in_current_batch": 10,
+        "total_users": 1,
+        "total_batches": 1,
+        "users_in_current_batch": 1,
     }
 
     current_batch = fields.Integer()
@@ -178,7 +183,7 @@ class UpdatedSchema(Schema):
         "last_name": "Johnson",
         "bio": "Updated bio",
         "avatar": "https://example.com/new-avatar.jpg",
-        "updated_at": "2024-01-15T11:30:00Z",
+        "updated_at": "2024-01-15T10:45:00Z",
     }
 
     id = fields.Integer()

@@ -54,6 +54,8 @@ class CursorField(Text):
     """A place in a list, as `next` and `previous` carry it."""
 
     openapi = {
+        "description": "A place in the list: the `cursor` in `next` or `previous` of "
+        "an earlier reply.",
         "minLength": 1,
         "maxLength": CURSOR_MAX,
         "pattern": "^[A-Za-z0-9_-]+$",

@@ -2,7 +2,8 @@
 
 One class for each row of the contract's validation table, used by all schemas. What a
 class refuses stands beside it in the words of JSON Schema, as `openapi`, as far as JSON
-Schema can say it; its docstring's first line is what clients read about it.
+Schema can say it; `description` in it is what clients read. Where a field alone knows
+what it is for, its `metadata` has the description.
 """
 
 from collections.abc import Callable
@@ -43,6 +44,8 @@ AVATAR_PATTERN = (
     rf"^([Hh][Tt][Tt][Pp][Ss]?://({_LABEL}\.){{0,3}}{_LAST_LABEL}\.?"
     r"(:0*[1-9][0-9]{0,3})?([/?#][!#-&(-;=?-\[\]_a-z~]*)?)?$"
 )
+# What clients read about `batch_number`.
+BATCH_NUMBER = "Which batch of the list, from 0. One past the end is empty."
 
 
 class BodySchema(Schema):
@@ -85,6 +88,8 @@ class Username(Text):
     """A name for a new account, kept as typed; some words are reserved."""
 
     openapi = {
+        "description": "Unique whatever the case; shown as typed. Some words are "
+        "reserved.",
         "minLength": USERNAME_MIN,
         "maxLength": USERNAME_MAX,
         "pattern": USERNAME_PATTERN,
@@ -106,7 +111,11 @@ class Username(Text):
 class Email(Text):
     """An e-mail address, trimmed; whether it receives mail is not asked."""
 
-    openapi = {"format": "email", "maxLength": EMAIL_MAX}
+    openapi = {
+        "description": "An e-mail address, unique whatever the case.",
+        "format": "email",
+        "maxLength": EMAIL_MAX,
+    }
     raw_max = EMAIL_MAX * UNTRIMMED_FACTOR
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
@@ -124,6 +133,7 @@ class NewPassword(Text):
     """
 
     openapi = {
+        "description": "Any characters; not the username or the e-mail address.",
         "format": "password",
         "minLength": PASSWORD_MIN,
         "maxLength": PASSWORD_MAX,
@@ -159,7 +169,10 @@ class _Written(Text):
 class PersonName(_Written):
     """A first or last name: one trimmed line, no control or invisible characters."""
 
-    openapi = {"maxLength": NAME_MAX}
+    openapi = {
+        "description": "One line, trimmed; no control or invisible characters.",
+        "maxLength": NAME_MAX,
+    }
     longest = NAME_MAX
     raw_max = NAME_MAX * UNTRIMMED_FACTOR
     is_clean = characters.is_clean_line
@@ -168,7 +181,11 @@ class PersonName(_Written):
 class Bio(_Written):
     """Some lines about oneself, trimmed; no control or invisible characters."""
 
-    openapi = {"maxLength": BIO_MAX}
+    openapi = {
+        "description": "Trimmed; lines and tabs are allowed, control and invisible "
+        "characters are not.",
+        "maxLength": BIO_MAX,
+    }
     longest = BIO_MAX
     raw_max = BIO_MAX * UNTRIMMED_FACTOR
     is_clean = characters.is_clean_text
@@ -184,6 +201,7 @@ class AvatarUrl(fields.Field[str | None]):
     """The http or https address of a picture, never fetched; `null` or `""`: none."""
 
     openapi: ClassVar[dict[str, Any]] = {
+        "description": 'The http or https URL of a picture; `null` or `""` clears it.',
         "type": "string",
         "maxLength": AVATAR_MAX,
         "pattern": AVATAR_PATTERN,
@@ -217,6 +235,7 @@ class UserId(fields.Field[int]):
     """The number of a user: a JSON integer, not a truth value, a float or a string."""
 
     openapi: ClassVar[dict[str, Any]] = {
+        "description": "The `id` of a user.",
         "type": "integer",
         "minimum": 1,
         "maximum": ID_MAX,
@@ -266,7 +285,11 @@ class BatchSize(QueryNumber):
 class SearchTerm(Text):
     """A piece of text to be contained, taken literally; empty means any."""
 
-    openapi = {"maxLength": SEARCH_TERM_MAX}
+    openapi = {
+        "description": "Limits the list to users in whose text this is contained, "
+        "whatever its case. Empty limits nothing.",
+        "maxLength": SEARCH_TERM_MAX,
+    }
     raw_max = SEARCH_TERM_MAX
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:

@@ -36,8 +36,11 @@ class UserIds(Text):
     """Numbers of users, separated by commas; each counts once."""
 
     openapi: ClassVar[dict[str, Any]] = {
-        "pattern": r"^([1-9][0-9]{0,17}(,[1-9][0-9]{0,17})*)?$",
-        "example": "1,2,3",
+        "description": f"The `id` of each user, at most {IDS_MAX}, separated "
+        "by commas. Unknown ones are left out, and each counts once.",
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1, "maximum": ID_MAX},
+        "example": [2, 3],
     }
     # Some may be named twice; a request's line has no room for more.
     raw_max = 16 * 1024

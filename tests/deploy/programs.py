@@ -15,6 +15,8 @@ PACKAGES = {
     "ip": "iproute2",
     "iptables": "iptables",
     "nginx": "nginx",
+    "node": "nodejs",
+    "npm": "npm",
     "openssl": "openssl",
     "pgbouncer": "pgbouncer",
     "psql": "postgresql-client",

@@ -198,7 +198,7 @@ def test_every_query_is_read_strictly(api: Api, alice: Account) -> None:
         ("%F0%9F%98%80=1", {"😀"}),
     ]
     improper = ["a=%FF", "%FF=1", "batch_size=1&a=%ED%A0%80", "a=%C0%80", "a=%F0%9F"]
-    improper += ["a=\xff", "a=\xc3\xa9", "&".join(f"a{n}=1" for n in range(1_000))]
+    improper += ["a=\xff", "&".join(f"a{n}=1" for n in range(1_000))]
     for _, path, operation in routes(api):
         if operation.query is None or "batch_size" not in operation.query.fields:
             continue

@@ -123,8 +123,7 @@ class Operation:
         if status < 400:
             return set()
         response = self._resolve(responses[str(status)])
-        schema = response["content"]["application/json"]["schema"]
-        return set(schema["allOf"][1]["properties"]["code"]["enum"])
+        return set(response["content"]["application/json"]["examples"])
 
     def parameters(self, place: str) -> list[str]:
         """Return the names of the parameters in the path, or in the query."""
@@ -188,7 +187,7 @@ class Operation:
         needed = set(schema.get("required", ())) | ({name} if name else set())
         if not name and schema.get("minProperties"):
             needed.add("username")
-        if self.id == "take_events" and "author_id" in schema["properties"]:
+        if self.id == "reportEvents" and "author_id" in schema["properties"]:
             needed |= {"author_username", "posts_count"}
         if name in INSTEAD:
             needed.discard(INSTEAD[name])

@@ -42,7 +42,7 @@ def _swagger_directory() -> Path:
 
 @bp.get("/")
 def root() -> Response:
-    """Lead whoever has only the address to the page."""
+    """Redirect the bare address to the page."""
     # Relative to the host, whatever that may be called outside (RFC 9110, 10.2.2).
     return Response(status=302, headers={"Location": "/docs/"}, mimetype="text/plain")
 

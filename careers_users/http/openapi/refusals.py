@@ -1,21 +1,49 @@
-"""Refusals in the OpenAPI document: their one form, and a response for each status."""
+"""Refusals in the OpenAPI document: one form for all, a response for each status."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from apispec import APISpec
 
-from careers_users.http.errors import ServiceError
+from careers_users.http.errors import (
+    HTTP_ERRORS,
+    Details,
+    MalformedJson,
+    ServiceError,
+    ValidationFailed,
+)
 
 _JSON = "application/json"
 _TEXT = {"type": "string"}
-ERROR = {
+_SECONDS = {"type": "integer", "minimum": 0}
+_HEADERS: dict[str, dict[str, Any]] = {
+    "Allow": {"description": "The methods of this address.", "schema": _TEXT},
+    "Retry-After": {
+        "description": "In how many seconds to try again.",
+        "schema": _SECONDS,
+    },
+    "WWW-Authenticate": {"description": "Always `Bearer`.", "schema": _TEXT},
+}
+# `details` of refusals that say something else each time: what the service answers to
+# a field or parameter it does not know, and to a body that is a list.
+_DETAILS: dict[type[ServiceError], Details] = {
+    ValidationFailed: {"nickname": ["Unknown field."]},
+    MalformedJson: "The body must be a JSON object.",
+}
+ERROR_REPLY = "ErrorReply"
+_ERROR_CODE = "ErrorCode"
+_ERROR = {
     "type": "object",
     "description": "What every call answers when it refuses.",
     "required": ["error", "code", "details"],
     "properties": {
         "error": _TEXT | {"description": "A sentence for people."},
-        "code": _TEXT | {"description": "A stable word for programs."},
+        "code": {
+            "description": "A stable word for programs. A later version may have more.",
+            # Not the enumeration alone: generated clients must not stumble over a code
+            # that is newer than they are.
+            "anyOf": [{"$ref": f"#/components/schemas/{_ERROR_CODE}"}, _TEXT],
+        },
         "details": {
             "description": "Fields and their messages, or a sentence.",
             "anyOf": [
@@ -33,10 +61,29 @@ ERROR = {
 class Refusal(NamedTuple):
     """A refusal as the document tells it."""
 
+    name: str
     status: int
     code: str
     sentence: str
+    details: Details
     headers: tuple[str, ...] = ()
+
+
+def refusal_of(kind: type[ServiceError]) -> Refusal:
+    """Return a refusal by its class."""
+    raised = kind()
+    details = _DETAILS.get(kind, raised.details)
+    name = kind.__name__
+    return Refusal(
+        name, kind.status, kind.code, kind.error, details, tuple(raised.headers)
+    )
+
+
+def http_refusal(status: int, *headers: str) -> Refusal:
+    """Return what Flask or Werkzeug refuse with a status."""
+    code, sentence = HTTP_ERRORS[status]
+    name = code.title().replace("_", "")
+    return Refusal(name, status, code, sentence, sentence, headers)
 
 
 def _subclasses(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
@@ -58,29 +105,45 @@ def refusals_anywhere(named: Iterable[type[ServiceError]]) -> list[type[ServiceE
     ]
 
 
+def add_error_schemas(spec: APISpec, codes: Iterable[str]) -> None:
+    """Add the form that all errors share, and the list of their codes."""
+    listed = {"type": "string", "description": "The codes of errors."}
+    spec.components.schema(_ERROR_CODE, listed | {"enum": sorted(codes)})
+    spec.components.schema(ERROR_REPLY, _ERROR)
+
+
 def error_response(spec: APISpec, refusals: list[Refusal]) -> str:
     """Return the name of the response for these refusals of one status.
 
     One response for all the calls that may answer with exactly these.
     """
-    status, codes = refusals[0].status, [refusal.code for refusal in refusals]
-    name = "-".join([str(status), *codes])
-    if name in spec.components.responses:
-        return name
+    name = "Or".join(refusal.name for refusal in refusals)
+    response = _response(refusals)
+    if name not in spec.components.responses:
+        spec.components.response(name, response)
+    assert spec.components.responses[name] == response, f"two kinds of {name}"
+    return name
+
+
+def _response(refusals: list[Refusal]) -> dict[str, Any]:
     examples = {
-        code: {"value": {"error": sentence, "code": code, "details": sentence}}
-        for _, code, sentence, _ in refusals
+        refusal.code: {
+            "value": {
+                "error": refusal.sentence,
+                "code": refusal.code,
+                "details": refusal.details,
+            }
+        }
+        for refusal in refusals
     }
-    narrowed = {"properties": {"code": {"enum": codes}}}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, narrowed]}
+    reference = {"$ref": f"#/components/schemas/{ERROR_REPLY}"}
     response: dict[str, Any] = {
-        "description": ", ".join(f"`{code}`" for code in codes),
-        "content": {_JSON: {"schema": schema, "examples": examples}},
+        "description": ", ".join(f"`{refusal.code}`" for refusal in refusals),
+        "content": {_JSON: {"schema": reference, "examples": examples}},
     }
     headers = dict.fromkeys(name for refusal in refusals for name in refusal.headers)
     if headers:
         response["headers"] = {
-            name: {"required": True, "schema": _TEXT} for name in headers
+            name: {"required": True, **_HEADERS[name]} for name in headers
         }
-    spec.components.response(name, response)
-    return name
+    return response

@@ -4,6 +4,7 @@ Nothing is listed here: a field says in `openapi` what its class adds to its typ
 schema in `openapi` what holds between its fields, and in `example` what it looks like.
 """
 
+import json
 from typing import Any
 
 from apispec.ext.marshmallow import MarshmallowPlugin
@@ -12,8 +13,6 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import RAISE, Schema, fields
 
 from careers_users.validation.fields import BodySchema
-
-_OURS = __name__.partition(".")[0]
 
 
 def example_of(schema: Schema) -> Any:
@@ -47,14 +46,12 @@ class _Converter(OpenAPIConverter):
         The first of apispec's steps, so that the others see the type and can say more.
         """
         result: dict[str, Any] = super().field2type_and_format(field)
-        if type(field).__module__.partition(".")[0] == _OURS:
-            result["description"] = first_line(type(field))
         return result | _facts(type(field))
 
     def field2default(self, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
-        """Return the default that a client may rely on; `None` stands for none."""
+        """Return the default that a client may rely on; an empty one is none."""
         result: dict[str, Any] = super().field2default(field)
-        return {} if result.get("default") is None else result
+        return result if result.get("default") not in (None, "") else {}
 
     def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
         """Return a schema as JSON Schema.
@@ -67,6 +64,8 @@ class _Converter(OpenAPIConverter):
         if isinstance(instance, BodySchema):
             if instance.unknown == RAISE:
                 result["additionalProperties"] = False
+            for described in result["properties"].values():
+                _tell_default(described)
         else:
             result.pop("additionalProperties", None)
             result["required"] = [
@@ -75,6 +74,18 @@ class _Converter(OpenAPIConverter):
                 if not instance.fields[name].metadata.get("optional")
             ]
         return {"description": first_line(instance), **result, **_facts(type(instance))}
+
+
+def _tell_default(described: dict[str, Any]) -> None:
+    """Say the default of a body's field in words.
+
+    To some generators of types a field with a `default` is one that is always there,
+    so a client would have to send it.
+    """
+    if "default" in described:
+        default = json.dumps(described.pop("default"))
+        sentences = [described.get("description"), f"`{default}` if left out."]
+        described["description"] = " ".join(filter(None, sentences))
 
 
 class SchemaPlugin(MarshmallowPlugin):
@@ -86,6 +97,9 @@ class SchemaPlugin(MarshmallowPlugin):
         """Return the fields of a query's schema as OpenAPI parameters."""
         assert self.converter is not None
         parameters = self.converter.schema2parameters(schema, location="query")
+        for parameter in parameters:
+            if parameter["schema"].get("type") == "array":
+                parameter |= {"style": "form", "explode": False}  # As in 1,2,3.
         return sorted(
             parameters, key=lambda one: list(schema.fields).index(one["name"])
         )

@@ -97,7 +97,12 @@ def test_a_new_kind_of_value_describes_itself(document: dict[str, Any]) -> None:
         "type": "object",
         "properties": {
             "colour": {"type": "string", "enum": ["red", "blue"]},
-            "coats": {"type": "integer", "minimum": 1, "maximum": 9, "default": 2},
+            "coats": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 9,
+                "description": "`2` if left out.",
+            },
             "note": {
                 "type": "string",
                 "maxLength": 20,
