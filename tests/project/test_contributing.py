@@ -71,7 +71,9 @@ def test_the_example_works(tmp_path: Path) -> None:
 
 def test_a_migration_is_drafted(tmp_path: Path) -> None:
     copy(tmp_path)
-    with (tmp_path / "careers_users/models.py").open("a", encoding="utf-8") as models:
+    with (tmp_path / "careers_users/models/tables.py").open(
+        "a", encoding="utf-8"
+    ) as models:
         models.write(TABLE)
     number = f"{int(schema_version.head() or 0) + 1:04d}"
     commands = re.search(r"```sh\n(.*?)```", part("Change the database"), re.DOTALL)
