@@ -12,18 +12,13 @@ from careers_users.auth.schemas import (
     check_confirmation,
 )
 from careers_users.validation.cursor import CursorField
-from careers_users.validation.fields import (
-    BatchSize,
-    BodySchema,
-    NewPassword,
-    Text,
-    Time,
-)
+from careers_users.validation.fields import BodySchema, NewPassword, Text, Time
 from careers_users.validation.limits import (
     ACTIVITY_BATCH_SIZE,
     LOGIN_FIELD_MAX,
     PASSWORD_RAW_MAX,
 )
+from careers_users.validation.query_fields import BatchSize
 from careers_users.validation.text import nfc
 
 

@@ -8,17 +8,14 @@ from marshmallow.validate import Length
 
 from careers_users.profile.schemas import CardSchema
 from careers_users.validation.cursor import Cursor, CursorField
-from careers_users.validation.fields import (
+from careers_users.validation.fields import BodySchema, Text, Time, UserId
+from careers_users.validation.limits import FOLLOWS_BATCH_SIZE, USERNAME_MAX
+from careers_users.validation.query_fields import (
     BATCH_NUMBER,
     BatchSize,
-    BodySchema,
     QueryNumber,
-    Text,
-    Time,
-    UserId,
+    UserIds,
 )
-from careers_users.validation.limits import FOLLOWS_BATCH_SIZE, USERNAME_MAX
-from careers_users.validation.query_fields import UserIds
 
 
 class FollowSchema(BodySchema):

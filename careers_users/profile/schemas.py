@@ -6,15 +6,12 @@ from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, pre_load, validates_schema
 
 from careers_users.validation.fields import (
-    BATCH_NUMBER,
     AvatarUrl,
-    BatchSize,
     Bio,
     BodySchema,
     Choice,
     Email,
     PersonName,
-    QueryNumber,
     Time,
 )
 from careers_users.validation.limits import (
@@ -22,7 +19,14 @@ from careers_users.validation.limits import (
     SEARCH_WORDS_MAX,
     USERS_BATCH_SIZE,
 )
-from careers_users.validation.query_fields import NamePart, SearchWords, UserIds
+from careers_users.validation.query_fields import (
+    BATCH_NUMBER,
+    BatchSize,
+    NamePart,
+    QueryNumber,
+    SearchWords,
+    UserIds,
+)
 
 _COLUMNS = ("username", "created_at", "first_name", "last_name")
 ORDERINGS = (*_COLUMNS, *(f"-{column}" for column in _COLUMNS))

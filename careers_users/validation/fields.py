@@ -18,7 +18,6 @@ from careers_users.validation import characters, password_blocklist, text
 from careers_users.validation.email_address import is_email
 from careers_users.validation.limits import (
     AVATAR_MAX,
-    BATCH_SIZE_MAX,
     BIO_MAX,
     EMAIL_MAX,
     ID_MAX,
@@ -26,8 +25,6 @@ from careers_users.validation.limits import (
     PASSWORD_MAX,
     PASSWORD_MIN,
     PASSWORD_RAW_MAX,
-    QUERY_DIGITS_MAX,
-    SEARCH_TERM_MAX,
     UNTRIMMED_FACTOR,
     USERNAME_MAX,
     USERNAME_MIN,
@@ -44,8 +41,6 @@ AVATAR_PATTERN = (
     rf"^([Hh][Tt][Tt][Pp][Ss]?://({_LABEL}\.){{0,3}}{_LAST_LABEL}\.?"
     r"(:0*[1-9][0-9]{0,3})?([/?#][!#-&(-;=?-\[\]_a-z~]*)?)?$"
 )
-# What clients read about `batch_number`.
-BATCH_NUMBER = "Which batch of the list, from 0. One past the end is empty."
 
 
 class BodySchema(Schema):
@@ -247,55 +242,6 @@ class UserId(fields.Field[int]):
         if not 1 <= value <= ID_MAX:
             raise ValidationError(f"Must be from 1 to {ID_MAX}.")
         return value
-
-
-class QueryNumber(fields.Field[int]):
-    """A number in a query string: a few ASCII digits and nothing else."""
-
-    openapi: ClassVar[dict[str, Any]] = {
-        "type": "integer",
-        "minimum": 0,
-        "maximum": 10**QUERY_DIGITS_MAX - 1,
-    }
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        if not (value.isascii() and value.isdigit() and len(value) <= QUERY_DIGITS_MAX):
-            raise ValidationError(
-                f"Not a whole number of at most {QUERY_DIGITS_MAX} digits."
-            )
-        return int(value)
-
-
-class BatchSize(QueryNumber):
-    """How many rows a batch has; a client that asks for too many gets the most."""
-
-    openapi = {
-        "minimum": 1,
-        "description": f"How many rows; more than {BATCH_SIZE_MAX} are taken as "
-        f"{BATCH_SIZE_MAX}.",
-    }
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        result = super()._deserialize(value, attr, data, **kwargs)
-        if result < 1:
-            raise ValidationError("Must be at least 1.")
-        return min(result, BATCH_SIZE_MAX)
-
-
-class SearchTerm(Text):
-    """A piece of text to be contained, taken literally; empty means any."""
-
-    openapi = {
-        "description": "Limits the list to users in whose text this is contained, "
-        "whatever its case. Empty limits nothing.",
-        "maxLength": SEARCH_TERM_MAX,
-    }
-    raw_max = SEARCH_TERM_MAX
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        result = super()._deserialize(value, attr, data, **kwargs)
-        check_marks(result)
-        return result
 
 
 class Choice(Text):
