@@ -4,13 +4,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import jwt
 import pytest
 from flask import Flask
 from sqlalchemy import delete
-from werkzeug.test import TestResponse
 
 from careers_users import create_app
 from careers_users.extensions import db
@@ -19,6 +17,14 @@ from careers_users.keys.signing import REQUIRED_CLAIMS
 from careers_users.models import User
 from config import TestConfig
 from tests.api import Api
+from tests.auth.refused import (
+    NEEDS_TOKEN,
+    OTHER_KEY,
+    TAKES_TOKEN,
+    alter,
+    assert_refused,
+    assert_refused_everywhere,
+)
 from tests.auth.stored import (
     NOON,
     SECOND,
@@ -29,22 +35,6 @@ from tests.auth.stored import (
     set_clock,
     sign,
 )
-
-NEEDS_TOKEN, TAKES_TOKEN = "me/", "alice/"
-OTHER_KEY = "a key of somebody else, of the same length"
-
-
-def assert_refused(response: TestResponse, code: str, case: object) -> None:
-    """Assert that it is a 401 with this code; its form and header the client checks."""
-    assert response.status_code == 401, (case, response.text)
-    assert response.json is not None
-    assert response.json["code"] == code, case
-
-
-def assert_refused_everywhere(api: Api, token: str, code: str, case: object) -> None:
-    """Assert that a token is refused, where one is needed and where it is not."""
-    for path in (NEEDS_TOKEN, TAKES_TOKEN):
-        assert_refused(api.get(path, token=token), code, (case, path))
 
 
 def test_the_schemes_case_does_not_matter(api: Api) -> None:
@@ -97,11 +87,6 @@ def test_no_other_place_for_a_token_is_looked_at(api: Api) -> None:
     ):
         response = api.get(NEEDS_TOKEN, **options)
         assert_refused(response, "not_authenticated", options)
-
-
-def alter(claim: str, *values: Any) -> list[dict[str, Any]]:
-    """Return one change for each value of a claim; see `forge`."""
-    return [{claim: value} for value in values]
 
 
 def _routes(app: Flask) -> Iterator[tuple[str, str, str]]:

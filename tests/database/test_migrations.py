@@ -3,12 +3,9 @@
 import ast
 import logging
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import flask_migrate
 import psycopg
@@ -16,145 +13,32 @@ import pytest
 from alembic.script import ScriptDirectory
 from flask import Flask
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from careers_users import create_app
 from careers_users.database import schema_version
 from careers_users.extensions import db
-from config import TestConfig
 from tests import postgres
 from tests.api import Api
 from tests.auth.stored import change_user
 from tests.conftest import driver_url
-from tests.post_events.posts_service import leave_rows
+from tests.database.migrating import (
+    add_revision,
+    downgrade,
+    engine_of,
+    fill,
+    found,
+    make_app,
+    rows,
+    upgrade,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120  # Seconds for three upgrades on a busy machine; they take about two.
-KEY = "a signing key for the tests of migrations"
-# Later ones go when their revision is taken back, and their rows with them.
-FIRST_TABLES = "users user_counters follows refresh_tokens revoked_tokens"
-ADDED_LATER = (
-    "refresh_tokens.confirmed_at users.changed_at user_counters.changed_at "
-    "users.closing_until"
-)
-# What revisions write as their version reads it.
-DERIVED = "users.first_name_key users.last_name_key users.search_text"
-TRIGGERS = {f"users_search_{event}" for event in ("insert", "update", "delete")}
-TRIGGERS |= {"user_totals_insert", "user_totals_delete"}
 needs_postgresql = pytest.mark.skipif(
     "postgresql" not in os.environ.get("CAREERS_USERS_TEST_DATABASES", "postgresql"),
     reason="CAREERS_USERS_TEST_DATABASES leaves PostgreSQL out",
 )
-
-
-def make_app(url: str) -> Flask:
-    """Return an application on the database at `url`, whatever is in it."""
-    return create_app(TestConfig(database_url=url, jwt_secret_key=KEY))
-
-
-@pytest.fixture
-def empty(
-    database_kind: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Flask]:
-    """An application on a database in which there is nothing yet."""
-    if database_kind == "sqlite":
-        yield make_app(f"sqlite:///{tmp_path / 'empty.db'}")
-        return
-    server: postgres.Server = request.getfixturevalue("postgresql")
-    app = make_app(driver_url(server.create("empty")))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
-    server.drop("empty")
-
-
-@pytest.fixture
-def filled(sqlite_template: Path, tmp_path: Path) -> Api:
-    """Three users on SQLite, of whom two follow and one has been unfollowed."""
-    path = tmp_path / "filled.db"
-    shutil.copy(sqlite_template, path)
-    api = Api(make_app(f"sqlite:///{path}"))
-    fill(api)
-    return api
-
-
-@pytest.fixture
-def history(tmp_path: Path) -> Path:
-    """A copy of the migrations, to add revisions to."""
-    path = tmp_path / "migrations"
-    shutil.copytree(
-        schema_version.migrations_directory(),
-        path,
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    return path
-
-
-def add_revision(history: Path, upgrade: str) -> None:
-    """Write the revision after the newest; `upgrade` is the body of its function."""
-    path = history / "versions" / "9999_test.py"
-    path.unlink(missing_ok=True)
-    newest = ScriptDirectory(str(history)).get_current_head()
-    path.write_text(
-        '"""A change that only a test makes."""\n'
-        "import sqlalchemy as sa\n"
-        "from alembic import op\n"
-        f"revision, down_revision = '9999', {newest!r}\n"
-        "branch_labels = depends_on = None\n"
-        f"def upgrade():\n{upgrade}\n"
-    )
-
-
-def upgrade(app: Flask, **options: Any) -> None:
-    """Upgrade the database of `app`; options are those of Flask-Migrate."""
-    with app.app_context():
-        flask_migrate.upgrade(**options)
-
-
-def downgrade(app: Flask, revision: str) -> None:
-    with app.app_context():
-        flask_migrate.downgrade(revision=revision)
-
-
-def engine_of(app: Flask) -> Engine:
-    """Return the engine of `app`, on which foreign keys are enforced."""
-    with app.app_context():
-        return db.engine
-
-
-def rows(app: Flask) -> dict[str, list[Any]]:
-    """Return all rows of the tables that there have been since the first revision."""
-    found = {}
-    with engine_of(app).connect() as connection:
-        for table in [db.metadata.tables[name] for name in FIRST_TABLES.split()]:
-            others = (ADDED_LATER + " " + DERIVED).split()
-            columns = [c for c in table.c if str(c) not in others]
-            ordered = select(*columns).order_by(*table.primary_key)
-            found[table.name] = [tuple(row) for row in connection.execute(ordered)]
-    return found
-
-
-def fill(api: Api) -> None:
-    """Leave a row in every table: users, numbers, edges, sessions, revocations, ..."""
-    alice, bob, dora, carol = (
-        api.register(name, first_name="Zoë", bio=f"I am {name}, nobody else")
-        for name in ("alice", "bob", "dora", "carol")
-    )
-    api.delete("me/", json={"password": dora.password}, token=dora.access)
-    for follower, following in ((alice, bob), (bob, alice), (alice, carol)):
-        api.post("follow/", {"following": following.id}, token=follower.access)
-    api.delete("carol/unfollow/", token=alice.access)
-    api.post("logout/", {"refresh": carol.refresh}, token=carol.access)
-    leave_rows(engine_of(api.app), bob.id)
-    assert all(rows(api.app).values())
-
-
-def found(api: Api, term: str) -> list[str]:
-    """Return whom a search finds."""
-    reply = api.get("", query_string={"search": term}).json
-    assert reply["batch_info"]["total_users"] == len(reply["users"])
-    return [user["username"] for user in reply["users"]]
 
 
 def test_check_finds_no_difference_between_models_and_migrations(
@@ -270,75 +154,6 @@ def test_migrations_are_not_written_out_as_sql(
     with pytest.raises(SystemExit, match="1"):
         upgrade(empty, sql=True)
     assert "The migrations look at the database" in caplog.text
-
-
-REBUILD = """
-    with op.batch_alter_table("users"{options}) as users:
-        users.alter_column("first_name", type_=sa.String(200))
-"""
-NUMBERED = ", table_kwargs={'sqlite_autoincrement': True}"
-KEEP_ALL = """
-    triggers = op.get_bind().exec_driver_sql(
-        "SELECT sql FROM sqlite_master WHERE type = 'trigger'"
-    ).scalars().all()
-{rebuild}
-    for trigger in triggers:
-        op.execute(trigger)
-"""
-
-
-@pytest.mark.parametrize(
-    ("change", "dropped"),
-    [
-        pytest.param(REBUILD.format(options=""), TRIGGERS, id="plain"),
-        # What a rebuild of `users` must do besides, or new users can't be found and
-        # numbers are given twice.
-        pytest.param(
-            KEEP_ALL.format(rebuild=REBUILD.format(options=NUMBERED)),
-            set(),
-            id="with triggers made again",
-        ),
-    ],
-)
-def test_rebuilding_users_on_sqlite_keeps_rows_and_constraints(
-    filled: Api, history: Path, change: str, dropped: set[str]
-) -> None:
-    def names() -> set[str]:
-        with engine_of(filled.app).connect() as connection:
-            master = connection.execute(text("SELECT name FROM sqlite_master"))
-            uniques = inspect(connection).get_unique_constraints("users")
-            return {*master.scalars(), *(str(unique["name"]) for unique in uniques)}
-
-    before, names_before = rows(filled.app), names()
-    add_revision(history, change)
-    upgrade(filled.app, directory=str(history))
-
-    columns = inspect(engine_of(filled.app)).get_columns("users")
-    assert 200 in [getattr(column["type"], "length", 0) for column in columns]
-    assert rows(filled.app) == before
-    assert names_before - names() == dropped
-    assert found(filled, "zoë") == ["alice", "bob", "carol"]
-    if not dropped:
-        filled.register("dave", bio="came later")
-        assert found(filled, "later") == ["dave"]
-        with engine_of(filled.app).begin() as connection:
-            connection.execute(text("DELETE FROM users WHERE username_key = 'dave'"))
-        assert filled.register("erin").id == 6
-
-
-def test_a_migration_that_breaks_references_is_refused(
-    filled: Api, history: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    before = rows(filled.app)
-    add_revision(history, "    op.execute('DELETE FROM users WHERE id = 1')")
-
-    with pytest.raises(SystemExit, match="1"):
-        upgrade(filled.app, directory=str(history))
-
-    assert "This would leave broken references" in caplog.text
-    assert "follows" in caplog.text
-    assert rows(filled.app) == before
-    assert schema_version.mistake(filled.app) is None
 
 
 def restrict(url: str) -> str:

@@ -4,151 +4,30 @@ The replica is a real one, which follows the server of the tests by streaming an
 told to fall behind.
 """
 
-import logging
 import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
-from flask import Flask
-from sqlalchemy import column, func, select, table
 
-from careers_users import create_app, database
-from careers_users.database import replica
-from careers_users.extensions import db
-from careers_users.observability import checks, database_checks, findings
-from careers_users.settings import Settings, SettingsError
-from config import TestConfig
-from tests import live_server, postgres, postgres_replica
-from tests.api import Account, Api
-from tests.conftest import KEY, driver_url
+from careers_users import create_app
+from tests import live_server
+from tests.api import Api
+from tests.database.replica_pair import (
+    MADE_LONG_AGO,
+    Pair,
+    close,
+    is_read_elsewhere,
+    lists,
+    metric,
+)
 from tests.profile.test_statements import statements
 
 pytestmark = pytest.mark.skipif(
     "postgresql" not in os.environ.get("CAREERS_USERS_TEST_DATABASES", "postgresql"),
     reason="CAREERS_USERS_TEST_DATABASES leaves PostgreSQL out",
 )
-LONG = 3600  # Seconds: no test takes as long as that.
-MADE_LONG_AGO = "UPDATE {} SET changed_at = now() - interval '1 day'"
-
-
-@pytest.fixture(scope="module")
-def standby(
-    postgresql: postgres.Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[postgres_replica.Replica]:
-    """A replica of the server of the tests."""
-    if postgresql.programs is None:
-        pytest.skip("the server of TEST_DATABASE_URL is not ours to make a replica of")
-    with postgres_replica.replica(
-        postgresql, tmp_path_factory.mktemp("replica")
-    ) as started:
-        # Reads that are in the way of the replay are cancelled soon.
-        started.configure(max_standby_streaming_delay="100ms")
-        yield started
-
-
-@dataclass
-class Pair:
-    """A database with its replica, and applications that use both."""
-
-    name: str
-    standby: postgres_replica.Replica
-
-    @property
-    def url(self) -> str:
-        """The URL of the database itself."""
-        return driver_url(self.standby.primary.url(self.name))
-
-    @property
-    def read_url(self) -> str:
-        """The URL of its replica."""
-        return driver_url(self.standby.url(self.name))
-
-    def settings(self, max_lag: int = LONG) -> TestConfig:
-        """The settings of an instance."""
-        return TestConfig(
-            database_url=self.url,
-            database_read_url=self.read_url,
-            db_read_max_lag=max_lag,
-            jwt_secret_key=KEY,
-        )
-
-    def api(self, max_lag: int = LONG) -> Api:
-        """A client of an instance of its own."""
-        return Api(create_app(self.settings(max_lag)))
-
-    def fall_behind(self, *apis: Api) -> None:
-        """Replay nothing more, once these instances have read from the replica."""
-        for api in apis:
-            live_server.until(partial(is_read_elsewhere, api))
-        self.standby.pause()
-
-    def register(self, *names: str) -> list[Account]:
-        """Users who have done nothing for long, as far as the replica knows too."""
-        api = self.api()
-        accounts = [api.register(name) for name in names]
-        for changed in ("users", "user_counters"):
-            live_server.ask(self.url, MADE_LONG_AGO.format(changed))
-        self.standby.catch_up()
-        close(api.app)
-        return accounts
-
-
-def is_read_elsewhere(api: Api) -> bool:
-    """Whether a read takes nothing from the primary but a mark, now and then."""
-    with statements(api) as primary:
-        api.get("")
-    return all("pg_current_wal" in text for text in primary)
-
-
-def close(app: Flask) -> None:
-    """Give up the connections of an application."""
-    with app.app_context():
-        db.engine.dispose()
-        copy = replica.current()
-        assert copy is not None
-        copy.engine.dispose()
-
-
-@pytest.fixture
-def pair(
-    standby: postgres_replica.Replica, request: pytest.FixtureRequest
-) -> Iterator[Pair]:
-    """An empty, migrated database on both servers."""
-    name = f"replicated_{request.node.name}"[:60]
-    standby.primary.create(name, "template")
-    standby.catch_up()
-    yield Pair(name, standby)
-    if standby.pid is None:
-        standby.start()
-    standby.resume()
-    standby.primary.drop(name)
-
-
-@pytest.fixture
-def ones(pair: Pair) -> Iterator[Api]:
-    """An instance."""
-    api = pair.api()
-    yield api
-    close(api.app)
-
-
-@pytest.fixture
-def others(pair: Pair) -> Iterator[Api]:
-    """Another instance, which knows nothing of what the first has done."""
-    api = pair.api()
-    yield api
-    close(api.app)
-
-
-def lists(api: Api, path: str, token: str | None) -> list[str]:
-    """The names in a list of users."""
-    reply = api.get(path, token=token).json
-    return [card["username"] for card in reply.get("users", reply.get("results"))]
 
 
 def test_changes_of_others_come_later(pair: Pair, ones: Api, others: Api) -> None:
@@ -314,92 +193,3 @@ def test_a_replica_that_is_gone_costs_no_reply(
     live_server.until(partial(is_read_elsewhere, api))
     assert metric(api) == "1.0"
     close(api.app)
-
-
-def metric(api: Api) -> str:
-    """What /metrics says of the replica."""
-    text = api.app.test_client().get("/metrics").text
-    return text.rpartition("\ncareers_users_replica_in_use ")[2].partition("\n")[0]
-
-
-def test_a_read_in_the_way_of_the_replay_is_made_on_the_primary(
-    pair: Pair, others: Api, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    pair.register("alice")
-    live_server.until(partial(is_read_elsewhere, others))
-    with others.app.app_context():
-        copy = replica.current()
-    assert copy is not None
-    live_server.ask(pair.url, "CREATE TABLE doomed AS SELECT 1 AS x")
-    pair.standby.catch_up()
-    doomed = table("doomed", column("x"))
-    slow = database.Query(
-        select(doomed.c.x, func.pg_sleep(live_server.PATIENCE).label("slept"))
-    )
-    places: list[str] = []
-
-    def view() -> list[str]:
-        places.append(database.reader().url.render_as_string(False))
-        if len(places) == 1:
-            slow.all()
-        return places
-
-    with ThreadPoolExecutor(1) as pool, others.app.app_context():
-        pool.submit(drop_when_it_is_read, pair)
-        assert copy.read(view) == [pair.read_url, pair.url]
-    assert "conflict with recovery" in caplog.text
-    assert "not used" not in caplog.text
-
-
-def drop_when_it_is_read(pair: Pair) -> None:
-    """Drop a table, which the replica can't do while somebody reads it there."""
-    reading = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-    live_server.until(lambda: live_server.ask(pair.read_url, reading))
-    live_server.ask(pair.url, "DROP TABLE doomed")
-
-
-def test_what_check_says_of_a_replica(pair: Pair, ones: Api) -> None:
-    settings = pair.settings()
-
-    def say(read_url: str | None) -> tuple[str, str]:
-        asked = replace(settings, database_read_url=read_url)
-        finding = database_checks.read_replica(ones.app, asked)
-        return finding.state, finding.message
-
-    assert say(None) == (findings.OK, "All is read from DATABASE_URL.")
-    assert say(pair.read_url) == (findings.OK, "Reads that may lag go to a replica.")
-    state, message = say(pair.url)
-    assert (state, "no replica" in message) == (findings.WARNING, True)
-    state, message = say(driver_url(pair.standby.url("template")))
-    assert (state, "another database" in message) == (findings.ERROR, True)
-    state, message = say("postgresql+psycopg://user:hush@127.0.0.1:1/name")
-    assert (state, "can't be used" in message) == (findings.WARNING, True)
-    assert "hush" not in message
-    named = [each.name for each in checks.all_of(ones.app, settings)]
-    assert "replica" in named
-
-
-@pytest.mark.parametrize(
-    ("url", "read_url"),
-    [
-        ("", "postgresql://host/name"),
-        ("sqlite:////tmp/x.db", "postgresql://host/name"),
-        ("postgresql://host/name", "sqlite:////tmp/x.db"),
-    ],
-)
-def test_sqlite_has_no_replicas(
-    url: str, read_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", url)
-    (tmp_path / "url").write_text(read_url)
-    monkeypatch.setenv("DATABASE_READ_URL_FILE", str(tmp_path / "url"))
-    with pytest.raises(SettingsError, match=r"DATABASE_READ_URL: Only PostgreSQL has"):
-        Settings.from_env()
-
-
-def test_a_replica_may_have_several_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://host/name")
-    hosts = "postgresql://user@/name?host=a:5432&host=b:5433"
-    monkeypatch.setenv("DATABASE_READ_URL", hosts)
-    assert Settings.from_env().read_url.query == {"host": ("a:5432", "b:5433")}

@@ -1,4 +1,4 @@
-"""How requests come in: media types, encodings, queries as clients write them."""
+"""How requests come in: media types, encodings, queries as clients write them (S8)."""
 
 import gzip
 import json

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from careers_users import keys
 from careers_users.keys import Key
 from config import TestConfig
+from tests.auth.refused import assert_refused_everywhere
 from tests.auth.stored import NOON, claims_of, set_clock, sign
-from tests.auth.test_bearer import assert_refused_everywhere
 from tests.keys.key_rings import (
     JWKS,
     MINUTE,

@@ -15,8 +15,8 @@ from careers_users.keys import key_file
 from config import TestConfig
 from tests import live_server
 from tests.api import Api
+from tests.auth.refused import assert_refused, assert_refused_everywhere
 from tests.auth.stored import NOON, claims_of, set_clock, sign
-from tests.auth.test_bearer import assert_refused, assert_refused_everywhere
 from tests.keys.key_rings import (
     JWKS,
     MINUTE,

@@ -11,7 +11,7 @@ TESTS = Path(__file__).parents[1]
 ROWS: dict[str, dict[str, str]] = {
     # Conventions
     "without the slash the same answer": {
-        "http/test_gate": "without_the_slash_the_same_answer_comes "
+        "http/test_methods": "without_the_slash_the_same_answer_comes "
         "a_wrong_method_is_405_also_without_a_slash"
     },
     "bodies of at most 64 KiB": {"http/test_gate": "a_body_has_at_most_64_kib"},
@@ -75,10 +75,10 @@ ROWS: dict[str, dict[str, str]] = {
     "user_not_found, not_following, not_found": {
         "profile/test_profile": "nobody_is_404 what_cannot_be_a_name_is_404",
         "follow/test_unfollow": "who_is_not_followed_is_not_found",
-        "http/test_gate": "an_address_of_nothing_is_404_and_never_a_redirect",
+        "http/test_methods": "an_address_of_nothing_is_404_and_never_a_redirect",
     },
     "405 with Allow": {
-        "http/test_gate": "a_wrong_method_is_405_with_those_that_are_right"
+        "http/test_methods": "a_wrong_method_is_405_with_those_that_are_right"
     },
     "413 and 415": {
         "http/test_gate": "a_body_has_at_most_64_kib the_body_must_say_that_it_is_json"

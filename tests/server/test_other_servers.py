@@ -10,7 +10,7 @@ from flask import Flask
 
 from careers_users.http.errors import HTTP_ERRORS
 from tests.api import Api, Reply
-from tests.http import test_gate
+from tests.http import test_gate, test_methods
 from tests.live_api import LiveApi
 from tests.live_server import KEY, ROOT, Server, until
 
@@ -35,12 +35,12 @@ KEPT = ("gunicorn, gthread", "gunicorn, preload", "granian")  # Connections are.
 # Of the tests of the API, some of each kind.
 REPRESENTATIVE: tuple[Callable[[Api], None], ...] = (
     test_gate.test_what_is_not_one_strict_json_object_is_malformed,
-    test_gate.test_a_wrong_method_is_405_also_without_a_slash,
-    test_gate.test_options_tells_the_methods,
-    test_gate.test_head_is_get_without_a_body,
+    test_methods.test_a_wrong_method_is_405_also_without_a_slash,
+    test_methods.test_options_tells_the_methods,
+    test_methods.test_head_is_get_without_a_body,
     test_gate.test_headers_that_mean_nothing_here_change_nothing,
     test_gate.test_deep_nesting_is_malformed,
-    test_gate.test_a_wrong_method_is_405_with_those_that_are_right,
+    test_methods.test_a_wrong_method_is_405_with_those_that_are_right,
 )
 
 

@@ -1,4 +1,4 @@
-"""The client's address and scheme, behind proxies or without any."""
+"""The client's address and scheme, behind proxies or without any (S3)."""
 
 from collections.abc import Iterator
 

@@ -1,10 +1,8 @@
 """Migrations. Of databases full of rows: there and back, killed, beside older code."""
 
-import io
 import itertools
 import subprocess
 import sys
-import tarfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +18,7 @@ from careers_users.validation.words import MARK
 from tests import live_server, postgres
 from tests.api import PASSWORD
 from tests.conftest import KINDS, driver_url
-from tests.live_server import KEY, ROOT, Server
-from tests.stress.conftest import Serve
+from tests.live_server import KEY
 from tests.stress.filled import (
     add_person,
     api_on,
@@ -31,7 +28,7 @@ from tests.stress.filled import (
     migrate,
     snapshot,
 )
-from tests.stress.load import Caller, Load, Writer, assert_kept
+from tests.stress.test_release_before import BEFORE
 
 REVISIONS = [
     script.revision
@@ -41,7 +38,6 @@ REVISIONS = [
 ][::-1]
 FIRST, NEWEST = REVISIONS[0], REVISIONS[-1]
 OLD_TEXTS = f"SELECT 1 FROM users WHERE search_text NOT LIKE '%{MARK}%'"
-BEFORE = "0005"  # The newest revision of the release before.
 # The console command, killed (kill -9) as it is about to say its nth statement, or to
 # commit if that comes first.
 SUICIDE = """
@@ -58,8 +54,6 @@ event.listen(Engine, "commit", count)
 from careers_users.__main__ import main
 main()
 """
-# Older code served without the names that today's installation gives to commands.
-SERVE_OLD = "from careers_users.__main__ import serve; serve()"
 needs_postgresql = pytest.mark.skipif(
     "postgresql" not in KINDS,
     reason="CAREERS_USERS_TEST_DATABASES leaves PostgreSQL out",
@@ -238,107 +232,3 @@ def test_an_upgrade_that_gives_way(postgresql_url: str) -> None:
 
 
 # ------------------------------------------------------------------ the release before
-
-
-def git(*words: str) -> bytes:
-    """Return what git says about this repository; skip if there is no history."""
-    done = subprocess.run(
-        ["git", "-C", str(ROOT), *words], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"No history to take the release before from: {done.stderr!r}")
-    return done.stdout
-
-
-def versions(commit: str) -> set[str]:
-    """Return the migrations that there were at a commit."""
-    listed = git("ls-tree", "--name-only", commit, "migrations/versions/")
-    return set(listed.decode().split())
-
-
-@pytest.fixture
-def release_before(tmp_path: Path, figures: dict[str, str]) -> Path:
-    """The code of the commit before the last that brought a migration.
-
-    Until there are releases, that stands for the last release.
-    """
-    figures["code of the release before"] = "not there: no history (see the skips)"
-    words = ("log", "--first-parent", "--format=%H", "--", "migrations/versions")
-    today = versions("HEAD")
-    for commit in git(*words).decode().split():
-        if versions(f"{commit}^") < today:
-            break
-    else:
-        pytest.skip("No commit before the last migration: a shallow clone?")
-    tree = tmp_path / "before"
-    archive = git("archive", f"{commit}^", "careers_users", "migrations")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(tree, filter="data")
-    name = git("rev-parse", "--short", f"{commit}^").decode().strip()
-    figures["code of the release before"] = name
-    return tree
-
-
-def assert_old(tree: Path, folder: Path) -> None:
-    """Assert that it is this tree's code that runs with it on PYTHONPATH."""
-    asked = (sys.executable, "-c", "import careers_users as c; print(c.__file__)")
-    said = live_server.run(folder, command=asked, PYTHONPATH=str(tree)).stdout
-    assert said.startswith(str(tree)), said
-
-
-def walk(old: Server, new: Server) -> None:
-    """Do everything at the one, and then look at it from the other, both ways."""
-    for number, (here, there) in enumerate(((old, new), (new, old))):
-        name = f"walker_{number}"
-        with Caller(here.port) as one, Caller(there.port) as other:
-            tokens = one.register(name).body
-            token, body = tokens["access"], {"refresh": tokens["refresh"]}
-            assert other.call("GET", "me/", token=token).body["username"] == name
-            assert one.call("PATCH", "me/", {"bio": f"seen {name}"}, token).status < 300
-            found = other.call("GET", f"?search=seen+{name}", token=token).body["users"]
-            assert [user["username"] for user in found] == [name]
-            followed = other.call("POST", "follow/", {"username": "star"}, token)
-            assert followed.status == 201
-            mine = one.call("GET", "following/", token=token).body
-            assert mine["count"] == 1
-            credentials = {"username": name, "password": "password123"}
-            assert other.call("POST", "login/", credentials).status == 200
-            rotated = other.call("POST", "token/refresh/", {**body, "rotate": True})
-            assert rotated.status == 200
-            renewed = {"refresh": rotated.body["refresh"]}
-            assert one.call("POST", "token/refresh/", renewed).status == 200
-            assert one.call("POST", "logout/", renewed, token).status == 200
-            assert other.call("GET", "me/", token=token).status == 401
-            assert other.call("POST", "token/refresh/", renewed).status == 401
-
-
-@pytest.mark.quick
-def test_the_release_before_serves_on_the_new_schema(
-    database_url: str,
-    serve: Serve,
-    tmp_path: Path,
-    release_before: Path,
-    figures: dict[str, str],
-    whole: bool,
-) -> None:
-    """The previous release's code serves on the migrated database, beside today's: all
-    that one writes the other reads, and no acknowledged write is lost."""
-    assert_old(release_before, tmp_path)
-    command = (sys.executable, "-c", SERVE_OLD)
-    old = serve(database_url, command=command, PYTHONPATH=str(release_before))
-    new = serve(database_url)
-    with Caller(new.port) as caller:
-        assert caller.register("star").status == 201
-    writers = [Writer(name, "star") for name in ("old", "new", "older", "newer")]
-    with (
-        Load(old.port, *writers[::2]) as at_old,
-        Load(new.port, *writers[1::2]) as at_new,
-    ):
-        walk(old, new)
-        for load in (at_old, at_new):
-            load.wait_for(100 if whole else 20, 201)
-    for load in (at_old, at_new):
-        assert load.statuses().keys() == {200, 201}
-    figures["acknowledged writes"] = f"{assert_kept(database_url, *writers):,}"
-    assert old.stop() == new.stop() == 0
-    assert "Traceback" not in old.log + new.log

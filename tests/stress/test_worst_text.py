@@ -1,7 +1,7 @@
-"""The largest body of the worst text costs less than a password's hash.
+"""Hostile input. The largest body of the worst text costs less than a password's hash.
 
-To every field of every operation in the OpenAPI document, and to every parameter. What
-is measured is this thread's processor time, which a busy machine does not change.
+S1: to every field of every operation in the OpenAPI document, and to every parameter.
+What is measured is this thread's processor time, which a busy machine does not change.
 """
 
 import json
@@ -186,6 +186,9 @@ def seconds(api: Api, method: str, path: str, **options: Any) -> float:
 
 
 def test_the_largest_body_of_the_worst_text_to_every_field(app: Flask) -> None:
+    """The largest body of the worst text (runs of marks, text that folds to more), sent
+    to any field of any operation, takes less than 50 ms of processor time beside a
+    password's hash."""
     api = Api(app)
     token = api.register("alice").access
     slow, calls = {}, 0
@@ -204,6 +207,8 @@ def test_the_largest_body_of_the_worst_text_to_every_field(app: Flask) -> None:
 
 
 def test_the_longest_query_and_path_of_the_worst_text(app: Flask) -> None:
+    """The longest query and path of the worst text take less than 50 ms of processor
+    time."""
     api = Api(app)
     token = api.register("bob").access
     slow, calls = {}, 0

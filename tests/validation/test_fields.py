@@ -15,16 +15,19 @@ from marshmallow import ValidationError, fields
 from careers_users import create_app
 from careers_users.validation.fields import (
     AvatarUrl,
-    BatchSize,
     Bio,
     Email,
     NewPassword,
     PersonName,
-    QueryNumber,
     UserId,
     Username,
 )
-from careers_users.validation.query_fields import NamePart, SearchWords
+from careers_users.validation.query_fields import (
+    BatchSize,
+    NamePart,
+    QueryNumber,
+    SearchWords,
+)
 from careers_users.validation.usernames import reserved_names
 from config import TestConfig
 from tests.conftest import KEY
