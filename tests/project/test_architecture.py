@@ -5,7 +5,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
 from flask import Flask
 
 from careers_users.http.decorators import operation_of
@@ -57,7 +56,6 @@ OTHER_CLOCKS = re.compile(
     r"|\bnow\(\)|current_(time|date)|localtimestamp|careers_users\.clock import",
     re.IGNORECASE,
 )
-each_file = pytest.mark.parametrize("path", files(), ids=name_of)
 
 
 def order_of(module: str) -> int:
@@ -81,54 +79,58 @@ def sources() -> list[Path]:
     return sorted([*found, ROOT / "config.py", ROOT / "wsgi.py"])
 
 
-@each_file
-def test_imports_run_down(path: Path) -> None:
-    module = name_of(path)
-    for imported in imported_by(path):
-        if imported.partition(".")[0] != "careers_users":
-            assert imported not in ("config", "wsgi", "tests")
-            continue
-        mine, theirs = package_of(module), package_of(imported)
-        if mine == theirs:
-            continue
-        assert order_of(module) < order_of(imported), f"{module} imports {imported}"
-        if {mine, theirs} <= FEATURES.keys():
-            assert theirs in FEATURES[mine], f"{mine} imports {theirs}"
+def test_imports_run_down() -> None:
+    for path in files():
+        module = name_of(path)
+        for imported in imported_by(path):
+            if imported.partition(".")[0] != "careers_users":
+                assert imported not in ("config", "wsgi", "tests")
+                continue
+            mine, theirs = package_of(module), package_of(imported)
+            if mine == theirs:
+                continue
+            assert order_of(module) < order_of(imported), f"{module} imports {imported}"
+            if {mine, theirs} <= FEATURES.keys():
+                assert theirs in FEATURES[mine], f"{mine} imports {theirs}"
 
 
-@each_file
-def test_the_server_stands_alone(path: Path) -> None:
-    if package_of(name_of(path)) == "server":
-        theirs = {package_of(each) for each in imported_by(path) if "careers_" in each}
-        assert theirs <= {"server", "clock"}
+def test_the_server_stands_alone() -> None:
+    for path in files():
+        if package_of(name_of(path)) == "server":
+            theirs = {
+                package_of(each) for each in imported_by(path) if "careers_" in each
+            }
+            assert theirs <= {"server", "clock"}
 
 
-@each_file
-def test_inside_a_feature_imports_run_from_routes_to_schemas(path: Path) -> None:
-    module = name_of(path)
-    for imported in imported_by(path):
-        if package_of(module) in FEATURES and package_of(imported) == package_of(
-            module
-        ):
-            assert imported.rpartition(".")[2] != "routes", "nothing imports routes"
-            if module.endswith((".schemas", ".queries")):
-                assert room_of(module) <= room_of(imported), imported
+def test_inside_a_feature_imports_run_from_routes_to_schemas() -> None:
+    for path in files():
+        module = name_of(path)
+        for imported in imported_by(path):
+            if package_of(module) in FEATURES and package_of(imported) == package_of(
+                module
+            ):
+                assert imported.rpartition(".")[2] != "routes", "nothing imports routes"
+                if module.endswith((".schemas", ".queries")):
+                    assert room_of(module) <= room_of(imported), imported
 
 
 def test_no_import_closes_a_cycle() -> None:
     assert package_imports.cycle(package_imports.imports()) == []
 
 
-@each_file
-def test_public_interfaces_are_used(path: Path) -> None:
-    module = name_of(path)
-    for imported in imported_by(path):
-        theirs = package_of(imported)
-        if theirs not in INTERFACES or theirs == package_of(module):
-            continue
-        public = (PACKAGE / theirs / "__init__.py").read_text("utf-8")
-        last = imported.rpartition(".")[2]
-        assert last == theirs or f'"{last}"' in public, f"{module} imports {imported}"
+def test_public_interfaces_are_used() -> None:
+    for path in files():
+        module = name_of(path)
+        for imported in imported_by(path):
+            theirs = package_of(imported)
+            if theirs not in INTERFACES or theirs == package_of(module):
+                continue
+            public = (PACKAGE / theirs / "__init__.py").read_text("utf-8")
+            last = imported.rpartition(".")[2]
+            assert last == theirs or f'"{last}"' in public, (
+                f"{module} imports {imported}"
+            )
 
 
 def test_the_share_of_imports_inside_their_package() -> None:
@@ -165,23 +167,27 @@ def test_the_document_shows_the_same_rows() -> None:
     assert tuple(row.replace("`", "").replace(",", "") for row in shown) == ROWS
 
 
-@each_file
-def test_modules_keep_to_their_business(path: Path) -> None:
-    name, text = path.stem, path.read_text("utf-8")
-    package = package_of(name_of(path))
-    if name == "schemas":
-        assert not [module for module in imported_by(path) if "models" in module]
-    if package in FEATURES and not name.endswith("routes"):
-        own = ("identity", "device", "intake", "jwks")
-        if name not in own:
-            assert not re.search(r"from flask import.*\brequest\b", text), "no HTTP"
-    if name.endswith("routes") or package in ("http", "validation", "server"):
-        assert "db.session" not in text
-    if name != "clock":
-        assert not OTHER_CLOCKS.search(text), "clock.utcnow() is the one source of time"
-    assert ".commit(" not in text, "a use case is one `with db.session.begin()`"
-    assert ".query." not in text, "statements are select(...)"
-    assert name not in ("utils", "helpers", "common", "manager", "handler")
+def test_modules_keep_to_their_business() -> None:
+    for path in files():
+        name, text = path.stem, path.read_text("utf-8")
+        package = package_of(name_of(path))
+        if name == "schemas":
+            assert not [module for module in imported_by(path) if "models" in module], (
+                path
+            )
+        if package in FEATURES and not name.endswith("routes"):
+            own = ("identity", "device", "intake", "jwks")
+            if name not in own:
+                assert not re.search(r"from flask import.*\brequest\b", text), "no HTTP"
+        if name.endswith("routes") or package in ("http", "validation", "server"):
+            assert "db.session" not in text, path
+        if name != "clock":
+            assert not OTHER_CLOCKS.search(text), (
+                "clock.utcnow() is the one source of time"
+            )
+        assert ".commit(" not in text, "a use case is one `with db.session.begin()`"
+        assert ".query." not in text, "statements are select(...)"
+        assert name not in ("utils", "helpers", "common", "manager", "handler")
 
 
 def test_no_column_takes_its_time_from_the_database() -> None:
@@ -189,35 +195,35 @@ def test_no_column_takes_its_time_from_the_database() -> None:
         assert not OTHER_CLOCKS.search(path.read_text("utf-8")), path
 
 
-@each_file
-def test_imports_stand_at_the_top(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.FunctionDef):
-            inner = [
-                child
-                for child in ast.walk(node)
-                if isinstance(child, (ast.Import, ast.ImportFrom))
-            ]
-            assert not inner, f"{node.name} imports"
+def test_imports_stand_at_the_top() -> None:
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                inner = [
+                    child
+                    for child in ast.walk(node)
+                    if isinstance(child, (ast.Import, ast.ImportFrom))
+                ]
+                assert not inner, f"{node.name} imports"
 
 
-@each_file
-def test_public_names_are_documented(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
-    assert ast.get_docstring(tree), "a module says what it is for"
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            assert node.name.startswith("_") or ast.get_docstring(node), node.name
+def test_public_names_are_documented() -> None:
+    for path in files():
+        tree = ast.parse(path.read_text("utf-8"))
+        assert ast.get_docstring(tree), "a module says what it is for"
+        for node in tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                assert node.name.startswith("_") or ast.get_docstring(node), node.name
 
 
-@pytest.mark.parametrize("path", sources(), ids=str)
-def test_sizes(path: Path) -> None:
-    text = path.read_text("utf-8")
-    assert len(text.splitlines()) <= FILE_LINES_MAX
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            length = (node.end_lineno or 0) - node.lineno + 1
-            assert length <= FUNCTION_LINES_MAX, f"{node.name}: {length} lines"
+def test_sizes() -> None:
+    for path in sources():
+        text = path.read_text("utf-8")
+        assert len(text.splitlines()) <= FILE_LINES_MAX, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                assert length <= FUNCTION_LINES_MAX, f"{node.name}: {length} lines"
 
 
 def test_contributing_says_the_same_sizes() -> None:
