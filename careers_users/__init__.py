@@ -11,6 +11,7 @@ from careers_users.auth import routes as auth_routes
 from careers_users.auth import session_routes as sessions_routes
 from careers_users.cli import groups
 from careers_users.database import replica, schema_version
+from careers_users.database.pruning import PRUNE_ROWS
 from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import routes as follow_routes
 from careers_users.http import (
@@ -35,13 +36,18 @@ from careers_users.validation import password_blocklist
 __all__ = ["create_app"]
 
 _JOBS = (
-    Job("expired-sessions", timedelta(hours=1), pruning.prune_sessions),
-    Job("expired-revocations", timedelta(hours=1), pruning.prune_revocations),
-    Job("expired-places", timedelta(hours=1), pruning.prune_places),
-    Job("expired-reservations", timedelta(hours=1), pruning.prune_reservations),
-    Job("expired-attempts", timedelta(minutes=10), throttle.prune),
-    Job("old-security-events", timedelta(hours=1), audit.prune),
-    Job("old-post-events", timedelta(hours=1), post_events.prune),
+    *(
+        Job(name, timedelta(minutes=minutes), prune, full_step=PRUNE_ROWS)
+        for name, minutes, prune in (
+            ("expired-sessions", 60, pruning.prune_sessions),
+            ("expired-revocations", 60, pruning.prune_revocations),
+            ("expired-places", 60, pruning.prune_places),
+            ("expired-reservations", 60, pruning.prune_reservations),
+            ("expired-attempts", 10, throttle.prune),
+            ("old-security-events", 60, audit.prune),
+            ("old-post-events", 60, post_events.prune),
+        )
+    ),
     Job("search-texts", timedelta(days=1), refold.refold_some),
 )
 

@@ -23,7 +23,6 @@ from careers_users.extensions import db
 from careers_users.models import SecurityEvent, User
 from careers_users.observability import security_log
 
-PRUNE_BATCH = 1000
 # Stands for the user where there is none, as of a failed login by an unknown name.
 NO_USER = 0
 

@@ -125,6 +125,8 @@ def _scrypt(
     is_power_of_two = n >= 2 and n & (n - 1) == 0
     if not (expected and is_power_of_two and r and p):
         return None
+    if n >= 1 << min(16 * r, 63):  # OpenSSL takes no more (RFC 7914, section 2).
+        return None
     if 128 * n * r > SCRYPT_MEMORY_MAX_BYTES or n * r * p > SCRYPT_WORK_MAX:
         return None
     compute = partial(

@@ -208,9 +208,6 @@ def email(user_id: int) -> str | None:
     return None if row is None else row["email"]
 
 
-# ------------------------------------------------------------------- for the operator
-
-
 def live(viewer: Claims) -> Sequence[dict[str, Any]]:
     """Return the viewer's live sessions, the last used first, the `current` marked."""
     return [

@@ -37,9 +37,9 @@ def recount(check: bool) -> None:
     if check:
         drifts = compare_counters()
     else:
-        with _alone():
+        with _alone() as holder:
             drifts = compare_counters()
-            repair(drifts)
+            repair(drifts, holder)
     for drift in drifts:
         click.echo(f"{drift.name} is {drift.stored}, should be {drift.counted}")
     if not drifts:
@@ -51,13 +51,13 @@ def recount(check: bool) -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone() -> Iterator[str]:
     """Keep a second repair out, which would add what is missing once more."""
     holder = uuid4().hex
     if not leases.claim(_LEASE, holder, even_if_early=True):
         raise console.Stop("Another process repairs the counters just now.")
     try:
-        yield
+        yield holder
     finally:
         leases.release(_LEASE, holder)
 
@@ -142,20 +142,28 @@ def _compare_users(connection: Connection) -> list[Drift]:
 # ------------------------------------------------------------------------------ repair
 
 
-def repair(drifts: Sequence[Drift]) -> None:
-    """Add what counters lack, in short transactions."""
+def repair(drifts: Sequence[Drift], holder: str) -> None:
+    """Add what counters lack, in short transactions, as long as the lease is ours."""
     of_users = [drift for drift in drifts if drift.user_id is not None]
     # In ascending user id, as all who change several of them.
     of_users.sort(key=lambda drift: drift.user_id or 0)
     for batch in _batches(of_users):
+        _extend(holder)
         with db.session.begin():
             for drift in batch:
                 _repair_user(drift)
+    _extend(holder)
     with db.session.begin():
         for drift in drifts:
             if drift.user_id is None:
                 first = update(UserTotal).where(UserTotal.shard == 0)
                 db.session.execute(first.values(value=UserTotal.value + drift.missing))
+
+
+def _extend(holder: str) -> None:
+    """Extend our lease, or stop: another process may be adding the same by now."""
+    if not leases.extend(_LEASE, holder):
+        raise console.Stop("It took too long, and another process repairs: try again.")
 
 
 def _batches(drifts: Sequence[Drift]) -> Iterator[Sequence[Drift]]:

@@ -30,7 +30,7 @@ POLL_SECONDS = 15.0
 LATE_AFTER = timedelta(hours=1)
 # How long the end of a process waits for the step under way, which is a short
 # transaction; what it leaves goes on elsewhere once its lease has expired.
-JOIN_SECONDS = 5.0
+JOIN_SECONDS = 2.0
 _EXTENSION = "careers_users.jobs"
 
 
@@ -53,6 +53,8 @@ class Job:
     name: str
     interval: timedelta
     step: Callable[[], int]
+    # A step that did less has left nothing: what expires meanwhile is the next run's.
+    full_step: int = 1
     late_after: timedelta = LATE_AFTER
 
 
@@ -166,6 +168,8 @@ class Runner:
         begun, done = time.monotonic(), 0
         while part := job.step():
             done += part
+            if part < job.full_step:
+                break
             if self._stop.is_set():
                 leases.release(job.name, self._holder)
                 return done
@@ -192,9 +196,11 @@ class Runner:
 def late(app: Flask, states: Mapping[str, State]) -> list[str]:
     """Return a sentence for each job of `app` that is late."""
     now, sentences = clock.utcnow(), []
+    oldest = min((state.due_at for state in states.values()), default=now)
     for job in registry(app).jobs.values():
-        state = states.get(job.name)
-        if state is not None and now - state.due_at > job.late_after:
+        # One that has never run is as late as the latest: nothing runs it.
+        state = states.get(job.name) or State(due_at=oldest)
+        if now - state.due_at > job.late_after:
             hours = (now - state.due_at).total_seconds() / 3600
             sentences.append(
                 f"The job {job.name} is {hours:.1f} h late: {_why(state, now)}."

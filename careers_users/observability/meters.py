@@ -117,18 +117,19 @@ class Meters:
 
     def _watch_jobs(self) -> None:
         self._jobs = self._counter(
-            "jobs", "Runs of background jobs, by how they ended.", "job", "outcome"
+            "jobs", "Runs of background jobs, by how they ended.", *("task", "outcome")
         )
-        self._job_succeeded = self._gauge(
-            "job_success_timestamp_seconds",
-            "When a background job last succeeded, in any process.",
-            "job",
+        # Not the label `job`, which Prometheus sets itself.
+        self._job_due = self._gauge(
+            "job_due_timestamp_seconds",
+            "When a background job is due; in the past, since when it is late.",
+            "task",
             together="max",
         )
         self._job_seconds = self._gauge(
             "job_seconds",
             "Duration of a background job's last success, in seconds.",
-            "job",
+            "task",
             together="mostrecent",
         )
 
@@ -181,8 +182,8 @@ class Meters:
     def jobs_seen(self, states: Mapping[str, State]) -> None:
         """Note how the background jobs stand, whichever process has run them."""
         for name, state in states.items():
-            if state.succeeded_at is not None and state.seconds is not None:
-                self._job_succeeded.labels(name).set(state.succeeded_at.timestamp())
+            self._job_due.labels(name).set(state.due_at.timestamp())
+            if state.seconds is not None:
                 self._job_seconds.labels(name).set(state.seconds)
 
     def watch_pool(self, engine: Engine, size: int) -> None:

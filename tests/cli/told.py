@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.live_server import KEY, run
+from tests.live_server import KEY, run, until
 
 SECRET = {"CAREERS_USERS_JWT_SECRET_KEY": KEY}
 
@@ -26,6 +26,18 @@ def ready(port: int, **headers: str) -> Ready:
         return Ready(response.status, json.loads(response.read()))
     finally:
         connection.close()
+
+
+def ready_with(port: int, status: int) -> Ready:
+    """Ask until the status is that: an answer is kept for a second."""
+    answers = [ready(port)]
+
+    def has_come() -> bool:
+        answers.append(ready(port))
+        return answers[-1].status == status
+
+    until(has_come)
+    return answers[-1]
 
 
 def finding(folder: Path, name: str, **settings: str) -> dict[str, Any]:

@@ -162,8 +162,8 @@ def test_all_changes_of_one_profile_at_once_are_kept(
     clients: list[Client], users: list[User], turn: int
 ) -> None:
     user = users[turn]
-    values = {name: f"{name} of turn {turn}" for name in ("first_name", "last_name")}
-    values |= {"bio": f"bio of turn {turn}", "email": f"turn_{turn}@example.com"}
+    values = {name: f"{name} of turn{turn}" for name in ("first_name", "last_name")}
+    values |= {"bio": f"bio of turn{turn}", "email": f"turn_{turn}@example.com"}
 
     def change(numbered: tuple[int, Client]) -> Reply:
         number, client = numbered
@@ -177,7 +177,7 @@ def test_all_changes_of_one_profile_at_once_are_kept(
     assert {name: profile[name] for name in values} == values
     # The searched text is made of several of them, and must not be without any.
     for term in ("first_name", "last_name", "bio"):
-        path = f"?search={term}+of+turn+{turn}"
+        path = f"?search={term}+of+turn{turn}"
         found = clients[0].call("GET", path).body["users"]
         assert [card["id"] for card in found] == [user.id]
 
