@@ -48,7 +48,7 @@ _JOBS = (
             ("old-post-events", 60, post_events.prune),
         )
     ),
-    Job("search-texts", timedelta(days=1), refold.refold_some),
+    Job("search-texts", timedelta(hours=1), refold.refold_some),
 )
 
 

@@ -80,7 +80,9 @@ def listing(*, search: str = "", inactive: bool = False) -> Iterator[Row]:
     """Yield accounts by number, for `users list`; `search` as in the directory."""
     statement = _LISTING
     if found := needles(search):
-        matches = and_(*(User.search_text.contains(n, autoescape=True) for n in found))
+        # Not LIKE, for which SQLite has no capital letters, as the marks of words are.
+        position = func.instr if database.is_sqlite() else func.strpos
+        matches = and_(*(position(User.search_text, n) > 0 for n in found))
         if (key := identity(search)) is not None:
             matches |= User.email_key.contains(key, autoescape=True)
         statement = statement.where(matches)

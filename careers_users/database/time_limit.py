@@ -7,8 +7,6 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-
 # Steps of SQLite's virtual machine between two looks at the clock: about a millisecond.
 SQLITE_STEPS = 20_000
 
@@ -53,7 +51,8 @@ def enforced(driver: Any, command: Callable[[str], object]) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            with suppress(DBAPIError):  # The connection may be lost.
+            # Whatever it says of a connection that is lost, the first error is told.
+            with suppress(Exception):
                 command("ROLLBACK")
             raise
         command("COMMIT")

@@ -36,7 +36,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -73,6 +73,8 @@ _CONFUSED = re.compile("[\ufffd-\uffff]")
 # in a scan takes 0.2 s.
 _HAS_TRIGRAM = re.compile(r"[^\W_]{3}")
 
+# Clients choose the shapes; there are thousands of them.
+QUERIES_REMEMBERED = 256
 _KEYS: Mapping[str, InstrumentedAttribute[Any]] = {
     "username": User.username_key,
     "created_at": User.created_at,
@@ -171,7 +173,7 @@ def _pattern(text: str) -> str:
     return f"%{escaped}%"
 
 
-@cache
+@lru_cache(maxsize=QUERIES_REMEMBERED)
 def _query(shape: _Shape) -> Query:
     """Return the query of a batch and the total; the module's docstring shows it."""
     key = _KEYS[shape.ordering.removeprefix("-")]

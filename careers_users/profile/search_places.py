@@ -2,9 +2,9 @@
 
 No index makes the commonest words cheap: a word that half of all users have is half a
 second of a core at a million users. Every search therefore takes one of a few *places*,
-one less than there are threads, so that other calls always find a thread; and the
-database ends it after SEARCH_SECONDS. With one thread per process there is one place,
-which protects nothing: serve with two or more.
+two less than there are threads: one thread may wait for a place, and one is always left
+for other calls. The database ends a search after SEARCH_SECONDS. With one thread per
+process there is one place, which protects nothing: serve with two or more.
 """
 
 from collections.abc import Iterator
@@ -42,8 +42,11 @@ class SearchTimedOut(Unavailable):
 class SearchPlaces:
     """The places of one process, all of whose threads share them."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, threads: int) -> None:
+        places = max(1, threads - 2)
         self._free = BoundedSemaphore(places)
+        # Running or waiting, so that one thread is left.
+        self._admitted = BoundedSemaphore(max(places, threads - 1))
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -51,6 +54,16 @@ class SearchPlaces:
 
         Raises SearchBusy or SearchTimedOut.
         """
+        if not self._admitted.acquire(blocking=False):
+            raise SearchBusy
+        try:
+            with self._turn():
+                yield
+        finally:
+            self._admitted.release()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
         if not self._free.acquire(timeout=WAIT_SECONDS):
             raise SearchBusy
         try:
@@ -66,7 +79,7 @@ class SearchPlaces:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Give `app` its places, by the threads of `settings`."""
-    app.extensions[_EXTENSION] = SearchPlaces(max(1, settings.threads - 1))
+    app.extensions[_EXTENSION] = SearchPlaces(settings.threads)
 
 
 def search_place() -> SearchPlaces:

@@ -199,6 +199,8 @@ def _rewrite(connection: sa.Connection) -> None:
     update = (
         sa.update(_USERS)
         .where(_USERS.c.id == sa.bindparam("user_id"))
+        # Not if a user has changed it since it was read.
+        .where(_USERS.c.search_text == sa.bindparam("old_text"))
         .values(
             {
                 name: sa.bindparam(f"new_{name}")
@@ -217,6 +219,7 @@ def _before(row: Any) -> dict[str, Any]:
     names = (row[name] for name in ("username", "first_name", "last_name", "bio"))
     return {
         "user_id": row["id"],
+        "old_text": row["search_text"],
         "new_first_name_key": _fold(row["first_name"]),
         "new_last_name_key": _fold(row["last_name"]),
         "new_search_text": SEPARATOR.join(map(_fold, names)),

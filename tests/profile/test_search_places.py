@@ -35,8 +35,8 @@ def assert_refused(response: Reply, code: str) -> None:
     assert response.json["code"] == code
 
 
-@pytest.mark.parametrize(("threads", "places"), [(1, 1), (2, 1), (4, 3), (16, 15)])
-def test_there_is_one_place_less_than_there_are_threads(
+@pytest.mark.parametrize(("threads", "places"), [(1, 1), (2, 1), (4, 2), (16, 14)])
+def test_one_thread_is_left_by_those_that_search_and_wait(
     settings: TestConfig,
     monkeypatch: pytest.MonkeyPatch,
     threads: int,
