@@ -11,7 +11,6 @@ from careers_users.auth import routes as auth_routes
 from careers_users.auth import session_routes as sessions_routes
 from careers_users.cli import groups
 from careers_users.database import replica, schema_version
-from careers_users.database.pruning import PRUNE_ROWS
 from careers_users.extensions import db, jwt, ma, migrate
 from careers_users.follow import routes as follow_routes
 from careers_users.http import (
@@ -37,7 +36,7 @@ __all__ = ["create_app"]
 
 _JOBS = (
     *(
-        Job(name, timedelta(minutes=minutes), prune, full_step=PRUNE_ROWS)
+        Job(name, timedelta(minutes=minutes), prune)
         for name, minutes, prune in (
             ("expired-sessions", 60, pruning.prune_sessions),
             ("expired-revocations", 60, pruning.prune_revocations),

@@ -31,6 +31,8 @@ LATE_AFTER = timedelta(hours=1)
 # How long the end of a process waits for the step under way, which is a short
 # transaction; what it leaves goes on elsewhere once its lease has expired.
 JOIN_SECONDS = 2.0
+# A run ends after so long, with what is left for the next: other jobs are due too.
+RUN_SECONDS = 60.0
 _EXTENSION = "careers_users.jobs"
 
 
@@ -53,8 +55,6 @@ class Job:
     name: str
     interval: timedelta
     step: Callable[[], int]
-    # A step that did less has left nothing: what expires meanwhile is the next run's.
-    full_step: int = 1
     late_after: timedelta = LATE_AFTER
 
 
@@ -168,8 +168,8 @@ class Runner:
         begun, done = time.monotonic(), 0
         while part := job.step():
             done += part
-            if part < job.full_step:
-                break
+            if time.monotonic() - begun > RUN_SECONDS:
+                break  # On a busy service rows expire all the time.
             if self._stop.is_set():
                 leases.release(job.name, self._holder)
                 return done

@@ -35,10 +35,10 @@ ORDERINGS = (*_COLUMNS, *(f"-{column}" for column in _COLUMNS))
 class DirectoryQuerySchema(BodySchema):
     """Query of `GET /`."""
 
-    search = SearchWords(load_default=(), metadata={"default": ""})
+    search = SearchWords(load_default=())
     q = SearchWords(
         load_default=(),
-        metadata={"default": "", "description": "Another name of `search`."},
+        metadata={"description": "Another name of `search`."},
     )
     first_name = NamePart(load_default="")
     last_name = NamePart(load_default="")

@@ -53,7 +53,7 @@ def test_one_thread_is_left_by_those_that_search_and_wait(
             search_places.search_place().place(),
         ):
             pass
-        for place in taken:
+        for place in reversed(taken):
             place.__exit__(None, None, None)
 
 

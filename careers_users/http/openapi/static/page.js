@@ -94,13 +94,14 @@ function asDialog(Popup, { React }) {
   };
 }
 
-// Gives a field the name for screen readers that Swagger UI leaves out.
+// Gives fields the name for screen readers that Swagger UI leaves out.
 function named(selector, name) {
   return (Original, { React }) => function Named(props) {
     const box = React.useRef(null);
     React.useEffect(() => {
       const text = typeof name === "string" ? name : name(props);
-      box.current.querySelector(selector)?.setAttribute("aria-label", text);
+      box.current.querySelectorAll(selector)
+        .forEach((field) => field.setAttribute("aria-label", text));
     });
     return React.createElement("div", { ref: box }, React.createElement(Original, props));
   };
@@ -121,7 +122,7 @@ function sessionPlugin() {
       authorizationPopup: asDialog,
       ExamplesSelect: named("select", "Example"),
       // Swagger UI passes "name - description" of a parameter.
-      JsonSchemaForm: named("select", ({ description }) => `${description}`.split(" - ")[0]),
+      JsonSchemaForm: named("select, input", ({ description }) => `${description}`.split(" - ")[0]),
       TextArea: named("textarea", "Request body"),
       // There is one: the service that sends this page.
       ServersContainer: () => () => null,
