@@ -95,7 +95,6 @@ class UserCounters(Base):
         CheckConstraint("posts_count >= 0", name="posts_count"),
         CheckConstraint("likes_received >= 0", name="likes_received"),
         CheckConstraint("comments_received >= 0", name="comments_received"),
-        {"postgresql_with": {"fillfactor": 80}},
     )
 
     user_id: Mapped[int] = mapped_column(
@@ -187,7 +186,6 @@ class RefreshToken(Base):
     __table_args__ = (
         Index(None, "user_id", "created_at"),
         Index(None, "expires_at"),
-        {"postgresql_with": {"fillfactor": 80}},
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -270,10 +268,7 @@ class Throttle(Base):
     """
 
     __tablename__ = "throttle"
-    __table_args__ = (
-        Index(None, "expires_at"),
-        {"postgresql_with": {"fillfactor": 50}},
-    )
+    __table_args__ = (Index(None, "expires_at"),)
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     used: Mapped[int] = mapped_column(Integer)
