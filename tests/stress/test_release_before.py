@@ -73,23 +73,30 @@ def walk(old: Server, new: Server) -> None:
         with Caller(here.port) as one, Caller(there.port) as other:
             tokens = one.register(name).body
             token, body = tokens["access"], {"refresh": tokens["refresh"]}
-            assert other.call("GET", "me/", token=token).body["username"] == name
+            credentials = {"username": name, "password": "password123"}
+            # Tokens of the new one are its own; see decision 22.
+            session = other.call("POST", "login/", credentials)
+            assert session.status == 200
+            there_token = session.body["access"]
+            profile = other.call("GET", "me/", token=there_token).body
+            assert profile["username"] == name
             assert one.call("PATCH", "me/", {"bio": f"seen {name}"}, token).status < 300
-            found = other.call("GET", f"?search=seen+{name}", token=token).body["users"]
+            path = f"?search=seen+{name}"
+            found = other.call("GET", path, token=there_token).body["users"]
             assert [user["username"] for user in found] == [name]
-            followed = other.call("POST", "follow/", {"username": "star"}, token)
+            followed = other.call("POST", "follow/", {"username": "star"}, there_token)
             assert followed.status == 201
             mine = one.call("GET", "following/", token=token).body
             assert mine["count"] == 1
-            credentials = {"username": name, "password": "password123"}
-            assert other.call("POST", "login/", credentials).status == 200
-            rotated = other.call("POST", "token/refresh/", {**body, "rotate": True})
-            assert rotated.status == 200
-            renewed = {"refresh": rotated.body["refresh"]}
-            assert one.call("POST", "token/refresh/", renewed).status == 200
-            assert one.call("POST", "logout/", renewed, token).status == 200
-            assert other.call("GET", "me/", token=token).status == 401
-            assert other.call("POST", "token/refresh/", renewed).status == 401
+            with Caller(new.port) as at_new:
+                rotating = {**body, "rotate": True}
+                rotated = at_new.call("POST", "token/refresh/", rotating)
+                assert rotated.status == 200
+                renewed = {"refresh": rotated.body["refresh"]}
+                assert at_new.call("POST", "token/refresh/", renewed).status == 200
+                assert one.call("POST", "logout/", body, token).status == 200
+                assert other.call("GET", "me/", token=token).status == 401
+                assert at_new.call("POST", "token/refresh/", renewed).status == 401
 
 
 @pytest.mark.quick
@@ -102,7 +109,8 @@ def test_the_release_before_serves_on_the_new_schema(
     whole: bool,
 ) -> None:
     """The previous release's code serves on the migrated database, beside today's: all
-    that one writes the other reads, and no acknowledged write is lost."""
+    that one writes the other reads, and no acknowledged write is lost. Tokens of
+    today's code are good at today's alone, those of the previous release at both."""
     assert_old(release_before, tmp_path)
     command = (sys.executable, "-c", SERVE_OLD)
     old = serve(database_url, command=command, PYTHONPATH=str(release_before))
