@@ -51,7 +51,7 @@ class _Converter(OpenAPIConverter):
     def field2default(self, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
         """Return the default that a client may rely on; an empty one is none."""
         result: dict[str, Any] = super().field2default(field)
-        return result if result.get("default") not in (None, "", (), []) else {}
+        return result if field.load_default not in (None, "", ()) else {}
 
     def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
         """Return a schema as JSON Schema.
