@@ -11,7 +11,7 @@ from careers_users.auth import routes as auth_routes
 from careers_users.auth import session_routes as sessions_routes
 from careers_users.cli import groups
 from careers_users.database import replica, schema_version
-from careers_users.extensions import db, jwt, ma, migrate
+from careers_users.extensions import db, ma, migrate
 from careers_users.follow import routes as follow_routes
 from careers_users.http import (
     client_address,
@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> Flask:
     database.init_app(app, settings)
     replica.init_app(app, settings)
     migrate.init_app(app, db, str(schema_version.migrations_directory()))
-    jwt.init_app(app)
+    keys.jwt.init_app(app)
     keys.init_app(app, settings)
     ma.init_app(app)
     hasher = password_hashing.init_app(app, settings)

@@ -1,13 +1,14 @@
-"""The extensions, not yet bound to an application."""
+"""The extensions, not yet bound to an application, and the slots of our services."""
 
 import warnings
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
+from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
-
-from careers_users.keys import TokenManager
 
 with warnings.catch_warnings():
     # It misses a third library, for schemas made out of models; ours are written out.
@@ -25,6 +26,30 @@ NAMING_CONVENTION = {
 }
 
 
+T = TypeVar("T")
+
+
+class Slot(Generic[T]):
+    """A place in `app.extensions` for one service, with the type of that service.
+
+    `make`, if given, makes the service when it is first asked for.
+    """
+
+    def __init__(self, name: str, make: Callable[[Flask], T] | None = None) -> None:
+        self._key, self._make = f"careers_users.{name}", make
+
+    def set(self, app: Flask, service: T) -> None:
+        """Give `app` its service."""
+        app.extensions[self._key] = service
+
+    def get(self, app: Flask = current_app) -> T:
+        """Return the service of `app`; KeyError if it has none."""
+        if self._make is not None and self._key not in app.extensions:
+            self.set(app, self._make(app))
+        service: T = app.extensions[self._key]
+        return service
+
+
 class Base(DeclarativeBase):
     """The declarative base of all models."""
 
@@ -33,5 +58,4 @@ class Base(DeclarativeBase):
 
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 migrate = Migrate()
-jwt = TokenManager()
 ma = Marshmallow()

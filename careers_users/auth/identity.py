@@ -11,7 +11,6 @@ from sqlalchemy import Select
 from careers_users.auth import queries, sessions, tokens
 from careers_users.auth.tokens import Claims
 from careers_users.database import Row, replica
-from careers_users.extensions import jwt
 from careers_users.http import context
 from careers_users.http.decorators import View, describe
 from careers_users.http.errors import (
@@ -23,6 +22,7 @@ from careers_users.http.errors import (
     error_response,
 )
 from careers_users.http.service_tokens import is_sister_service
+from careers_users.keys import jwt
 from careers_users.validation.limits import TOKEN_MAX
 
 # RFC 6750, section 2.1, with three parts as a JWT has them (RFC 7515, section 3.1).

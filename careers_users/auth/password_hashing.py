@@ -10,10 +10,11 @@ from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
-from flask import Flask, current_app
+from flask import Flask
 
 from careers_users.auth import foreign_hashes
 from careers_users.database import Row
+from careers_users.extensions import Slot
 from careers_users.http.errors import Unavailable
 from careers_users.settings import Settings
 from careers_users.validation import text
@@ -27,7 +28,6 @@ _PASSES_MAX = 20
 _WORK_MAX_KIB = 4 * 1024**2
 # Stored instead of a hash, so that sign-in is impossible; Django writes more behind it.
 UNUSABLE = "!"
-_EXTENSION = "careers_users.passwords"
 
 
 class HashingBusy(Unavailable):
@@ -108,6 +108,10 @@ class Passwords:
         self._waiting, self._running = waiting, running
 
 
+_SLOT = Slot[Passwords]("passwords")
+passwords = _SLOT.get  # Return the hasher of the current application.
+
+
 def _unwatched(_change: int) -> None:
     """Count nothing."""
 
@@ -135,17 +139,12 @@ def scheme(stored: str) -> str | None:
 
 def init_app(app: Flask, settings: Settings) -> Passwords:
     """Make the hasher of this application, with the parameters of `settings`."""
-    hasher = app.extensions[_EXTENSION] = Passwords(
+    hasher = Passwords(
         settings.argon2_memory_kib,
         settings.argon2_time_cost,
         settings.hashes_at_once,
     )
-    return hasher
-
-
-def passwords() -> Passwords:
-    """Return the current application's hasher."""
-    hasher: Passwords = current_app.extensions[_EXTENSION]
+    _SLOT.set(app, hasher)
     return hasher
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from flask import Flask, current_app
+from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
@@ -20,6 +20,7 @@ from careers_users.auth import throttle_table
 from careers_users.database import Query, Row, Transaction
 from careers_users.database.errors import if_possible
 from careers_users.database.pruning import delete_batch
+from careers_users.extensions import Slot
 from careers_users.http.errors import ServiceError
 from careers_users.keys import keyed_hash
 from careers_users.models import Throttle
@@ -37,7 +38,7 @@ IN_A_ROW = Rate(INTEGER_MAX, SECONDS_MAX)
 SUCCESSES = "login_success"
 # The end of time, for callers who are always spared.
 ALWAYS = datetime.max.replace(tzinfo=UTC)
-_EXTENSION = "careers_users.throttle"
+_RATES = Slot[Mapping[str, Rate]]("rates")
 
 
 class RateLimited(ServiceError):
@@ -112,11 +113,12 @@ def init_app(app: Flask, settings: Settings) -> None:
         "password": settings.ratelimit_password,
         "follow": settings.ratelimit_follow,
     }
-    app.extensions[_EXTENSION] = {
+    active = {
         name: rate
         for name, rate in rates.items()
         if rate is not None and settings.ratelimit_enabled
     }
+    _RATES.set(app, active)
 
 
 def reserve(
@@ -128,7 +130,7 @@ def reserve(
     Raises RateLimited if one is full. `user_id` is for the security log; `in_a_row` is
     what a success sets to zero, also if it is not among the buckets.
     """
-    if not any(bucket.rate in _rates() for bucket in buckets):
+    if not any(bucket.rate in _RATES.get() for bucket in buckets):
         return Reservation(clock.utcnow(), in_a_row=_key_if_counted(in_a_row))
     try:
         with _losable() as transaction:
@@ -158,7 +160,7 @@ def count(
 
     Raises RateLimited if one is full: the transaction must then be rolled back.
     """
-    now, rates = clock.utcnow(), _rates()
+    now, rates = clock.utcnow(), _RATES.get()
     named = {bucket.key: bucket for bucket in buckets if bucket.rate in rates}
     if not named:
         return Reservation(now)
@@ -175,7 +177,7 @@ def count(
 
 
 def _key_if_counted(bucket: Bucket | None) -> str:
-    return "" if bucket is None or bucket.rate not in _rates() else bucket.key
+    return "" if bucket is None or bucket.rate not in _RATES.get() else bucket.key
 
 
 def _refuse_if_full(counted: Mapping[Bucket, Row], now: datetime) -> None:
@@ -193,7 +195,7 @@ def _refuse_if_full(counted: Mapping[Bucket, Row], now: datetime) -> None:
 
 def _tries(rate: str, used: Mapping[str, int]) -> int:
     """Return how many tries a window allows: fewer after wrong logins in a row."""
-    tries = _rates()[rate].tries
+    tries = _RATES.get()[rate].tries
     if rate != "login_username":
         return tries
     before = max(0, used["login_in_a_row"] - used[rate])
@@ -241,8 +243,3 @@ def prune() -> int:
 _NO_WAIT = Query(
     select(func.set_config("synchronous_commit", "off", True).label("is_set"))
 )
-
-
-def _rates() -> Mapping[str, Rate]:
-    rates: Mapping[str, Rate] = current_app.extensions[_EXTENSION]
-    return rates

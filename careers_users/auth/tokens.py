@@ -16,7 +16,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from careers_users import clock
-from careers_users.extensions import db, jwt
+from careers_users.extensions import db
+from careers_users.keys import jwt
 from careers_users.models import RefreshToken, RevokedToken, User
 from careers_users.validation.limits import (
     ACCESS_LIFETIME,

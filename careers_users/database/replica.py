@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from flask import Flask, current_app
+from flask import Flask
 from sqlalchemy import BigInteger, event, literal_column, select
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 
@@ -22,6 +22,7 @@ from careers_users.database import errors, target
 from careers_users.database.engine import probing_engine
 from careers_users.database.query import Query
 from careers_users.database.replica_connections import hang_up, make_engine, state_of
+from careers_users.extensions import Slot
 from careers_users.server import status
 from careers_users.settings import Settings
 
@@ -42,7 +43,6 @@ _LOCKS = 6
 # too long for what it has locked. The replica is well.
 _IN_THE_WAY = ("40001", "40P01", "55P03")
 _TOO_SLOW = "57014"  # The primary would not be faster.
-_REPLICA = "careers_users.replica"
 
 # What is on disk there: no more is sent to replicas. A commit that did not wait for the
 # disk (synchronous_commit) is there a little later, well within TRANSACTION_SECONDS.
@@ -72,14 +72,8 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     After the database; nothing is connected yet.
     """
-    if settings.database_read_url is not None:
-        app.extensions[_REPLICA] = Replica(app, settings)
-
-
-def current() -> "Replica | None":
-    """Return the replica of the current application, if it has one."""
-    replica: Replica | None = current_app.extensions.get(_REPLICA)
-    return replica
+    has_one = settings.database_read_url is not None
+    _SLOT.set(app, Replica(app, settings) if has_one else None)
 
 
 class Replica:
@@ -267,3 +261,7 @@ class Replica:
             if self._is_away:
                 self._become(away=False)
                 log.warning("The replica answers, and is used again.")
+
+
+_SLOT = Slot[Replica | None]("replica")
+current = _SLOT.get  # Return the replica of the current application, if it has one.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask
 from sqlalchemy import Engine, PoolProxiedConnection, event
 from sqlalchemy.exc import DBAPIError
 
@@ -20,13 +20,13 @@ from careers_users.database.engine import (
     prepare,
 )
 from careers_users.database.errors import is_read_only
+from careers_users.extensions import Slot
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
 
 # Called with the text of each statement, and the seconds it took.
 Observer = Callable[[str, float], object]
-_EXTENSION = "careers_users.database"
 _replica: ContextVar["Target | None"] = ContextVar("replica", default=None)
 
 
@@ -154,6 +154,10 @@ class Target:
         )
 
 
+_SLOT = Slot[Target]("database")
+primary = _SLOT.get  # Return the database of an application itself, not its replica.
+
+
 def _tell(observers: list[Observer], text: str, seconds: float) -> None:
     """Tell a statement that has run to everybody who observes statements."""
     for observer in observers:
@@ -188,17 +192,12 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Bind the database of `settings` to `app`; nothing is connected yet."""
     engine = prepare(app, settings)
     observers: list[Observer] = [_echo] if settings.log_level == "DEBUG" else []
-    app.extensions[_EXTENSION] = Target(engine, settings, observers)
+    target = Target(engine, settings, observers)
+    _SLOT.set(app, target)
 
 
 def _echo(text: str, seconds: float) -> None:
     log.debug("%.1f ms: %s", seconds * 1000, text)
-
-
-def primary() -> Target:
-    """Return the database of the current application itself, not its replica."""
-    target: Target = current_app.extensions[_EXTENSION]
-    return target
 
 
 def current() -> Target:
@@ -221,8 +220,7 @@ def reading_from(target: Target) -> Iterator[None]:
 
 def observers(app: Flask) -> list[Observer]:
     """Return the functions told of each statement of `app`; add to them, or remove."""
-    target: Target = app.extensions[_EXTENSION]
-    return target.observers
+    return primary(app).observers
 
 
 def reader(app: Flask | None = None) -> Engine:
@@ -230,8 +228,7 @@ def reader(app: Flask | None = None) -> Engine:
 
     Each statement commits by itself.
     """
-    target: Target = current() if app is None else app.extensions[_EXTENSION]
-    return target.engine
+    return (current() if app is None else primary(app)).engine
 
 
 def is_sqlite() -> bool:

@@ -16,6 +16,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 
+from careers_users.extensions import Slot
+
 REQUEST_ID_HEADER = "X-Request-ID"
 # What other systems use for ids (UUIDs, ULIDs, hex), and nothing that could forge or
 # break a line of a log.
@@ -29,7 +31,6 @@ METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
 # Stands for the route of all paths that are none of ours: what strangers type must
 # neither fill a log nor make a time series.
 UNMATCHED = "unmatched"
-_OBSERVERS = "careers_users.observers"
 
 
 class Exchange:
@@ -81,13 +82,14 @@ Observer = Callable[[Exchange], object]
 Headers = list[tuple[str, str]]
 # Called with the request, the status and the headers of its reply, which it may change.
 Replier = Callable[[WSGIEnvironment, int, Headers], object]
+_SLOT = Slot[tuple[list[Any], ...]]("observers")
 _current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 def init_app(app: Flask) -> None:
     """Give every request an id, and every reply that id in `X-Request-ID`."""
     observers: tuple[list[Observer], list[Replier], list[Observer]] = ([], [], [])
-    app.extensions[_OBSERVERS] = observers
+    _SLOT.set(app, observers)
     app.wsgi_app = _watched(app.wsgi_app, *observers)  # type: ignore[assignment, method-assign]
 
 
@@ -100,7 +102,7 @@ def observe(
 ) -> None:
     """Call these at the beginning, the reply and the end of each request of `app`."""
     for observers, observer in zip(
-        app.extensions[_OBSERVERS], (began, replying, ended), strict=True
+        _SLOT.get(app), (began, replying, ended), strict=True
     ):
         if observer is not None:
             observers.append(observer)

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from careers_users import clock, database
 from careers_users.database.errors import if_possible, is_trouble, sentence
+from careers_users.extensions import Slot
 from careers_users.jobs import leases
 from careers_users.jobs.leases import State
 
@@ -33,7 +34,6 @@ LATE_AFTER = timedelta(hours=1)
 JOIN_SECONDS = 2.0
 # A run ends after so long, with what is left for the next: other jobs are due too.
 RUN_SECONDS = 60.0
-_EXTENSION = "careers_users.jobs"
 
 
 class Unknown(Exception):
@@ -71,15 +71,13 @@ class Registry:
         self.saw: list[Saw] = []
 
 
+_SLOT = Slot[Registry]("jobs")
+registry = _SLOT.get  # Return the jobs of an application.
+
+
 def init_app(app: Flask, *jobs: Job) -> None:
     """Register the jobs of `app`; no thread is started here."""
-    app.extensions[_EXTENSION] = Registry(jobs)
-
-
-def registry(app: Flask) -> Registry:
-    """Return what is registered for an application."""
-    found: Registry = app.extensions[_EXTENSION]
-    return found
+    _SLOT.set(app, Registry(jobs))
 
 
 def observe(app: Flask, *, ran: Ran, saw: Saw) -> None:

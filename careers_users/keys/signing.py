@@ -18,6 +18,7 @@ from flask_jwt_extended import JWTManager
 from jwt.algorithms import HMACAlgorithm
 
 from careers_users import clock
+from careers_users.extensions import Slot
 from careers_users.keys.key_file import KID, Keys
 from careers_users.keys.key_ring import Key, KeyRing
 from careers_users.settings import Settings
@@ -35,8 +36,8 @@ _USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _TOKEN_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 _SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
-
-_EXTENSION = "careers_users.keys"
+_SLOT = Slot[Keys]("keys")
+current_keys = _SLOT.get  # Return the keys of the current application.
 
 
 class _Hmac(HMACAlgorithm):
@@ -149,13 +150,7 @@ def refresh_audience(audience: str) -> str:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Give `app` the keys of `settings`; the file is read when first needed."""
-    app.extensions[_EXTENSION] = Keys(settings.jwt_key_ring, settings.jwt_secret_key)
-
-
-def current_keys() -> Keys:
-    """Return the keys of the current application."""
-    found: Keys = current_app.extensions[_EXTENSION]
-    return found
+    _SLOT.set(app, Keys(settings.jwt_key_ring, settings.jwt_secret_key))
 
 
 def keyed_hash(purpose: str, *parts: object) -> str:

@@ -6,13 +6,14 @@ import time
 from concurrent.futures import Future
 from typing import Any, ClassVar
 
-from flask import Blueprint, Flask, Response, current_app, jsonify
+from flask import Blueprint, Flask, Response, jsonify
 from flask_marshmallow.schema import Schema
 from marshmallow import fields
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from careers_users.database import errors, probing_engine, schema_version
+from careers_users.extensions import Slot
 from careers_users.http.decorators import answers
 from careers_users.http.errors import Unavailable
 from careers_users.observability import checks, database_checks
@@ -29,7 +30,6 @@ PROBE_SECONDS = 2
 # How long an answer is given again: each question opens a connection.
 KEEP_SECONDS = 1.0
 NO_ANSWER = f"no answer within {PROBE_SECONDS} seconds"
-_PROBE = "careers_users.probe"
 
 bp = Blueprint("health", __name__, url_prefix="/health")
 
@@ -103,10 +103,13 @@ class Probe:
         ]
 
 
+_PROBE = Slot[Probe]("probe")
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     """Prepare the question whether the database of `app` is ready."""
     engine = probing_engine(settings, PROBE_SECONDS)
-    app.extensions[_PROBE] = Probe(app, engine)
+    _PROBE.set(app, Probe(app, engine))
 
 
 class LiveSchema(Schema):
@@ -145,9 +148,8 @@ def get_readiness() -> Response:
     `warnings` are there if there are any: what an operator should look at, though
     requests are served.
     """
-    probe: Probe = current_app.extensions[_PROBE]
     is_draining = draining.is_set()
-    database_state, warnings = probe.state(PROBE_SECONDS)
+    database_state, warnings = _PROBE.get().state(PROBE_SECONDS)
     is_ready = database_state == "ok" and not is_draining
     state: dict[str, Any] = {
         "status": "ok" if is_ready else "unavailable",

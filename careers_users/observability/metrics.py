@@ -5,11 +5,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import NotFound
 
 from careers_users.database import replica
-from careers_users.extensions import db
+from careers_users.extensions import Slot, db
 from careers_users.http import context
 from careers_users.http.client_address import FORWARDED
 from careers_users.jobs import runner
@@ -21,7 +21,7 @@ from careers_users.settings import Settings
 # How proxies say for whom they ask; and the mark of our own server, which takes these
 # headers away.
 FORWARDING = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via")
-_METERS = "careers_users.meters"
+_METERS = Slot[Meters]("meters")
 
 bp = Blueprint("metrics", __name__)
 
@@ -34,7 +34,8 @@ def init_app(app: Flask, settings: Settings, watch_hashing: Watch) -> None:
     """
     if not (settings.metrics and meters.AVAILABLE):
         return
-    mine = app.extensions[_METERS] = Meters()
+    mine = Meters()
+    _METERS.set(app, mine)
     context.observe(app, began=mine.began, ended=mine.ended)
     security_log.listen(app, mine.security_event)
     status.watch_refusals(mine.overloaded)
@@ -74,5 +75,4 @@ def metrics() -> Response:
     """
     if FORWARDED in request.environ or any(n in request.headers for n in FORWARDING):
         raise NotFound
-    mine: Meters = current_app.extensions[_METERS]
-    return Response(mine.exposition(), content_type=meters.CONTENT_TYPE)
+    return Response(_METERS.get().exposition(), content_type=meters.CONTENT_TYPE)

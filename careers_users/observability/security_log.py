@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable
 
-from flask import Flask, current_app, has_app_context, has_request_context, request
+from flask import Flask, has_app_context, has_request_context, request
+
+from careers_users.extensions import Slot
 
 log = logging.getLogger("careers_users.security")
 
-_LISTENERS = "careers_users.security_listeners"
+_LISTENERS = Slot[list[Callable[[str], object]]]("security_listeners", lambda _app: [])
 
 
 def record(event: str, user_id: int | None = None, **details: object) -> None:
@@ -20,10 +22,10 @@ def record(event: str, user_id: int | None = None, **details: object) -> None:
         details.setdefault("address", request.remote_addr)
     log.info(event, extra={"details": details, "user_id": user_id})
     if has_app_context():
-        for listener in current_app.extensions.get(_LISTENERS, ()):
+        for listener in _LISTENERS.get():
             listener(event)
 
 
 def listen(app: Flask, listener: Callable[[str], object]) -> None:
     """Call `listener` with the name of each security event of `app` from now on."""
-    app.extensions.setdefault(_LISTENERS, []).append(listener)
+    _LISTENERS.get(app).append(listener)

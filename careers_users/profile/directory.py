@@ -61,7 +61,7 @@ from careers_users import database
 from careers_users.database import Query, Row, room_for
 from careers_users.models import User, UserTotal
 from careers_users.profile.queries import CARD
-from careers_users.profile.search_places import search_place
+from careers_users.profile.search_places import search_places
 from careers_users.validation.words import TRIGRAM
 
 # SQLite's trigram index, made by a migration; its rowid is the user's id.
@@ -140,7 +140,7 @@ def batch(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], int]
         parameters["ids"] = json.dumps(ids) if is_sqlite else ids
     # Users named by number are few; and a list looks at one batch.
     is_search = shape.is_filtered and ids is None
-    with search_place().place() if is_search else nullcontext():
+    with search_places().place() if is_search else nullcontext():
         found = _query(shape).all(**parameters)
     totals = [row.pop("total") for row in found]
     return [row for row in found[:size] if row["id"] is not None], totals[0]

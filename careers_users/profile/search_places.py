@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
-from flask import Flask, current_app
+from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
 from careers_users import database
 from careers_users.database import errors
+from careers_users.extensions import Slot
 from careers_users.http.errors import Unavailable
 from careers_users.settings import Settings
 
 SEARCH_SECONDS = 2.0
 # How long a search waits for a place.
 WAIT_SECONDS = 1.0
-_EXTENSION = "careers_users.search_places"
 
 
 class SearchBusy(Unavailable):
@@ -77,12 +77,10 @@ class SearchPlaces:
             self._free.release()
 
 
+_SLOT = Slot[SearchPlaces]("search_places")
+search_places = _SLOT.get  # Return the places of the current application.
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     """Give `app` its places, by the threads of `settings`."""
-    app.extensions[_EXTENSION] = SearchPlaces(settings.threads)
-
-
-def search_place() -> SearchPlaces:
-    """Return the places of the current application."""
-    places: SearchPlaces = current_app.extensions[_EXTENSION]
-    return places
+    _SLOT.set(app, SearchPlaces(settings.threads))

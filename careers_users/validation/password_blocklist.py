@@ -3,12 +3,14 @@
 import gzip
 from pathlib import Path
 
-from flask import Flask, current_app
+from flask import Flask
+
+from careers_users.extensions import Slot
 
 OFF, COMMON = "off", "common"
 FILE_MAX = 64 * 1024 * 1024
 _COMMON = Path(__file__).with_name("common_passwords.txt.gz")
-_EXTENSION = "careers_users.blocklist"
+_SLOT = Slot[frozenset[str]]("blocklist")
 
 
 def load(choice: str) -> frozenset[str]:
@@ -42,10 +44,9 @@ def _lines(path: Path) -> list[str]:
 
 def init_app(app: Flask, choice: str) -> None:
     """Load the list of this application."""
-    app.extensions[_EXTENSION] = load(choice)
+    _SLOT.set(app, load(choice))
 
 
 def has(password: str) -> bool:
-    """Tell whether the current application refuses a password."""
-    refused: frozenset[str] = current_app.extensions[_EXTENSION]
-    return password.casefold() in refused
+    """Return whether the current application refuses a password."""
+    return password.casefold() in _SLOT.get()

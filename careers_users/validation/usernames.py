@@ -4,6 +4,7 @@ import re
 
 from flask import Flask
 
+from careers_users.extensions import Slot
 from careers_users.validation import characters, folding
 from careers_users.validation.limits import (
     BASE_PATH,
@@ -14,7 +15,6 @@ from careers_users.validation.limits import (
 )
 
 _USERNAME = re.compile(USERNAME_PATTERN)
-_RESERVED = "careers_users.reserved_names"
 # Names that are not segments of a path today and would mislead people (contract).
 RESERVED_WORDS = frozenset(
     "admin root system support security api health ready live metrics docs openapi "
@@ -25,17 +25,15 @@ RESERVED_WORDS = frozenset(
 )
 
 
-def path_segments(app: Flask) -> frozenset[str]:
-    """Return the literal first segments of all paths, above and below the base path."""
-    if _RESERVED not in app.extensions:
-        rules = [rule.rule for rule in app.url_map.iter_rules()]
-        below = [rule.removeprefix(BASE_PATH) for rule in rules]
-        segments = {path.split("/")[1] for path in (*rules, *below)}
-        app.extensions[_RESERVED] = frozenset(
-            segment for segment in segments if segment and "<" not in segment
-        )
-    reserved: frozenset[str] = app.extensions[_RESERVED]
-    return reserved
+def _path_segments(app: Flask) -> frozenset[str]:
+    rules = [rule.rule for rule in app.url_map.iter_rules()]
+    below = [rule.removeprefix(BASE_PATH) for rule in rules]
+    segments = {path.split("/")[1] for path in (*rules, *below)}
+    return frozenset(each for each in segments if each and "<" not in each)
+
+
+# Return the literal first segments of all paths, above and below the base path.
+path_segments = Slot("path_segments", _path_segments).get
 
 
 def reserved_names(app: Flask) -> frozenset[str]:

@@ -22,9 +22,8 @@ from packaging.specifiers import SpecifierSet
 
 from careers_users.auth import identity
 from careers_users.database import observers
-from careers_users.extensions import jwt
 from careers_users.http.decorators import View
-from careers_users.keys import new_key
+from careers_users.keys import jwt, new_key
 from tests.api import Api
 from tests.auth.stored import claims_of, forge
 

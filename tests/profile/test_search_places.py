@@ -45,12 +45,12 @@ def test_one_thread_is_left_by_those_that_search_and_wait(
     monkeypatch.setattr(search_places, "WAIT_SECONDS", 0.01)
     app = create_app(replace(settings, threads=threads))
     with app.app_context():
-        taken = [search_places.search_place().place() for _ in range(places)]
+        taken = [search_places.search_places().place() for _ in range(places)]
         for place in taken:
             place.__enter__()
         with (
             pytest.raises(search_places.SearchBusy),
-            search_places.search_place().place(),
+            search_places.search_places().place(),
         ):
             pass
         for place in reversed(taken):
@@ -63,7 +63,7 @@ def test_without_a_place_searches_are_503_and_all_else_goes_on(
     two_threads.register("alice")
     monkeypatch.setattr(search_places, "WAIT_SECONDS", 0.01)
     with two_threads.app.app_context():
-        places = search_places.search_place()
+        places = search_places.search_places()
 
     with two_threads.app.app_context(), places.place():
         for path in SEARCHES:

@@ -34,7 +34,7 @@ ROWS = (
     "observability",
     "http jobs",
     "database",
-    "models extensions keys settings validation",
+    "models keys settings validation extensions",
     "server clock",
 )
 # Features use each other in these directions only.

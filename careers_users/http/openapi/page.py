@@ -8,14 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import orjson
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
+from careers_users.extensions import Slot
 from careers_users.http.openapi import document
 
 bp = Blueprint("docs", __name__)
 
 _OURS = Path(__file__).parent / "static"
-_EXTENSION = "careers_users.openapi"
+# Made when first asked for, and then stored with the application.
+_DOCUMENT = Slot("openapi", lambda app: orjson.dumps(document.document(app)))
 # The files of the page, and nothing else that lies beside them.
 _FILES = ("page.js", "page.css")
 _SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
@@ -59,11 +61,8 @@ def page() -> Response:
 
 @bp.get("/openapi.json")
 def description() -> Response:
-    """Answer the OpenAPI document; made once, and kept with the application."""
-    extensions = current_app.extensions
-    if _EXTENSION not in extensions:
-        extensions[_EXTENSION] = orjson.dumps(document.document(current_app))
-    return _kept(Response(extensions[_EXTENSION], mimetype="application/json"))
+    """Answer the OpenAPI document; made once for each application."""
+    return _kept(Response(_DOCUMENT.get(), mimetype="application/json"))
 
 
 @cache
