@@ -7,11 +7,11 @@ from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
 from careers_users.auth.schemas import (
-    NewAccountSchema,
     SessionSchema,
+    UserSchema,
     check_confirmation,
 )
-from careers_users.validation.cursor import CursorField
+from careers_users.validation.cursor import BatchSchema, CursorField
 from careers_users.validation.fields import BodySchema, NewPassword, Text, Time
 from careers_users.validation.limits import (
     ACTIVITY_BATCH_SIZE,
@@ -61,26 +61,17 @@ class SecurityEventSchema(Schema):
     details = fields.Dict()
 
 
-class ActivitySchema(Schema):
+class ActivitySchema(BatchSchema):
     """A batch of the trail."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "next": None,
-        "previous": None,
-        "results": [SecurityEventSchema.example],
-    }
-
-    next = fields.String(allow_none=True)
-    previous = fields.String(allow_none=True)
     results = fields.List(fields.Nested(SecurityEventSchema))
 
 
-class PersonSchema(Schema):
+class PersonSchema(UserSchema):
     """What is held of a person in one row."""
 
-    example = NewAccountSchema.example | {
-        "updated_at": "2024-01-15T10:30:00Z",
-        "is_active": True,
+    example: ClassVar[dict[str, Any]] = {
+        "avatar": None,
         "posts_count": 0,
         "followers_count": 0,
         "following_count": 0,
@@ -88,40 +79,20 @@ class PersonSchema(Schema):
         "comments_received": 0,
     }
 
-    id = fields.Integer()
-    username = fields.String()
-    email = fields.String()
-    first_name = fields.String()
-    last_name = fields.String()
-    bio = fields.String()
-    avatar = fields.String(allow_none=True)
-    is_active = fields.Boolean()
-    created_at = Time()
-    updated_at = Time()
-    posts_count = fields.Integer()
-    followers_count = fields.Integer()
-    following_count = fields.Integer()
-    likes_received = fields.Integer()
-    comments_received = fields.Integer()
+    class Meta:
+        exclude = ("is_following",)
 
 
-class StoredSessionSchema(Schema):
-    """A session as stored, also one that is over."""
+class StoredSessionSchema(SessionSchema):
+    """A session as stored, also an ended one."""
 
-    example = {
-        name: value
-        for name, value in SessionSchema.example.items()
-        if name != "current"
-    } | {"ended_at": None, "ended_reason": None}
+    example: ClassVar[dict[str, Any]] = {"ended_at": None, "ended_reason": None}
 
-    id = fields.String()
-    device = fields.String()
-    address = fields.String()
-    created_at = Time()
-    last_used_at = Time()
-    expires_at = Time()
     ended_at = Time(allow_none=True)
     ended_reason = fields.String(allow_none=True)
+
+    class Meta:
+        exclude = ("current",)
 
 
 class ExportedEdgeSchema(Schema):
@@ -138,8 +109,6 @@ class AccountExportSchema(Schema):
 
     example: ClassVar[dict[str, Any]] = {
         "exported_at": "2024-01-15T10:30:00Z",
-        "account": PersonSchema.example,
-        "sessions": [StoredSessionSchema.example],
         "followers": [],
         "following": [],
         "activity": [

@@ -106,7 +106,7 @@ class LoginSchema(BodySchema):
 
 
 class RefreshSchema(BodySchema):
-    """Body of `POST token/refresh/` and `POST logout/`."""
+    """Body of `POST logout/`."""
 
     example = {"refresh": "REFRESH_TOKEN"}
 
@@ -117,15 +117,26 @@ class RefreshSchema(BodySchema):
     )
 
 
-class AccountSchema(Schema):
-    """The account as login answers it."""
+class UserSchema(Schema):
+    """What replies say of a user; a subclass names its part in `Meta.fields`."""
 
-    example = {
+    example: ClassVar[dict[str, Any]] = {
         "id": 1,
         "username": "alice",
         "email": "alice@example.com",
         "first_name": "Alice",
         "last_name": "Smith",
+        "bio": "Software developer passionate about APIs",
+        "avatar": "https://example.com/avatar.jpg",
+        "is_active": True,
+        "created_at": "2024-01-15T10:30:00Z",
+        "updated_at": "2024-01-15T10:30:00Z",
+        "posts_count": 15,
+        "followers_count": 42,
+        "following_count": 28,
+        "likes_received": 156,
+        "comments_received": 89,
+        "is_following": False,
     }
 
     id = fields.Integer()
@@ -133,20 +144,33 @@ class AccountSchema(Schema):
     email = fields.String()
     first_name = fields.String()
     last_name = fields.String()
-
-
-class NewAccountSchema(AccountSchema):
-    """The account as registration answers it."""
-
-    example = AccountSchema.example | {
-        "bio": "Software developer passionate about APIs",
-        "avatar": None,
-        "created_at": "2024-01-15T10:30:00Z",
-    }
-
     bio = fields.String()
     avatar = fields.String(allow_none=True)
+    is_active = fields.Boolean()
     created_at = Time()
+    updated_at = Time()
+    posts_count = fields.Integer()
+    followers_count = fields.Integer()
+    following_count = fields.Integer()
+    likes_received = fields.Integer()
+    comments_received = fields.Integer()
+    is_following = fields.Boolean()
+
+
+class AccountSchema(UserSchema):
+    """The account as login answers it."""
+
+    class Meta:
+        fields = ("id", "username", "email", "first_name", "last_name")
+
+
+class NewAccountSchema(UserSchema):
+    """The account as registration answers it."""
+
+    example: ClassVar[dict[str, Any]] = {"avatar": None}
+
+    class Meta:
+        fields = (*AccountSchema.Meta.fields, "bio", "avatar", "created_at")
 
 
 class AccessSchema(Schema):
@@ -160,7 +184,7 @@ class AccessSchema(Schema):
 class TokensSchema(AccessSchema):
     """A new session's tokens."""
 
-    example = {"access": "ACCESS_TOKEN", "refresh": "REFRESH_TOKEN"}
+    example: ClassVar[dict[str, Any]] = {"refresh": "REFRESH_TOKEN"}
 
     refresh = fields.String()
 
@@ -168,23 +192,11 @@ class TokensSchema(AccessSchema):
 class LoginReplySchema(TokensSchema):
     """Reply of `POST login/`."""
 
-    example = {
-        "user": AccountSchema.example,
-        "access": "ACCESS_TOKEN",
-        "refresh": "REFRESH_TOKEN",
-    }
-
     user = fields.Nested(AccountSchema)
 
 
 class RegisterReplySchema(TokensSchema):
     """Reply of `POST register/`."""
-
-    example = {
-        "user": NewAccountSchema.example,
-        "access": "ACCESS_TOKEN",
-        "refresh": "REFRESH_TOKEN",
-    }
 
     user = fields.Nested(NewAccountSchema)
 
@@ -197,16 +209,9 @@ class MessageSchema(Schema):
     message = fields.String()
 
 
-class RenewSchema(BodySchema):
+class RenewSchema(RefreshSchema):
     """Body of `POST token/refresh/`."""
 
-    example = {"refresh": "REFRESH_TOKEN"}
-
-    refresh = Text(
-        required=True,
-        length=Length(1, TOKEN_MAX),
-        metadata={"description": "The refresh token of a login."},
-    )
     rotate = Flag(
         load_default=None,
         allow_none=False,
@@ -216,8 +221,6 @@ class RenewSchema(BodySchema):
 
 class RenewedSchema(AccessSchema):
     """Reply of `POST token/refresh/`; `refresh` only if it rotated."""
-
-    example = {"access": "ACCESS_TOKEN"}
 
     refresh = fields.String(metadata={"optional": True})
 
@@ -266,10 +269,7 @@ class SessionSchema(Schema):
 class SessionsSchema(Schema):
     """All live sessions of a user."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "count": 1,
-        "results": [SessionSchema.example],
-    }
+    example: ClassVar[dict[str, Any]] = {"count": 1}
 
     count = fields.Integer()
     results = fields.List(fields.Nested(SessionSchema))

@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
 from careers_users.profile.schemas import CardSchema
-from careers_users.validation.cursor import Cursor, CursorField
+from careers_users.validation.cursor import BatchSchema, Cursor, CursorField
 from careers_users.validation.fields import BodySchema, Text, Time, UserId
 from careers_users.validation.limits import FOLLOWS_BATCH_SIZE, USERNAME_MAX
 from careers_users.validation.query_fields import (
@@ -83,8 +83,6 @@ class RelationshipSchema(Schema):
 class RelationshipsSchema(Schema):
     """The users asked for who exist, in the order of the question."""
 
-    example: ClassVar[dict[str, Any]] = {"results": [RelationshipSchema.example]}
-
     results = fields.List(fields.Nested(RelationshipSchema))
 
 
@@ -108,33 +106,19 @@ class FollowRowSchema(Schema):
     created_at = Time()
 
 
-class _ListSchema(Schema):
-    count = fields.Integer()
-    next = fields.String(allow_none=True)
-    previous = fields.String(allow_none=True)
-
-
-class FollowRowsSchema(_ListSchema):
+class FollowRowsSchema(BatchSchema):
     """One's own lists: edges."""
 
-    example = {
-        "count": 1,
-        "next": None,
-        "previous": None,
-        "results": [FollowRowSchema.example],
-    }
+    example = {"count": 1}
 
+    count = fields.Integer()
     results = fields.List(fields.Nested(FollowRowSchema))
 
 
-class CardsSchema(_ListSchema):
+class CardsSchema(BatchSchema):
     """Anybody's lists: cards."""
 
-    example = {
-        "count": 1,
-        "next": None,
-        "previous": None,
-        "results": [CardSchema.example],
-    }
+    example = {"count": 1}
 
+    count = fields.Integer()
     results = fields.List(fields.Nested(CardSchema))

@@ -5,6 +5,7 @@ from typing import Any
 from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, pre_load, validates_schema
 
+from careers_users.auth.schemas import UserSchema
 from careers_users.validation.fields import (
     AvatarUrl,
     Bio,
@@ -12,7 +13,6 @@ from careers_users.validation.fields import (
     Choice,
     Email,
     PersonName,
-    Time,
 )
 from careers_users.validation.limits import (
     BATCH_SIZE_MAX,
@@ -84,24 +84,11 @@ class UpdateSchema(BodySchema):
     email = Email()
 
 
-class CardSchema(Schema):
+class CardSchema(UserSchema):
     """A user in a list."""
 
-    example = {
-        "id": 1,
-        "username": "alice",
-        "first_name": "Alice",
-        "last_name": "Smith",
-        "avatar": "https://example.com/avatar.jpg",
-        "is_following": False,
-    }
-
-    id = fields.Integer()
-    username = fields.String()
-    first_name = fields.String()
-    last_name = fields.String()
-    avatar = fields.String(allow_none=True)
-    is_following = fields.Boolean()
+    class Meta:
+        fields = ("id", "username", "first_name", "last_name", "avatar", "is_following")
 
 
 class BatchInfoSchema(Schema):
@@ -125,94 +112,47 @@ class BatchInfoSchema(Schema):
 class DirectorySchema(Schema):
     """Reply of `GET /`."""
 
-    example = {
-        "message": "Users retrieved successfully",
-        "users": [CardSchema.example],
-        "batch_info": BatchInfoSchema.example,
-    }
+    example = {"message": "Users retrieved successfully"}
 
     message = fields.String()
     users = fields.List(fields.Nested(CardSchema))
     batch_info = fields.Nested(BatchInfoSchema)
 
 
-class ProfileSchema(Schema):
+class ProfileSchema(UserSchema):
     """A profile as others see it."""
 
-    example = {
-        "id": 1,
-        "username": "alice",
-        "first_name": "Alice",
-        "last_name": "Smith",
-        "bio": "Software developer passionate about APIs",
-        "avatar": "https://example.com/avatar.jpg",
-        "created_at": "2024-01-15T10:30:00Z",
-        "posts_count": 15,
-        "followers_count": 42,
-        "following_count": 28,
-    }
-
-    id = fields.Integer()
-    username = fields.String()
-    first_name = fields.String()
-    last_name = fields.String()
-    bio = fields.String()
-    avatar = fields.String(allow_none=True)
-    created_at = Time()
-    posts_count = fields.Integer()
-    followers_count = fields.Integer()
-    following_count = fields.Integer()
+    class Meta:
+        fields: tuple[str, ...] = (
+            *("id", "username", "first_name", "last_name", "bio", "avatar"),
+            *("created_at", "posts_count", "followers_count", "following_count"),
+        )
 
 
-class OwnProfileSchema(ProfileSchema):
+class OwnProfileSchema(UserSchema):
     """One's own profile."""
 
-    example = ProfileSchema.example | {
-        "email": "alice@example.com",
-        "updated_at": "2024-01-15T10:30:00Z",
-    }
-
-    email = fields.String()
-    updated_at = Time()
+    class Meta:
+        fields = (*ProfileSchema.Meta.fields, "email", "updated_at")
 
 
-class UpdatedSchema(Schema):
+class UpdatedSchema(UserSchema):
     """Reply of `PATCH me/update/`."""
 
-    example = {
-        "id": 1,
-        "username": "alice",
-        "email": "alice.johnson@example.com",
-        "first_name": "Alice",
-        "last_name": "Johnson",
-        "bio": "Updated bio",
-        "avatar": "https://example.com/new-avatar.jpg",
-        "updated_at": "2024-01-15T10:45:00Z",
-    }
+    example = UpdateSchema.example | {"updated_at": "2024-01-15T10:45:00Z"}
 
-    id = fields.Integer()
-    username = fields.String()
-    email = fields.String()
-    first_name = fields.String()
-    last_name = fields.String()
-    bio = fields.String()
-    avatar = fields.String(allow_none=True)
-    updated_at = Time()
+    class Meta:
+        fields = (
+            *("id", "username", "email", "first_name", "last_name"),
+            *("bio", "avatar", "updated_at"),
+        )
 
 
-class StatsSchema(Schema):
+class StatsSchema(UserSchema):
     """A user's numbers."""
 
-    example = {
-        "posts_count": 15,
-        "followers_count": 42,
-        "following_count": 28,
-        "likes_received": 156,
-        "comments_received": 89,
-    }
-
-    posts_count = fields.Integer()
-    followers_count = fields.Integer()
-    following_count = fields.Integer()
-    likes_received = fields.Integer()
-    comments_received = fields.Integer()
+    class Meta:
+        fields = (
+            *("posts_count", "followers_count", "following_count"),
+            *("likes_received", "comments_received"),
+        )

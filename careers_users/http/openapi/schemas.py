@@ -16,9 +16,17 @@ from careers_users.validation.fields import BodySchema
 
 
 def example_of(schema: Schema) -> Any:
-    """Return the example that a schema's class gives of itself, or None."""
-    # Not a base class's: it would lack what the subclass adds.
-    return vars(type(schema)).get("example")
+    """Return the example of a schema, or None.
+
+    Its classes give the values in `example`; nested schemas give their own.
+    """
+    found: dict[str, Any] = {}
+    for name, field in schema.fields.items():
+        inner = field.inner if isinstance(field, fields.List) else field
+        if isinstance(inner, fields.Nested) and (example := example_of(inner.schema)):
+            found[name] = example if inner is field else [example]
+    found |= _facts(type(schema), "example")
+    return {name: found[name] for name in schema.fields if name in found} or None
 
 
 def first_line(thing: Any) -> str:
@@ -27,11 +35,11 @@ def first_line(thing: Any) -> str:
     return lines[0] if lines else ""
 
 
-def _facts(kind: type) -> dict[str, Any]:
-    """Return what the classes of a field or schema say as `openapi`, bases first."""
+def _facts(kind: type, attribute: str = "openapi") -> dict[str, Any]:
+    """Return what the classes of a field or schema say of themselves, bases first."""
     facts: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
-        facts |= vars(base).get("openapi", {})
+        facts |= vars(base).get(attribute, {})
     return facts
 
 
