@@ -1,15 +1,14 @@
 """What is read of a whole account: its trail page by page, everything for an export."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import orjson
 from sqlalchemy import BigInteger, bindparam, select
 
 from careers_users.database import Query
 from careers_users.models import Follow, RefreshToken, SecurityEvent, User, UserCounters
-from careers_users.validation.cursor import Cursor
+from careers_users.validation.cursor import Cursor, Page, Side, page
 from careers_users.validation.usernames import identity
 
 _EVENTS = (
@@ -25,52 +24,25 @@ _EVENTS = (
     .limit(bindparam("size", type_=BigInteger()))
 )
 _DOWN = _EVENTS.order_by(SecurityEvent.id.desc())
-_NEWEST = Query(_DOWN)
-_OLDER = Query(_DOWN.where(SecurityEvent.id < bindparam("event_id")))
-_NEWER = Query(
-    _EVENTS.where(SecurityEvent.id > bindparam("event_id")).order_by(SecurityEvent.id)
-)
+_BY_DIRECTION = {
+    None: Query(_DOWN),
+    "older": Query(_DOWN.where(SecurityEvent.id < bindparam("event_id"))),
+    "newer": Query(
+        _EVENTS.where(SecurityEvent.id > bindparam("event_id")).order_by(
+            SecurityEvent.id
+        )
+    ),
+}
 
 
 # An export reads in bites of this many rows, so that it never holds many in memory.
 EXPORT_BATCH = 1000
 
-Side = Literal["followers", "following"]
-
-
-@dataclass(frozen=True)
-class Page:
-    """A batch of the trail, newest first, and the places before and after it."""
-
-    rows: list[dict[str, Any]]
-    newer: Cursor | None
-    older: Cursor | None
-
 
 def activity(user_id: int, query: Mapping[str, Any]) -> Page:
     """Return a batch of a user's trail; `query` is what ActivityQuerySchema loads."""
-    cursor: Cursor | None = query["cursor"]
-    size = query["batch_size"]
-    # One row more than the batch tells whether there is a batch after it.
-    if cursor is None:
-        found = newest_events(user_id, size + 1)
-    elif cursor.direction == "older":
-        found = older_events(user_id, size + 1, cursor.edge_id)
-    else:
-        found = newer_events(user_id, size + 1, cursor.edge_id)
-    rows, has_more = list(found[:size]), len(found) > size
-    if cursor is not None and cursor.direction == "newer":
-        rows.reverse()
-        newer, older = has_more, True
-    else:
-        newer, older = cursor is not None, has_more
-    if not rows:
-        return Page([], None, None)
-    return Page(
-        rows=rows,
-        newer=Cursor("newer", rows[0]["id"]) if newer else None,
-        older=Cursor("older", rows[-1]["id"]) if older else None,
-    )
+    size, cursor = query["batch_size"], query["cursor"]
+    return page(some_events(user_id, size + 1, cursor), size, cursor, is_first=True)
 
 
 _PERSON = Query(
@@ -147,10 +119,10 @@ def edges(user_id: int, side: Side) -> Iterator[dict[str, Any]]:
 
 def events(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the whole trail of a user, the oldest event first."""
-    last = 0
-    while rows := newer_events(user_id, EXPORT_BATCH, last):
+    place = Cursor("newer", 0)
+    while rows := some_events(user_id, EXPORT_BATCH, place):
         yield from rows
-        last = rows[-1]["id"]
+        place = Cursor("newer", rows[-1]["id"])
 
 
 def _walk(query: Query, user_id: int, after: int | str) -> Iterator[dict[str, Any]]:
@@ -176,23 +148,11 @@ def user_id(name: str) -> int | None:
     return None if row is None else row["id"]
 
 
-def newest_events(user_id: int, size: int) -> Sequence[dict[str, Any]]:
-    """Return a user's last `size` events, newest first."""
-    return _fetch(_NEWEST, user_id, size)
-
-
-def older_events(user_id: int, size: int, event_id: int) -> Sequence[dict[str, Any]]:
-    """Return the `size` events before the one of that number, newest first."""
-    return _fetch(_OLDER, user_id, size, event_id=event_id)
-
-
-def newer_events(user_id: int, size: int, event_id: int) -> Sequence[dict[str, Any]]:
-    """Return the `size` events after the one of that number, oldest first."""
-    return _fetch(_NEWER, user_id, size, event_id=event_id)
-
-
-def _fetch(
-    query: Query, user_id: int, size: int, **place: int
-) -> Sequence[dict[str, Any]]:
-    rows = query.all(user_id=user_id, size=size, **place)
+def some_events(
+    user_id: int, size: int, cursor: Cursor | None = None
+) -> list[dict[str, Any]]:
+    """Return `size` events of a user from a cursor on; without one, the newest."""
+    direction = None if cursor is None else cursor.direction
+    place = {} if cursor is None else {"event_id": cursor.row_id}
+    rows = _BY_DIRECTION[direction].all(user_id=user_id, size=size, **place)
     return [{**row, "details": orjson.loads(row["details"])} for row in rows]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, Response, json, request, stream_with_context
 
@@ -23,7 +22,6 @@ from careers_users.auth.step_up import WrongPassword
 from careers_users.auth.throttle import RateLimited
 from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.http.errors import TokenRevoked
-from careers_users.validation.cursor import Cursor, encode
 from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("account", __name__, url_prefix=BASE_PATH)
@@ -54,18 +52,7 @@ def list_activity(query: dict[str, Any]) -> dict[str, Any]:
     says otherwise.
     """
     page = queries.activity(viewer_id(), query)
-    return {
-        "next": _link(page.older, query["batch_size"]),
-        "previous": _link(page.newer, query["batch_size"]),
-        "results": page.rows,
-    }
-
-
-def _link(cursor: Cursor | None, batch_size: int) -> str | None:
-    if cursor is None:
-        return None
-    parameters = {"batch_size": batch_size, "cursor": encode(cursor)}
-    return f"{request.path}?{urlencode(parameters)}"
+    return page.reply(request.path, query["batch_size"])
 
 
 @bp.get("/me/export/")

@@ -168,7 +168,7 @@ def audit_user(user: str, limit: int) -> None:
         user_id = int(user)
     if user_id is None:
         raise accounts.NoSuchAccount
-    events = queries.newest_events(user_id, limit)
+    events = queries.some_events(user_id, limit)
     for event in events:
         details = " ".join(
             f"{name}={value}" for name, value in event["details"].items()

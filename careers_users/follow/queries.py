@@ -1,7 +1,6 @@
 """What is read of the graph: who follows whom, newest first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
@@ -23,11 +22,9 @@ from careers_users import database
 from careers_users.database import Query, Row, room_for
 from careers_users.models import Follow, User, UserCounters
 from careers_users.profile.queries import CARD
-from careers_users.validation.cursor import Cursor, Direction
-from careers_users.validation.limits import ID_MAX
+from careers_users.validation.cursor import Cursor, Direction, Page, Side, page
 from careers_users.validation.usernames import is_username
 
-Side = Literal["followers", "following"]
 Shape = Literal["cards", "edges"]
 # Where a page begins: at the newest edge, after a number of them, next to a cursor.
 Start = Literal["newest", "skipped"] | Direction
@@ -80,16 +77,6 @@ _RELATIONSHIPS = Query(
 )
 
 
-@dataclass(frozen=True)
-class Page:
-    """A batch of a list, newest first, and the places before and after it."""
-
-    count: int
-    rows: list[dict[str, Any]]
-    newer: Cursor | None
-    older: Cursor | None
-
-
 def user_by_id(user_id: int) -> Row | None:
     """Return id and username of a user."""
     return _USER_BY_ID.one(user_id=user_id)
@@ -119,8 +106,10 @@ def relationships(viewer_id: int, user_ids: Sequence[int]) -> list[dict[str, Any
     return [dict(found[user_id]) for user_id in user_ids if user_id in found]
 
 
-def edges(user_id: int, side: Side, query: Mapping[str, Any]) -> Page | None:
-    """Return a batch of a user's edges; None if there is no such user.
+def edges(
+    user_id: int, side: Side, query: Mapping[str, Any]
+) -> tuple[int, Page] | None:
+    """Return how many edges a user has, and a batch of them; None without that user.
 
     `query` is what FollowsQuerySchema loads.
     """
@@ -129,10 +118,10 @@ def edges(user_id: int, side: Side, query: Mapping[str, Any]) -> Page | None:
 
 def cards(
     username: str, side: Side, query: Mapping[str, Any], viewer_id: int
-) -> Page | None:
-    """Return a batch of cards of a user's followers, or of whom the user follows.
+) -> tuple[int, Page] | None:
+    """Return how many followers a user has, and a batch of their cards.
 
-    None if there is no such user.
+    Or those whom the user follows. None if there is no such user.
     """
     if not is_username(username):
         return None
@@ -142,12 +131,12 @@ def cards(
 
 def _page(
     shape: Shape, side: Side, query: Mapping[str, Any], parameters: dict[str, Any]
-) -> Page | None:
+) -> tuple[int, Page] | None:
     cursor: Cursor | None = query["cursor"]
     size = query["batch_size"]
     start: Start
     if cursor is not None:
-        start, parameters["edge_id"] = cursor.direction, cursor.edge_id
+        start, parameters["edge_id"] = cursor.direction, cursor.row_id
     else:
         skipped = parameters["skipped"] = query["batch_number"] * size
         start = "skipped" if skipped else "newest"
@@ -156,21 +145,11 @@ def _page(
     count = _count(shape, side, found, parameters["owner"])
     if count is None:
         return None
-    rows = found[:size]
-    has_more = len(found) > size
-    if cursor is not None and cursor.direction == "newer":
-        rows.reverse()
-        newer, older = has_more, True
-    else:
-        newer, older = cursor is not None or query["batch_number"] > 0, has_more
-    places = [row.pop("edge_id") for row in rows]
-    first, last = _ends(places, cursor)
-    return Page(
-        count=count,
-        rows=rows,
-        newer=Cursor("newer", first) if newer else None,
-        older=Cursor("older", last) if older else None,
-    )
+    is_first = query["batch_number"] == 0
+    batch = page(found, size, cursor, is_first=is_first, key="edge_id")
+    for row in batch.rows:
+        del row["edge_id"]
+    return count, batch
 
 
 def _count(
@@ -185,19 +164,6 @@ def _count(
         return counts[0]
     row = _owner_query(shape, side).one(owner=owner)
     return None if row is None else row["count"]
-
-
-def _ends(places: Sequence[int], cursor: Cursor | None) -> tuple[int, int]:
-    """Return the numbers of the first and last edge of a batch.
-
-    Of an empty one, the gap in which it lies: whoever turns round there must meet the
-    edge of the cursor itself again.
-    """
-    if places:
-        return places[0], places[-1]
-    if cursor is None:
-        return 0, 0
-    return max(cursor.edge_id - 1, 0), min(cursor.edge_id + 1, ID_MAX)
 
 
 @cache

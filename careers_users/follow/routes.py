@@ -15,7 +15,6 @@ from careers_users.auth.identity import (
 from careers_users.auth.schemas import MessageSchema
 from careers_users.auth.throttle import RateLimited
 from careers_users.follow import queries, service
-from careers_users.follow.queries import Page
 from careers_users.follow.schemas import (
     CardsSchema,
     FollowRowSchema,
@@ -27,7 +26,7 @@ from careers_users.follow.schemas import (
 )
 from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.profile.service import UserNotFound
-from careers_users.validation.cursor import Cursor, encode
+from careers_users.validation.cursor import Page
 from careers_users.validation.limits import BASE_PATH
 
 bp = Blueprint("follow", __name__, url_prefix=BASE_PATH)
@@ -155,8 +154,8 @@ def list_followers(username: str, query: dict[str, Any]) -> dict[str, Any]:
     Follow `next` until it is `null`: each step costs the same, and each user is met
     once.
     """
-    page = queries.cards(name_in_path(username), "followers", query, viewer_id())
-    return _list(page, query)
+    found = queries.cards(name_in_path(username), "followers", query, viewer_id())
+    return _list(found, query)
 
 
 @bp.get("/<username:username>/following/")
@@ -171,29 +170,12 @@ def list_following(username: str, query: dict[str, Any]) -> dict[str, Any]:
     Follow `next` until it is `null`: each step costs the same, and each user is met
     once.
     """
-    page = queries.cards(name_in_path(username), "following", query, viewer_id())
-    return _list(page, query)
+    found = queries.cards(name_in_path(username), "following", query, viewer_id())
+    return _list(found, query)
 
 
-def _list(page: Page | None, query: dict[str, Any]) -> dict[str, Any]:
-    if page is None:
+def _list(found: tuple[int, Page] | None, query: dict[str, Any]) -> dict[str, Any]:
+    if found is None:
         raise UserNotFound
-    return {
-        "count": page.count,
-        "next": _link(page.older, query),
-        "previous": _link(page.newer, query),
-        "results": page.rows,
-    }
-
-
-def _link(cursor: Cursor | None, query: dict[str, Any]) -> str | None:
-    """Return the address of another batch, relative to this host (RFC 3986, 4.2).
-
-    Without scheme and host, which behind a proxy would be whatever the client, or
-    nobody, told us.
-    """
-    if cursor is None:
-        return None
-    # A number, and a word of letters, digits, - and _: nothing has to be encoded.
-    parameters = f"batch_size={query['batch_size']}&cursor={encode(cursor)}"
-    return f"{request.path}?{parameters}"
+    count, page = found
+    return {"count": count, **page.reply(request.path, query["batch_size"])}

@@ -1,16 +1,18 @@
-"""Cursors: places in a list of edges, newest first, that stay put as the list changes.
+"""Cursors: places in a list, newest row first, that stay put as the list changes.
 
-A place is the number of an edge and a direction. Numbers only grow, so whoever walks
-towards older edges meets each edge once, and each step is one look into an index.
+A place is the number of a row and a direction. Numbers only grow, so a walk towards
+older rows meets each row once, and each step is one look into an index.
 """
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from marshmallow import ValidationError
+from flask_marshmallow.schema import Schema
+from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
 
 from careers_users.validation.fields import Text
@@ -19,19 +21,76 @@ from careers_users.validation.limits import CURSOR_MAX, ID_MAX
 _FORM = re.compile(r"(older|newer):(0|[1-9][0-9]{0,18})", re.ASCII)
 
 Direction = Literal["older", "newer"]
+# The two lists of a user.
+Side = Literal["followers", "following"]
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """The edges older, or newer, than the edge of number `edge_id`."""
+    """The rows older, or newer, than the row of number `row_id`."""
 
     direction: Direction
-    edge_id: int
+    row_id: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """A batch of a list, newest row first, and the places before and after it."""
+
+    rows: list[dict[str, Any]]
+    newer: Cursor | None
+    older: Cursor | None
+
+    def reply(self, path: str, batch_size: int) -> dict[str, Any]:
+        """Return what BatchSchema describes; `path` is the path of the list.
+
+        Addresses are relative to the host (RFC 3986, section 4.2): behind a proxy its
+        name may be wrong here, or chosen by the client.
+        """
+
+        def link(cursor: Cursor | None) -> str | None:
+            # A number, and a word of letters, digits, - and _: nothing to encode.
+            if cursor is None:
+                return None
+            return f"{path}?batch_size={batch_size}&cursor={encode(cursor)}"
+
+        links = {"next": link(self.older), "previous": link(self.newer)}
+        return links | {"results": self.rows}
+
+
+def page(
+    found: Sequence[dict[str, Any]],
+    size: int,
+    cursor: Cursor | None,
+    *,
+    is_first: bool = False,
+    key: str = "id",
+) -> Page:
+    """Return a batch of `size` rows out of what was found from a cursor on.
+
+    One row more than that tells whether there is a batch after it. `key` names the
+    number of a row; `is_first` says that without a cursor nothing is newer.
+    """
+    rows, has_more = list(found[:size]), len(found) > size
+    newer, older = cursor is not None or not is_first, has_more
+    if cursor is not None and cursor.direction == "newer":
+        rows.reverse()
+        newer, older = has_more, True
+    if rows:
+        first, last = rows[0][key], rows[-1][key]
+    else:  # The gap in which the batch lies: a turn there meets the cursor's row again.
+        row_id = 0 if cursor is None else cursor.row_id
+        first, last = max(row_id - 1, 0), min(row_id + 1, ID_MAX)
+    return Page(
+        rows,
+        Cursor("newer", first) if newer else None,
+        Cursor("older", last) if older else None,
+    )
 
 
 def encode(cursor: Cursor) -> str:
     """Return the cursor as a word for a URL; clients need not understand it."""
-    text = f"{cursor.direction}:{cursor.edge_id}"
+    text = f"{cursor.direction}:{cursor.row_id}"
     return urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
@@ -48,6 +107,15 @@ def decode(word: str) -> Cursor | None:
     cursor = Cursor("older" if match[1] == "older" else "newer", int(match[2]))
     # Base64 has several spellings of the same bytes; only ours is a cursor.
     return cursor if encode(cursor) == word else None
+
+
+class BatchSchema(Schema):
+    """A batch of a list, and the addresses of the batches after and before it."""
+
+    example: ClassVar[dict[str, Any]] = {"next": None, "previous": None}
+
+    next = fields.String(allow_none=True)
+    previous = fields.String(allow_none=True)
 
 
 class CursorField(Text):

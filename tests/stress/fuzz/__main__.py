@@ -115,7 +115,7 @@ def cursor(_service: Service, data: bytes) -> None:
     word = data.decode("utf-8", "surrogateescape")
     found = decode(word)
     if found is not None:
-        assert 0 <= found.edge_id <= ID_MAX
+        assert 0 <= found.row_id <= ID_MAX
         assert encode(found) == word
 
 
