@@ -1,16 +1,17 @@
 """The users service of a careers and social web application."""
 
 from datetime import timedelta
+from typing import Any
 
 from flask import Flask
 
-from careers_users import database, keys
+from careers_users import database, keys, models
 from careers_users.account import routes as account_routes
-from careers_users.auth import audit, jwks, password_hashing, pruning, throttle
+from careers_users.auth import jwks, password_hashing, throttle
 from careers_users.auth import routes as auth_routes
 from careers_users.auth import session_routes as sessions_routes
 from careers_users.cli import groups
-from careers_users.database import replica, schema_version
+from careers_users.database import pruning, replica, schema_version
 from careers_users.extensions import db, ma, migrate
 from careers_users.follow import routes as follow_routes
 from careers_users.http import (
@@ -26,7 +27,6 @@ from careers_users.jobs import runner
 from careers_users.jobs.runner import Job
 from careers_users.observability import health, metrics, request_log
 from careers_users.post_events import routes as activity_routes
-from careers_users.post_events import service as post_events
 from careers_users.profile import refold, search_places
 from careers_users.profile import routes as profile_routes
 from careers_users.settings import Settings
@@ -34,18 +34,28 @@ from careers_users.validation import password_blocklist
 
 __all__ = ["create_app"]
 
+
+def _deletion(
+    name: str, column: Any, *, minutes: int = 60, days: str | None = None
+) -> Job:
+    return Job(name, timedelta(minutes=minutes), pruning.step(column, days))
+
+
 _JOBS = (
-    *(
-        Job(name, timedelta(minutes=minutes), prune)
-        for name, minutes, prune in (
-            ("expired-sessions", 60, pruning.prune_sessions),
-            ("expired-revocations", 60, pruning.prune_revocations),
-            ("expired-places", 60, pruning.prune_places),
-            ("expired-reservations", 60, pruning.prune_reservations),
-            ("expired-attempts", 10, throttle.prune),
-            ("old-security-events", 60, audit.prune),
-            ("old-post-events", 60, post_events.prune),
-        )
+    _deletion("expired-sessions", models.RefreshToken.expires_at),
+    _deletion("expired-revocations", models.RevokedToken.expires_at),
+    _deletion("expired-places", models.KnownPlace.expires_at),
+    _deletion("expired-reservations", models.ReservedUsername.expires_at),
+    _deletion("expired-attempts", models.Throttle.expires_at, minutes=10),
+    _deletion(
+        "old-security-events",
+        models.SecurityEvent.created_at,
+        days="AUDIT_RETENTION_DAYS",
+    ),
+    _deletion(
+        "old-post-events",
+        models.ActivityEvent.received_at,
+        days="EVENTS_RETENTION_DAYS",
     ),
     Job("search-texts", timedelta(hours=1), refold.refold_some),
 )
@@ -106,7 +116,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         MAX_CONTENT_LENGTH=settings.max_request_body_size,
         PUBLIC_READS=settings.public_reads,
         EVENTS_TOKENS=settings.events_tokens,
-        EVENTS_RETENTION=timedelta(days=settings.events_retention_days),
+        EVENTS_RETENTION_DAYS=settings.events_retention_days,
         REFRESH_ROTATION=settings.refresh_rotation,
         REFRESH_REUSE_WINDOW=settings.refresh_reuse_window,
         USERNAME_RESERVED_DAYS=settings.username_reserved_days,

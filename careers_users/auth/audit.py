@@ -6,19 +6,16 @@ logged once that has committed. Neither holds a secret, nor what somebody typed.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import cache
 from typing import Any
 
 import orjson
-from flask import current_app
 from sqlalchemy import Insert, bindparam, insert, or_, select
 
 from careers_users import clock, database
 from careers_users.auth import repeats
 from careers_users.auth.device import Device
 from careers_users.database import Query, Row, Transaction
-from careers_users.database.pruning import delete_batch
 from careers_users.extensions import db
 from careers_users.models import SecurityEvent, User
 from careers_users.observability import security_log
@@ -171,9 +168,3 @@ def hold_user(user_id: int) -> bool:
     held = select(User.id).where(User.id == user_id)
     held = held.with_for_update(read=True, key_share=True)
     return db.session.execute(held).scalar_one_or_none() is not None
-
-
-def prune() -> int:
-    """Delete a batch of events past their retention; return how many."""
-    retention = timedelta(days=current_app.config["AUDIT_RETENTION_DAYS"])
-    return delete_batch(SecurityEvent.created_at, clock.utcnow() - retention)

@@ -19,11 +19,9 @@ from careers_users import clock, database
 from careers_users.auth import throttle_table
 from careers_users.database import Query, Row, Transaction
 from careers_users.database.errors import if_possible
-from careers_users.database.pruning import delete_batch
 from careers_users.extensions import Slot
 from careers_users.http.errors import ServiceError
 from careers_users.keys import keyed_hash
-from careers_users.models import Throttle
 from careers_users.observability import security_log
 from careers_users.settings import Settings
 from careers_users.settings.rates import SECONDS_MAX, Rate
@@ -232,11 +230,6 @@ def give_back(tries: Reservation) -> None:
     """Give tries back in a transaction of its own."""
     with _losable() as transaction:
         tries.give_back(transaction)
-
-
-def prune() -> int:
-    """Delete a batch of rows whose window is over; return how many."""
-    return delete_batch(Throttle.expires_at, clock.utcnow())
 
 
 # Until the end of the transaction.

@@ -1,16 +1,34 @@
 """Deletion of rows that are past their time, in batches that hold few locks."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import CursorResult, Delete, bindparam, delete, inspect, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from careers_users import clock
 from careers_users.extensions import db
 
 # Rows deleted in one transaction: few enough that no request waits long for its end.
 PRUNE_ROWS = 1000
+
+
+def step(
+    column: InstrumentedAttribute[datetime], days: str | None = None
+) -> Callable[[], int]:
+    """Return the step of a job that deletes rows whose `column` is past.
+
+    Or for longer than the days that the application's configuration names `days`.
+    """
+
+    def delete_some() -> int:
+        age = timedelta(days=current_app.config[days] if days else 0)
+        return delete_batch(column, clock.utcnow() - age)
+
+    return delete_some
 
 
 def delete_batch(column: InstrumentedAttribute[datetime], before: datetime) -> int:

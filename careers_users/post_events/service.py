@@ -9,15 +9,11 @@ import logging
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from flask import current_app
-
 from careers_users import clock
-from careers_users.database.pruning import delete_batch
 from careers_users.extensions import db
-from careers_users.models import ActivityEvent
 from careers_users.post_events import queries
 from careers_users.post_events.schemas import COUNTERS, Event, Invalid
 
@@ -198,15 +194,3 @@ def _write(held: dict[int, _Author]) -> None:
     if counters:
         queries.put_counters(counters)
         queries.put_marks(marks)
-
-
-# ------------------------------------------------------------------------------- prune
-
-
-def prune() -> int:
-    """Forget a batch of events taken in longer ago than they are remembered.
-
-    Return how many. One that is sent again after that counts again.
-    """
-    retention: timedelta = current_app.config["EVENTS_RETENTION"]
-    return delete_batch(ActivityEvent.received_at, clock.utcnow() - retention)
