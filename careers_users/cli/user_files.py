@@ -49,18 +49,17 @@ class StoredHash(Text):
 
     raw_max = HASH_MAX
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        result = super()._deserialize(value, attr, data, **kwargs)
-        kind = scheme(result)
+    def checked(self, value: str) -> str:
+        kind = scheme(value)
         if kind == "unusable":
             return UNUSABLE
         if kind is None:
             raise ValidationError(
                 "A bcrypt hash: pip install 'careers_users[bcrypt]' to verify it."
-                if foreign_hashes.needs_bcrypt(result)
+                if foreign_hashes.needs_bcrypt(value)
                 else "Not a hash that this service can verify."
             )
-        return result
+        return value
 
 
 class Flag(fields.Field[bool]):

@@ -88,15 +88,14 @@ class Word(Text):
     openapi: ClassVar[dict[str, Any]] = {"minLength": 1, "maxLength": EVENT_WORD_MAX}
     raw_max = EVENT_WORD_MAX
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        result = super()._deserialize(value, attr, data, **kwargs)
-        if not 1 <= len(result) <= EVENT_WORD_MAX:
+    def checked(self, value: str) -> str:
+        if not value:
             raise ValidationError(f"Must have 1 to {EVENT_WORD_MAX} characters.")
-        if _CONTROL.search(result):
+        if _CONTROL.search(value):
             raise ValidationError(
                 "Control characters and noncharacters are not allowed."
             )
-        return result
+        return value
 
 
 class EventTime(fields.Field[datetime]):

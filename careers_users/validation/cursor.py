@@ -131,10 +131,9 @@ class CursorField(Text):
     }
     raw_max = CURSOR_MAX
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        result = super()._deserialize(value, attr, data, **kwargs)
-        Length(1, CURSOR_MAX)(result)
-        cursor = decode(result)
+    def checked(self, value: str) -> Cursor:
+        Length(1, CURSOR_MAX)(value)
+        cursor = decode(value)
         if cursor is None:
             raise ValidationError("Not a cursor of this service.")
         return cursor

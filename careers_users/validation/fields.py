@@ -70,13 +70,17 @@ class Text(fields.String):
         super().__init__(**kwargs)
         self._raw_length = length or Length(max=self.raw_max)
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str) and len(value) > self.raw_max:
             self._raw_length(value)
         result: str = super()._deserialize(value, attr, data, **kwargs)
         if not characters.is_storable(result):
             raise ValidationError("NUL and lone surrogate characters are not allowed.")
-        return result
+        return self.checked(result)
+
+    def checked(self, value: str) -> Any:
+        """Return what the field loads; ValidationError for a text that it refuses."""
+        return value
 
 
 class Username(Text):
@@ -91,16 +95,15 @@ class Username(Text):
     }
     raw_max = USERNAME_MAX
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        result = super()._deserialize(value, attr, data, **kwargs)
-        if not is_username(result):
+    def checked(self, value: str) -> str:
+        if not is_username(value):
             raise ValidationError(
                 f"Use {USERNAME_MIN} to {USERNAME_MAX} letters, digits, '_', '.' and "
                 "'-'; start and end with a letter, a digit or '_'; no '..' and no '--'."
             )
-        if result.lower() in reserved_names(current_app):
+        if value.lower() in reserved_names(current_app):
             raise ValidationError("This name is reserved.")
-        return result
+        return value
 
 
 class Email(Text):
@@ -113,9 +116,8 @@ class Email(Text):
     }
     raw_max = EMAIL_MAX * UNTRIMMED_FACTOR
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        result = super()._deserialize(value, attr, data, **kwargs)
-        result = characters.trimmed(result)
+    def checked(self, value: str) -> str:
+        result = characters.trimmed(value)
         if not is_email(result, current_app.config["EMAIL_PRIVATE_DOMAINS"]):
             raise ValidationError("Not a valid email address.")
         return result
@@ -135,8 +137,8 @@ class NewPassword(Text):
     }
     raw_max = PASSWORD_RAW_MAX
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        result = text.nfc(super()._deserialize(value, attr, data, **kwargs))
+    def checked(self, value: str) -> str:
+        result = text.nfc(value)
         Length(current_app.config["PASSWORD_MIN_LENGTH"], PASSWORD_MAX)(result)
         if password_blocklist.has(result):
             raise ValidationError("Too common: others would try it. Choose another.")
@@ -149,10 +151,9 @@ class _Written(Text):
     longest: ClassVar[int]
     is_clean: ClassVar[Callable[[str], bool]]
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        result = super()._deserialize(value, attr, data, **kwargs)
-        check_marks(result)
-        result = characters.trimmed(text.nfc(result).replace("\r\n", "\n"))
+    def checked(self, value: str) -> str:
+        check_marks(value)
+        result = characters.trimmed(text.nfc(value).replace("\r\n", "\n"))
         Length(max=self.longest)(result)
         if not type(self).is_clean(result):
             raise ValidationError("Control and invisible characters are not allowed.")

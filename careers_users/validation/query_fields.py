@@ -68,24 +68,23 @@ class SearchTerm(Text):
     }
     raw_max = SEARCH_TERM_MAX
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        result = super()._deserialize(value, attr, data, **kwargs)
-        check_marks(result)
-        return result
+    def checked(self, value: str) -> Any:
+        check_marks(value)
+        return value
 
 
 class SearchWords(SearchTerm):
     """Words, all of which must match; empty means any user."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        return words.needles(super()._deserialize(value, attr, data, **kwargs))
+    def checked(self, value: str) -> Any:
+        return words.needles(super().checked(value))
 
 
 class NamePart(SearchTerm):
     """A part of a name, whatever its case and accents; empty means any name."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        return words.part_of_name(super()._deserialize(value, attr, data, **kwargs))
+    def checked(self, value: str) -> str:
+        return words.part_of_name(super().checked(value))
 
 
 class UserIds(Text):
@@ -101,10 +100,10 @@ class UserIds(Text):
     # Some may be named twice; a request's line has no room for more.
     raw_max = 16 * 1024
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        numbers = super()._deserialize(value, attr, data, **kwargs).split(",")
-        if numbers == [""]:
+    def checked(self, value: str) -> list[int]:
+        if not value:
             return []
+        numbers = value.split(",")
         if not all(_NUMBER.fullmatch(n) and int(n) <= ID_MAX for n in numbers):
             raise ValidationError("Not numbers of users, separated by commas.")
         ids = list(dict.fromkeys(map(int, numbers)))
