@@ -16,12 +16,12 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
-    or_,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
 
+from careers_users import database
 from careers_users.database import Query
 from careers_users.extensions import db
 from careers_users.models import ActivityEvent, ActivityMark, User, UserCounters
@@ -45,31 +45,27 @@ _MARKS = (
 _EVENTS = (ActivityEvent.source, ActivityEvent.id, ActivityEvent.received_at)
 
 Rows = Sequence[dict[str, Any]]
+_Columns = tuple[InstrumentedAttribute[Any], ...]
 
 
 def _has_arrays() -> bool:
-    return db.engine.dialect.name == "postgresql"
+    return not database.is_sqlite()
 
 
 def _among(
-    column: InstrumentedAttribute[Any], name: str, arrays: bool
+    column: InstrumentedAttribute[Any], name: str, has_arrays: bool
 ) -> ColumnElement[bool]:
     """Return the condition that a column is one of the values of a parameter."""
-    if arrays:
+    if has_arrays:
         return column == any_(bindparam(name, type_=ARRAY(column.type)))
     return column.in_(bindparam(name, expanding=True))
 
 
 @cache
-def _authors(arrays: bool) -> Query:
-    return Query(
-        select(User.id, User.username_key).where(
-            or_(
-                _among(User.id, "ids", arrays),
-                _among(User.username_key, "keys", arrays),
-            )
-        )
-    )
+def _authors(has_arrays: bool) -> Query:
+    is_named = _among(User.id, "ids", has_arrays)
+    is_named |= _among(User.username_key, "keys", has_arrays)
+    return Query(select(User.id, User.username_key).where(is_named))
 
 
 def authors(named: Iterable[int | str]) -> dict[int | str, int]:
@@ -91,58 +87,50 @@ def authors(named: Iterable[int | str]) -> dict[int | str, int]:
 # ------------------------------------------------------------- inside of a transaction
 
 
+def locked_counters(user_ids: list[int]) -> Sequence[RowMapping]:
+    """Lock the counters of users in ascending id, and return them."""
+    return _rows(_locked_counters(_has_arrays()), user_ids)
+
+
+def marks(user_ids: list[int]) -> Sequence[RowMapping]:
+    """Return the marks of users."""
+    return _rows(_marks(_has_arrays()), user_ids)
+
+
+def add_events(rows: Rows) -> set[tuple[str, str]]:
+    """Write the names of events down; return those that were not there yet."""
+    return {(source, id_) for source, id_ in _execute(_add_events(_has_arrays()), rows)}
+
+
+def put_counters(rows: Rows) -> None:
+    """Set all counters of users who are locked; rows in ascending user id."""
+    _execute(_put(_COUNTERS, ("user_id",), _has_arrays()), rows)
+
+
+def put_marks(rows: Rows) -> None:
+    """Set marks of users who are locked."""
+    _execute(_put(_MARKS, ("user_id", "counter"), _has_arrays()), rows)
+
+
 @cache
-def _locked_counters(arrays: bool) -> Executable:
+def _locked_counters(has_arrays: bool) -> Executable:
     return (
         select(*_COUNTERS)
-        .where(_among(UserCounters.user_id, "ids", arrays))
+        .where(_among(UserCounters.user_id, "ids", has_arrays))
         .order_by(UserCounters.user_id)
         .with_for_update(key_share=True)
     )
 
 
 @cache
-def _marks(arrays: bool) -> Executable:
-    return select(*_MARKS).where(_among(ActivityMark.user_id, "ids", arrays))
-
-
-def locked_counters(user_ids: list[int]) -> Sequence[RowMapping]:
-    """Lock the counters of users in ascending id, and return them."""
-    statement = _locked_counters(_has_arrays())
-    return (
-        db.session.connection().execute(statement, {"ids": user_ids}).mappings().all()
-    )
-
-
-def marks(user_ids: list[int]) -> Sequence[RowMapping]:
-    """Return the marks of users."""
-    statement = _marks(_has_arrays())
-    return (
-        db.session.connection().execute(statement, {"ids": user_ids}).mappings().all()
-    )
-
-
-def _insert(columns: Sequence[InstrumentedAttribute[Any]], arrays: bool) -> Any:
-    """Return an INSERT of rows that can say what to do about those that are there."""
-    model = columns[0].class_
-    if not arrays:
-        return sqlite.insert(model)
-    names = [column.key for column in columns]
-    values = (
-        func.unnest(
-            *(bindparam(column.key, type_=ARRAY(column.type)) for column in columns)
-        )
-        .table_valued(*names)
-        .render_derived(name="new")
-    )
-    rows = select(*(values.c[name] for name in names))
-    return postgresql.insert(model).from_select(names, rows)
+def _marks(has_arrays: bool) -> Executable:
+    return select(*_MARKS).where(_among(ActivityMark.user_id, "ids", has_arrays))
 
 
 @cache
-def _add_events(arrays: bool) -> Executable:
+def _add_events(has_arrays: bool) -> Executable:
     statement: Executable = (
-        _insert(_EVENTS, arrays)
+        _insert(_EVENTS, has_arrays)
         .on_conflict_do_nothing()
         .returning(ActivityEvent.source, ActivityEvent.id)
     )
@@ -150,20 +138,9 @@ def _add_events(arrays: bool) -> Executable:
 
 
 @cache
-def _put_counters(arrays: bool) -> Executable:
-    return _put(_COUNTERS, ("user_id",), arrays)
-
-
-@cache
-def _put_marks(arrays: bool) -> Executable:
-    return _put(_MARKS, ("user_id", "counter"), arrays)
-
-
-def _put(
-    columns: Sequence[InstrumentedAttribute[Any]], key: Sequence[str], arrays: bool
-) -> Executable:
+def _put(columns: _Columns, key: tuple[str, ...], has_arrays: bool) -> Executable:
     """Return an INSERT that changes the rows whose key is there already."""
-    insert = _insert(columns, arrays)
+    insert = _insert(columns, has_arrays)
     names = (column.key for column in columns if column.key not in key)
     statement: Executable = insert.on_conflict_do_update(
         index_elements=key, set_={name: insert.excluded[name] for name in names}
@@ -171,20 +148,21 @@ def _put(
     return statement
 
 
-def add_events(rows: Rows) -> set[tuple[str, str]]:
-    """Write the names of events down; return those that were not there yet."""
-    result = _execute(_add_events(_has_arrays()), rows)
-    return {(source, id_) for source, id_ in result}
+def _insert(columns: _Columns, has_arrays: bool) -> Any:
+    """Return an INSERT of rows that can say what to do about those that are there."""
+    model = columns[0].class_
+    if not has_arrays:
+        return sqlite.insert(model)
+    names = [column.key for column in columns]
+    arrays = (bindparam(each.key, type_=ARRAY(each.type)) for each in columns)
+    values = func.unnest(*arrays).table_valued(*names).render_derived(name="new")
+    rows = select(*(values.c[name] for name in names))
+    return postgresql.insert(model).from_select(names, rows)
 
 
-def put_counters(rows: Rows) -> None:
-    """Set all counters of users who are locked; rows in ascending user id."""
-    _execute(_put_counters(_has_arrays()), rows)
-
-
-def put_marks(rows: Rows) -> None:
-    """Set marks of users who are locked."""
-    _execute(_put_marks(_has_arrays()), rows)
+def _rows(statement: Executable, user_ids: list[int]) -> Sequence[RowMapping]:
+    found = db.session.connection().execute(statement, {"ids": user_ids})
+    return found.mappings().all()
 
 
 def _execute(statement: Executable, rows: Rows) -> Any:

@@ -7,10 +7,12 @@ that come later are stale. docs/decisions/0008 has the reasons.
 
 import logging
 from collections import Counter as Tally
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+
+from sqlalchemy import RowMapping
 
 from careers_users import clock
 from careers_users.extensions import db
@@ -30,13 +32,11 @@ class _Account:
     is_changed: bool = False
 
 
-@dataclass
-class _Author:
+class _Author(NamedTuple):
     """The counters of a user while this transaction holds them."""
 
-    followers_count: int
-    following_count: int
-    accounts: dict[str, _Account] = field(default_factory=dict)
+    row: RowMapping
+    accounts: dict[str, _Account]
 
 
 def take(items: Sequence[Event | Invalid]) -> list[dict[str, Any]]:
@@ -95,7 +95,13 @@ def _count(
     """
     statuses = dict.fromkeys(wanted, "duplicate")
     with db.session.begin():
-        fresh = _remember(wanted)
+        now = clock.utcnow()
+        fresh = queries.add_events(
+            [
+                {"source": source, "id": id_, "received_at": now}
+                for source, id_ in sorted(wanted)
+            ]
+        )
         if fresh:
             held = _hold({authors[wanted[key].author] for key in fresh})
             for key, event in wanted.items():
@@ -110,9 +116,7 @@ def _apply(author: _Author | None, event: Event) -> str:
     """Move the counters of an author; return the event's status."""
     if author is None:
         return "unknown_user"  # Deleted since we asked.
-    accounts = {
-        name: author.accounts.setdefault(name, _Account()) for name in event.values
-    }
+    accounts = {name: author.accounts[name] for name in event.values}
     if any(_is_stale(account, event) for account in accounts.values()):
         return "stale"
     for name, account in accounts.items():
@@ -135,26 +139,12 @@ def _is_stale(account: _Account, event: Event) -> bool:
     )
 
 
-# --------------------------------------------------------------------------- statements
-
-
-def _remember(keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Write the names of events down; return those that were not there yet."""
-    now = clock.utcnow()
-    rows = [
-        {"source": source, "id": id_, "received_at": now}
-        for source, id_ in sorted(keys)
-    ]
-    return queries.add_events(rows)
-
-
 def _hold(user_ids: set[int]) -> dict[int, _Author]:
     """Lock the counters of users and return them; those of no user are left out."""
     held = {}
     for row in queries.locked_counters(sorted(user_ids)):
         accounts = {name: _Account(row[name]) for name in COUNTERS}
-        followers, following = row["followers_count"], row["following_count"]
-        held[row["user_id"]] = _Author(followers, following, accounts)
+        held[row["user_id"]] = _Author(row, accounts)
     # A statement of its own, after the locks: it must see what others have just done.
     for row in queries.marks(sorted(held)):
         account = held[row["user_id"]].accounts[row["counter"]]
@@ -180,17 +170,8 @@ def _write(held: dict[int, _Author]) -> None:
         ]
         if changed:
             marks += changed
-            counters.append(
-                {
-                    "user_id": user_id,
-                    "followers_count": author.followers_count,
-                    "following_count": author.following_count,
-                    **{
-                        name: max(account.value, 0)
-                        for name, account in author.accounts.items()
-                    },
-                }
-            )
+            values = {name: max(a.value, 0) for name, a in author.accounts.items()}
+            counters.append({**author.row, **values})
     if counters:
         queries.put_counters(counters)
         queries.put_marks(marks)
