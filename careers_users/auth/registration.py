@@ -87,7 +87,6 @@ def add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
     """Add the rows of a new account and return the user's; the caller commits."""
     now = clock.utcnow()
     key = folding.identity(account["username"])
-    names = [account[name] for name in ("username", "first_name", "last_name", "bio")]
     statement = (
         insert(User)
         .values(
@@ -100,7 +99,7 @@ def add_user(account: dict[str, Any], password_hash: str) -> RowMapping:
             last_name=account["last_name"],
             bio=account["bio"],
             avatar=account["avatar"],
-            **searchable(*names),
+            **searchable(**account),
             created_at=now,
             updated_at=now,
             changed_at=clock.database_now(),

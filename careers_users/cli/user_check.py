@@ -24,6 +24,7 @@ from careers_users.validation.words import searchable
 BATCH = 1000
 
 Row = dict[str, Any]
+_COPIED = "username email first_name last_name bio avatar is_active".split()
 
 
 @dataclass(frozen=True)
@@ -150,19 +151,13 @@ def _valid(plan: Plan, records: Iterable[Record]) -> Iterator[Found]:
 
 def _row(record: Row, now: datetime) -> Row:
     """Return a record as the row of a user, without the number."""
-    names = {
-        name: record[name] for name in ("username", "first_name", "last_name", "bio")
-    }
     created_at = record["created_at"] or now
     return {
-        **names,
-        "email": record["email"],
+        **{name: record[name] for name in _COPIED},
         "username_key": folding.identity(record["username"]),
         "email_key": folding.identity(record["email"]),
         "password_hash": record["password"],
-        "avatar": record["avatar"],
-        **searchable(**names),
-        "is_active": record["is_active"],
+        **searchable(**record),
         "token_version": 1,
         "created_at": created_at,
         "updated_at": record["updated_at"] or created_at,

@@ -33,28 +33,17 @@ _REWRITE = (
 )
 
 
-def refold_batch(
-    after_id: int, report: Callable[[int], object] = lambda _rows: None
-) -> int | None:
-    """Rewrite a batch of old texts behind that user; return its last user's number.
-
-    None if there was no old text. Begin with 0.
-    """
+def refold_batch(after_id: int = 0) -> list[int]:
+    """Rewrite a batch of old texts behind that user; return its users' numbers."""
     rows = _old_rows(is_sqlite=database.is_sqlite()).all(after=after_id)
-    if not rows:
-        return None
     changes = []
     for row in rows:
-        names = {
-            name: row[name] for name in ("username", "first_name", "last_name", "bio")
-        }
-        new = {f"new_{column}": text for column, text in searchable(**names).items()}
+        new = {f"new_{column}": text for column, text in searchable(**row).items()}
         changes.append({"user_id": row["id"], "old_text": row["search_text"], **new})
-    with db.engine.begin() as connection:
-        connection.execute(_REWRITE, changes)
-    report(len(rows))
-    last: int = rows[-1]["id"]
-    return last
+    if changes:
+        with db.engine.begin() as connection:
+            connection.execute(_REWRITE, changes)
+    return [row["id"] for row in rows]
 
 
 @cache
@@ -78,9 +67,10 @@ def _old_rows(*, is_sqlite: bool) -> Query:
 
 def refold_all(report: Callable[[int], object]) -> None:
     """Rewrite all old texts; `report` is called with how many after each batch."""
-    after: int | None = 0
-    while after is not None:
-        after = refold_batch(after, report)
+    last = 0
+    while ids := refold_batch(last):
+        report(len(ids))
+        last = ids[-1]
 
 
 def refold_some() -> int:
@@ -88,11 +78,4 @@ def refold_some() -> int:
 
     Versions before this one write them as long as they serve beside it.
     """
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        done += rows
-
-    refold_batch(0, count)
-    return done
+    return len(refold_batch())

@@ -62,9 +62,7 @@ def _reserve_email(
 def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
     """Write the changes; return the e-mail address before them, and the row after."""
     before = _locked(user_id)
-    names = {name: before[name] for name in _SEARCHED}
-    names |= {name: value for name, value in changes.items() if name in names}
-    values = {**changes, **searchable(**names)}
+    values = {**changes, **searchable(**{**before, **changes})}
     if "email" in changes:
         values["email_key"] = folding.identity(changes["email"])
     if changes:
@@ -99,7 +97,7 @@ def _locked(user_id: int) -> RowMapping:
     """
     row = (
         db.session.execute(
-            select(User.email, User.updated_at, *_SEARCHED.values())
+            select(User.email, User.updated_at, *_SEARCHED)
             .where(User.id == user_id)
             .with_for_update(key_share=True)
         )
@@ -111,9 +109,4 @@ def _locked(user_id: int) -> RowMapping:
     return row
 
 
-_SEARCHED = {
-    "username": User.username,
-    "first_name": User.first_name,
-    "last_name": User.last_name,
-    "bio": User.bio,
-}
+_SEARCHED = (User.username, User.first_name, User.last_name, User.bio)

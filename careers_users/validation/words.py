@@ -68,9 +68,12 @@ def search_text(username: str, first_name: str, last_name: str, bio: str) -> str
 
 
 def searchable(
-    username: str, first_name: str, last_name: str, bio: str
+    username: str, first_name: str, last_name: str, bio: str, **_: object
 ) -> dict[str, str]:
-    """Return the columns of `users` that searches and the order of names read."""
+    """Return the columns of `users` that searches and the order of names read.
+
+    Takes the other columns of a row too, and ignores them.
+    """
     return {
         "first_name_key": folding.search(first_name),
         "last_name_key": folding.search(last_name),
