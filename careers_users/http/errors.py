@@ -118,14 +118,17 @@ class Unavailable(ServiceError):
     headers: Mapping[str, str] = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 
-# Codes and sentences for what Flask and Werkzeug refuse by themselves.
+# Codes and sentences for what Flask and Werkzeug refuse by themselves, and the server.
 HTTP_ERRORS = {
     400: ("malformed_request", "The request can't be understood"),
     404: ("not_found", "There is nothing at this address"),
     405: ("method_not_allowed", "This address does not take that method"),
     413: ("payload_too_large", "The request body is too large"),
     415: ("unsupported_media_type", "The request body must be application/json"),
+    431: ("headers_too_large", "The request headers are too large"),
     500: ("internal_error", "Something went wrong on our side"),
+    501: ("not_implemented", "This transfer encoding is not supported"),
+    503: ("overloaded", "More is asked than can be answered; please try again shortly"),
 }
 
 

@@ -6,28 +6,15 @@ for which there is no thread.
 
 import json
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import cache
 from http import HTTPStatus
 
 from careers_users.http import context, cors
+from careers_users.http.errors import HTTP_ERRORS, RETRY_AFTER_SECONDS
+from careers_users.server import Refuse
 
 request_log = logging.getLogger("careers_users.requests")
-
-REFUSALS = {
-    400: ("malformed_request", "The request can't be understood"),
-    413: ("payload_too_large", "The request body is too large"),
-    431: ("headers_too_large", "The request headers are too large"),
-    500: ("internal_error", "Something went wrong on our side"),
-    501: ("not_implemented", "This transfer encoding is not supported"),
-    503: ("overloaded", "More is asked than can be answered; please try again shortly"),
-}
-RETRY_AFTER_SECONDS = 5  # As for every other 503 of the service.
-
-# Status, origin, request id and client address to the headers and body of a reply.
-Refuse = Callable[
-    [int, str | None, str | None, str | None], tuple[dict[str, str], bytes]
-]
 
 
 def refuser(cors_origins: Collection[str]) -> Refuse:
@@ -72,6 +59,6 @@ def refuser(cors_origins: Collection[str]) -> Refuse:
 
 @cache
 def _body(status: int) -> bytes:
-    code, sentence = REFUSALS[status]
-    said = {"error": sentence, "code": code, "details": f"{sentence}."}
+    code, sentence = HTTP_ERRORS[status]
+    said = {"error": sentence, "code": code, "details": sentence}
     return json.dumps(said).encode()
