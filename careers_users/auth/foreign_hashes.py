@@ -59,6 +59,9 @@ _WERKZEUG_SCRYPT = re.compile(
 )
 
 
+_Decode = Callable[[str], bytes | None]
+
+
 @dataclass(frozen=True)
 class ForeignHash:
     """A hash of another framework: the name of its scheme, and how to verify it."""
@@ -85,24 +88,14 @@ def has_bcrypt() -> bool:
     return _bcrypt is not None
 
 
-def _django_pbkdf2(match: re.Match[str]) -> ForeignHash | None:
-    digest, rounds, salt, expected = match.groups()
-    return _pbkdf2(f"pbkdf2_{digest}", digest, rounds, salt, _base64(expected))
-
-
-def _werkzeug_pbkdf2(match: re.Match[str]) -> ForeignHash | None:
-    digest, rounds, salt, expected = match.groups()
-    return _pbkdf2(f"pbkdf2:{digest}", digest, rounds, salt, _hex(expected))
-
-
-def _pbkdf2(
-    scheme: str, digest: str, rounds: str, salt: str, expected: bytes | None
-) -> ForeignHash | None:
+def _pbkdf2(name: str, decode: _Decode, match: re.Match[str]) -> ForeignHash | None:
+    digest, rounds, salt, word = match.groups()
+    expected = decode(word)
     if not expected or not 1 <= int(rounds) <= ROUNDS_MAX:
         return None
     salted = (salt.encode(), int(rounds))
     return ForeignHash(
-        scheme,
+        name.format(digest),
         lambda password: hmac.compare_digest(
             hashlib.pbkdf2_hmac(digest, password.encode(), *salted), expected
         ),
@@ -221,10 +214,10 @@ def _hex(word: str) -> bytes | None:
 _FORMS: tuple[
     tuple[re.Pattern[str], Callable[[re.Match[str]], ForeignHash | None]], ...
 ] = (
-    (_DJANGO_PBKDF2, _django_pbkdf2),
+    (_DJANGO_PBKDF2, partial(_pbkdf2, "pbkdf2_{}", _base64)),
     (_DJANGO_SCRYPT, _django_scrypt),
     (_DJANGO_ARGON2, _django_argon2),
     (_DJANGO_BCRYPT, _django_bcrypt),
-    (_WERKZEUG_PBKDF2, _werkzeug_pbkdf2),
+    (_WERKZEUG_PBKDF2, partial(_pbkdf2, "pbkdf2:{}", _hex)),
     (_WERKZEUG_SCRYPT, _werkzeug_scrypt),
 )

@@ -14,25 +14,14 @@ from careers_users.cli import (
     user_queries,
 )
 from careers_users.cli.follow_check import Find, FollowPlan
-from careers_users.cli.mistakes import (
-    Mistakes,
-    dry_run_option,
-    mended_option,
-    report_option,
-    skip_option,
-)
+from careers_users.cli.mistakes import Mistakes
 from careers_users.observability import security_log
 
 _EXPORTED = ["follower", "following", "created_at"]
 
 
 @console.command("import-follows", interrupted=transfer.INTERRUPTED)
-@transfer.input_argument
-@transfer.format_option
-@dry_run_option
-@skip_option
-@report_option
-@mended_option
+@transfer.import_options
 @click.option(
     "--map",
     "map_path",

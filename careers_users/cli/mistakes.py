@@ -18,21 +18,22 @@ SHOWN_MAX = 200
 # The columns of a report beside those of its file: where a line is, what is wrong.
 LINE, MISTAKE = COLUMNS = ("line", "mistake")
 
-report_option = click.option(
-    "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the wrong lines to this new file, to be mended and imported again.",
-)
-mended_option = click.option(
-    "--mended",
-    type=click.Path(dir_okay=False, exists=True, path_type=Path),
-    help="A report, mended: its lines are taken instead of those that were wrong.",
-)
-skip_option = click.option(
-    "--skip-invalid", is_flag=True, help="Import the good lines, report the others."
-)
-dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Check everything, write nothing."
+# In the order of the help.
+IMPORT_OPTIONS = (
+    click.option("--dry-run", is_flag=True, help="Check everything, write nothing."),
+    click.option(
+        "--skip-invalid", is_flag=True, help="Import the good lines, report the others."
+    ),
+    click.option(
+        "--report",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write the wrong lines to this new file, to be mended and imported again.",
+    ),
+    click.option(
+        "--mended",
+        type=click.Path(dir_okay=False, exists=True, path_type=Path),
+        help="A report, mended: its lines are taken instead of those that were wrong.",
+    ),
 )
 
 

@@ -1,6 +1,6 @@
 """The commands `users import` and `users export`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
@@ -16,14 +16,7 @@ from careers_users.cli import (
     user_import,
     user_queries,
 )
-from careers_users.cli.mistakes import (
-    LINE,
-    Mistakes,
-    dry_run_option,
-    mended_option,
-    report_option,
-    skip_option,
-)
+from careers_users.cli.mistakes import IMPORT_OPTIONS, LINE, Mistakes
 from careers_users.cli.mistakes import mended as take_mended
 from careers_users.cli.record_files import Record, RecordFile, RecordsError
 from careers_users.cli.user_check import Plan
@@ -41,6 +34,13 @@ format_option = click.option(
     type=click.Choice(record_files.FORMATS),
     help="The file's format, where its name does not end in .csv or .jsonl.",
 )
+
+
+def import_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what every import takes: a file, and what becomes of mistakes."""
+    for add in reversed((input_argument, format_option, *IMPORT_OPTIONS)):
+        command = add(command)
+    return command
 
 
 @contextmanager
@@ -78,12 +78,7 @@ def refuse_mistakes(mistakes: Mistakes, *, skip_invalid: bool) -> None:
 
 
 @console.command("import", interrupted=INTERRUPTED)
-@input_argument
-@format_option
-@dry_run_option
-@skip_option
-@report_option
-@mended_option
+@import_options
 @click.option(
     "--no-passwords",
     is_flag=True,

@@ -31,9 +31,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from careers_users.database.engine import AUTOCOMMITS, THROUGH_PGBOUNCER
+from careers_users.database.query import Row
 from careers_users.extensions import Base
 
-Row = Mapping[str, Any]
 Report = Callable[[int], object]
 _UTC = "+00:00"
 # Rows between two reports of progress.

@@ -128,10 +128,8 @@ def _watched(
             rule = None if request is None else request.url_rule
             if rule is not None:
                 exchange.route, exchange.endpoint = rule.rule, rule.endpoint
-            if exchange.method == "HEAD":
-                exchange.size = 0
-            else:
-                exchange.size = _size(headers)
+            sizes = (int(value) for name, value in headers if name == "Content-Length")
+            exchange.size = 0 if exchange.method == "HEAD" else next(sizes, None)
             headers.append((REQUEST_ID_HEADER, exchange.id))
             for replier in at_reply:
                 replier(environ, exchange.status, headers)
@@ -148,13 +146,6 @@ def _watched(
             _current.set(outer)
 
     return wsgi_app
-
-
-def _size(headers: Headers) -> int | None:
-    for name, value in headers:
-        if name == "Content-Length":
-            return int(value)
-    return None
 
 
 def checked_id(given: str | None) -> str:

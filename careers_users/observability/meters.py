@@ -106,9 +106,9 @@ class Meters:
         self._events = self._counter(
             "security_events", "Security events, by name.", "event"
         )
-        self._overloaded = self._counter(
+        self.overloaded: Callable[[], object] = self._counter(
             "overloaded", "Requests refused with 503 for want of a free thread."
-        )
+        ).inc
         self._watch_jobs()
         build = self._gauge("build_info", "Processes, by their version.", "version")
         build.labels(version("careers_users")).set(1)
@@ -171,10 +171,6 @@ class Meters:
         """Count a security event."""
         self._events.labels(name).inc()
 
-    def overloaded(self) -> None:
-        """Count a request that the server has refused, since too many wait."""
-        self._overloaded.inc()
-
     def job_ran(self, name: str, succeeded: bool) -> None:
         """Count a run of a background job in this process."""
         self._jobs.labels(name, "succeeded" if succeeded else "failed").inc()
@@ -229,12 +225,6 @@ class Meters:
 def _follow_pool(engine: Engine, is_open: Any, in_use: Any) -> None:
     """Count the connections of an engine as they come and go, in two gauges."""
 
-    def connect(_connection: Any, _record: Any) -> None:
-        is_open.inc()
-
-    def close(_connection: Any, _record: Any) -> None:
-        is_open.dec()
-
     def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
         record.record_info[_IN_USE] = True
         in_use.inc()
@@ -244,8 +234,8 @@ def _follow_pool(engine: Engine, is_open: Any, in_use: Any) -> None:
         if record.record_info.pop(_IN_USE, False):
             in_use.dec()
 
-    event.listen(engine, "connect", connect)
-    event.listen(engine, "close", close)
+    event.listen(engine, "connect", lambda *_: is_open.inc())
+    event.listen(engine, "close", lambda *_: is_open.dec())
     event.listen(engine, "checkout", checkout)
     event.listen(engine, "checkin", checkin)
 
