@@ -10,7 +10,7 @@ from careers_users.settings import SettingsError
 from config import Config
 
 try:
-    logs.configure()  # For what there is to say about the settings themselves.
+    logs.configure()  # So that warnings about the settings are logged.
     settings = Config.from_env()
     logs.configure(settings.log_format, settings.log_level)
     if __name__ == "__main__":

@@ -27,7 +27,7 @@ from careers_users.cli.demo.people import Size
 from tests import postgres
 
 RESULTS = Path(__file__).with_name("results") / "comparison.json"
-# Edges grow slower than people, whose celebrity has 50,000 followers from 100,000 on.
+# Edges grow slower than users, whose celebrity has 50,000 followers from 100,000 on.
 GROWTH = (Size(10_000, 100_000), Size(100_000, 1_000_000), Size(1_000_000, 3_000_000))
 
 

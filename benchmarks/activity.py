@@ -177,7 +177,7 @@ def refresh_statistics(url: str) -> None:
 
 
 def durable(url: str) -> bool:
-    """Tell whether a commit waits for the disk."""
+    """Return whether a commit waits for the disk."""
     if kind_of(url) == "sqlite":
         return True  # synchronous = FULL, as the service sets it.
     with psycopg.connect(url.replace("+psycopg", "", 1)) as connection:

@@ -70,7 +70,7 @@ def sign_in(contestant: Contestant, people: People) -> None:
 
 
 def is_ours(contestant: Contestant) -> bool:
-    """Tell whether it is the service itself."""
+    """Return whether it is the service itself."""
     return contestant.name.startswith("ours")
 
 

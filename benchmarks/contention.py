@@ -21,8 +21,8 @@ from tests.stress.load import Caller, Load, Outcome, Work
 
 CLIENTS = 16
 SECONDS = 4.0
-# What a commit waits for, in microseconds: nothing, or a slow disk or a synchronous
-# replica. The server itself waits so long before it writes.
+# The time that a commit waits for, in microseconds: nothing, or a slow disk or a
+# synchronous replica. The server itself waits so long before it writes.
 LATENCIES = (0, 5000)
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "commit_siblings": "0"}
 # Limits that count, and never refuse.

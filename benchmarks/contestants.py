@@ -1,4 +1,4 @@
-"""Who is compared: the service, the bare route and the peers, each with its server."""
+"""The servers compared: the service, the bare route and the peers."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ class Peers:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What the peers read from the environment."""
+        """Return the settings that the peers read from the environment."""
         return environment(
             DATABASE_URL=self.database_url.replace("+psycopg", "", 1),
             PEER_KEY=KEY,

@@ -1,12 +1,12 @@
-"""What it costs that PostgreSQL is far away: follows of one celebrity, and logins.
+"""The cost of a distant PostgreSQL: follows of one celebrity, and logins.
 
     python -m benchmarks.distance
 
 Puts a relay before a PostgreSQL server of its own that holds back each message for half
 the round trip, and asks the service how many changes a second it makes there, and how
-long each takes. All 16 people follow and unfollow the same user, so they wait for the
-same row of counters: what counts is for how many round trips each keeps it. About a
-minute.
+long each takes. All 16 clients follow and unfollow the same user, so they wait for the
+same row of counters: the rate depends on for how many round trips each keeps it. About
+a minute.
 """
 
 import argparse
@@ -107,7 +107,7 @@ def row(url: str, milliseconds: float, folder: Path) -> str:
         live_server.Server(folder, DATABASE_URL=far, **SETTINGS) as server,
     ):
         with Caller(server.port) as caller:
-            caller.register("celebrity")  # Who is there from the second time on.
+            caller.register("celebrity")  # From the second time on it is there.
             names = [f"fan_{n}_{milliseconds:.0f}" for n in range(PEOPLE)]
             tokens = [caller.register(name).body["access"] for name in names]
         changes, seconds = measure(server.port, *(partial(fan, t) for t in tokens))

@@ -1,4 +1,4 @@
-"""What SQLite's `synchronous = FULL` costs beside `NORMAL`: writes through the service.
+"""The cost of SQLite's `synchronous = FULL` beside `NORMAL`: writes of the service.
 
 `python -m benchmarks.durability [DIRECTORY]`, on the disk of that directory; a minute.
 """

@@ -1,4 +1,4 @@
-"""What does a call cost that is written as CONTRIBUTING.md says?
+"""The cost of a call that is written as CONTRIBUTING.md says.
 
     python -m benchmarks.example
 

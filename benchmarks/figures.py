@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks.contestants import THREADS, argon2_beside, bare, ours
 
 Loads = Mapping[str, Sequence[Mapping[str, float]]]
-# What the comparison of a call must show: at most this between median and p99.
+# The demand on the comparison of a call: at most this between median and p99.
 P99_MOST = 3.0
 GROWTH_MOST = 1.3
 LEAST_PER_SECOND = 0.5
@@ -16,8 +16,8 @@ def ratio(loads: Loads, one: str, other: str) -> float | None:
     """Return the median over the rounds of the ratio of requests a second.
 
     Both were loaded within seconds of each other, so what else the machine did has
-    mostly hit both. Who answered nothing in a round counts as answering one request in
-    two seconds.
+    mostly hit both. A server that answered nothing in a round counts as
+    answering one request in two seconds.
     """
     if not loads.get(one) or not loads.get(other):
         return None

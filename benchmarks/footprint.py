@@ -1,4 +1,4 @@
-"""What a served process needs: seconds until it answers, and memory under load."""
+"""The needs of a served process: seconds until it answers, and memory under load."""
 
 import itertools
 import statistics

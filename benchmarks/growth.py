@@ -35,7 +35,7 @@ _Clock = Callable[[Any, "Statement"], float]
 
 
 class Statement(NamedTuple):
-    """What the driver was given."""
+    """A statement as the driver was given it."""
 
     sql: str
     parameters: Any
@@ -96,8 +96,8 @@ CALLS = {
     "search, two letters, 30% of users": _always("/?search=ol"),
     "search, two letters, 70% of users": _always("/?search=er"),
 }
-# What has to find or skip more on more data may take so many ms at 1,000,000 users;
-# None where nothing is demanded.
+# Calls that find or skip more on more data may take so many ms at 1,000,000 users; None
+# where nothing is demanded.
 LIMITS_MS = {
     "list, in the middle": 30.0,
     "search, 1% of users": 25.0,

@@ -204,7 +204,7 @@ def too_slow(databases: dict[str, Any]) -> list[str]:
 
 
 def write(path: Path, size: Size, databases: dict[str, Any]) -> None:
-    """Write everything that somebody needs to compare other figures with these."""
+    """Write everything that a reader needs to compare other figures with these."""
     path.parent.mkdir(parents=True, exist_ok=True)
     result = {
         "date": datetime.now(UTC).date().isoformat(),

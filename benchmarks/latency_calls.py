@@ -43,7 +43,7 @@ class Client:
             )["users"]
         ]
         dice.shuffle(self.usernames)
-        # Somebody who follows others, unlike a celebrity perhaps.
+        # A user who follows others, unlike a celebrity perhaps.
         self.sign_in(self.usernames[0])
 
     def sign_in(self, username: str) -> None:

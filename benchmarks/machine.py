@@ -1,4 +1,4 @@
-"""What the figures were measured on, in words that name no place and nobody."""
+"""The machine of the figures, in words that name no place and no person."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""What it costs to watch the service: metrics, request log and request ids together.
+"""The cost of observing the service: metrics, request log and request ids together.
 
     python -m benchmarks.overhead
 

@@ -29,7 +29,7 @@ from tests import postgres
 
 SETTLING = 6
 SAMPLES = 15
-# What each must hold at 1,000,000 users, in milliseconds; the questions of one row.
+# The demand on each at 1,000,000 users, in milliseconds; the questions of one row.
 ROWS: list[tuple[str, int, list[dict[str, str]]]] = [
     (
         "full name of two common words",

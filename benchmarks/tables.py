@@ -58,7 +58,7 @@ def _growth_row(call: str, curve: Mapping[int, float]) -> list[str]:
     elif limit:
         reached = f"under {limit:g} ms: {verdict(limit / large, 1)}"
     else:
-        # What the clock can't tell apart has not grown.
+        # Times that the clock can't tell apart have not grown.
         grew = 1.0 if large - small < 0.02 else large / small
         reached = verdict(GROWTH_MOST / grew, 1)
     shown = [f"{curve[size]:.3f}" for size in sorted(curve)]

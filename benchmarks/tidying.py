@@ -29,7 +29,7 @@ _SESSIONS = (
     "DELETE FROM known_places",
 )
 _PEERS_EDGES = ("drf_follow", "fast_follows")
-# Who refers to another table comes first.
+# A table that refers to another comes first.
 _PEERS_SESSIONS = (
     "token_blacklist_blacklistedtoken",
     "token_blacklist_outstandingtoken",

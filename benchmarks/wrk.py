@@ -23,7 +23,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Load:
-    """What a server bore: requests a second, milliseconds, bytes of an answer."""
+    """A measured load: requests per second, milliseconds, bytes of a reply."""
 
     per_second: float
     median: float

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 PREFIX = "careers_users-"
-# Seconds to wait for whoever holds the database at that moment.
+# Seconds to wait for a writer that holds the database at that moment.
 PATIENCE = 60
 
 
@@ -32,7 +32,7 @@ def back_up(database: Path, directory: Path) -> Path:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = f"{PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.db"
     unfinished = directory / f"{name}.unfinished"
-    # Nobody else may read it: there are e-mail addresses and password hashes in it.
+    # Private: there are e-mail addresses and password hashes in it.
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         _copy(database, unfinished)

@@ -22,7 +22,7 @@ HEAD = """\
 #
 # Made by docs/env_example.py.
 """
-# What production has to say for itself, instead of a default.
+# Settings that production has to make itself, instead of a default.
 EXAMPLES = {
     "DATABASE_URL": "postgresql://careers:change-me@127.0.0.1/careers",
     "CAREERS_USERS_JWT_SECRET_KEY": "",

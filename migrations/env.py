@@ -168,9 +168,9 @@ def rewrite_texts() -> None:
 def run_on_postgresql(url: str) -> None:
     """Run the migrations, each in a transaction, while others who migrate wait.
 
-    What was committed before an interruption stays; the next run goes on behind it.
+    A migration committed before an interruption stays; the next run goes on behind it.
     """
-    # PgBouncer would leave what is prepared to a connection of somebody else's.
+    # PgBouncer would leave prepared statements to the connection of another client.
     engine = create_engine(
         url, poolclass=NullPool, connect_args={"prepare_threshold": None}
     )

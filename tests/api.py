@@ -77,7 +77,7 @@ class Api:
         response = client.open(url, method=method, headers=headers, **options)
         reply = cast(Reply, response)
         self._check(reply)
-        # What the service does once a reply is sent has been done when we return.
+        # Work of the service after a reply has been done when we return.
         reply.close()
         return reply
 
@@ -125,7 +125,7 @@ class Api:
             check_shape(operation.reply, response.json)
 
     def _operation(self, response: Reply) -> Operation:
-        """What the view that has answered says of itself."""
+        """Return the description of the view that has answered."""
         adapter = self.app.url_map.bind("localhost")
         with self.app.app_context():
             endpoint, _ = adapter.match(

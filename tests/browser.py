@@ -37,7 +37,7 @@ def header() -> str:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium."""
+    """Yield a headless Chromium."""
     path = executable()
     if path is None:
         message = "There is no Chromium on this machine; Debian's is `chromium`."
@@ -72,7 +72,7 @@ class Visit:
             self.complaints.append(f"{kind}: {text}")
 
     def hosts(self) -> set[str]:
-        """Return the hosts that were asked for anything; data: URLs ask nobody."""
+        """Return the hosts that were asked for anything; data: URLs ask none."""
         addresses = [urlsplit(url) for url in self.requests]
         return {url.netloc for url in addresses if url.scheme != "data"}
 

@@ -1,4 +1,4 @@
-"""What all tests share: databases made by the migrations, an application, a client.
+"""Fixtures of all tests: databases made by the migrations, an application, a client.
 
 Every test that uses `api` or `app` runs on SQLite and on PostgreSQL. Leave PostgreSQL
 out with CAREERS_USERS_TEST_DATABASES=sqlite, and read in pytest's header that you did.
@@ -69,7 +69,7 @@ def migrate(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Server]:
-    """A PostgreSQL server with a migrated database `template` to copy.
+    """Yield a PostgreSQL server with a migrated database `template` to copy.
 
     And one `template_plain`, on which pg_trgm is missing.
     """
@@ -96,7 +96,7 @@ def drop_pg_trgm(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite database to copy."""
+    """Return a migrated SQLite database to copy."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     migrate(f"sqlite:///{path}")
     return path
@@ -113,7 +113,7 @@ def _nothing_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 def database_url(
     database_kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[str]:
-    """The URL of an empty, migrated database of this test's own."""
+    """Yield the URL of an empty, migrated database of this test's own."""
     if database_kind == "sqlite":
         path = tmp_path / "test.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
@@ -128,13 +128,13 @@ def database_url(
 
 @pytest.fixture
 def settings(database_url: str) -> TestConfig:
-    """The settings of the application under test."""
+    """Return the settings of the application under test."""
     return TestConfig(database_url=database_url, jwt_secret_key=KEY)
 
 
 @pytest.fixture
 def app(settings: TestConfig) -> Iterator[Flask]:
-    """The application under test, on a database of its own."""
+    """Yield the application under test, on a database of its own."""
     app = create_app(settings)
     yield app
     with app.app_context():
@@ -143,5 +143,5 @@ def app(settings: TestConfig) -> Iterator[Flask]:
 
 @pytest.fixture
 def api(app: Flask) -> Api:
-    """A client that holds every reply to its documented schema."""
+    """Return a client that holds every reply to its documented schema."""
     return Api(app)

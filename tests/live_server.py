@@ -49,7 +49,7 @@ os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[2], sys.argv[2:])
 """
-# So that signals reach the server and its children, and nobody else.
+# So that signals reach the server and its children, and no other process.
 OWN_GROUP: dict[str, Any] = {"start_new_session": True}
 if sys.platform == "win32":
     OWN_GROUP = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
@@ -94,7 +94,7 @@ class Server:
     ) -> None:
         env = environment(SERVING | settings)
         options = {"cwd": folder, "env": env, "stderr": subprocess.PIPE, **OWN_GROUP}
-        options["close_fds"] = False  # What is inheritable is meant for it.
+        options["close_fds"] = False  # Inheritable descriptors are meant for it.
         self._process = subprocess.Popen([*command, *words], text=True, **options)
         self._lines: list[str] = []
         self._port = 0
@@ -114,19 +114,19 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Where it listens; waits until it does."""
+        """Return where it listens; waits until it does."""
         assert self._decided.wait(PATIENCE), "it neither listens nor ends"
         assert self._port, self.log
         return self._port
 
     @property
     def pid(self) -> int:
-        """The process that was started; with several, the parent of the others."""
+        """Return the id of the process that was started: of several, the parent."""
         return self._process.pid
 
     @property
     def log(self) -> str:
-        """What it has written to stderr until now."""
+        """Return what it has written to stderr until now."""
         return "".join(self._lines)
 
     def stop(self) -> int:

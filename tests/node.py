@@ -72,7 +72,7 @@ def installed(cache: Path) -> Node:
 
 @pytest.fixture(scope="session")
 def node(pytestconfig: pytest.Config) -> Node:
-    """The programs of Node.js that the tests run."""
+    """Return the programs of Node.js that the tests run."""
     for name in ("node", "npm"):
         if programs.find(name) is None:
             pytest.fail(f"There is no {name}: install {programs.PACKAGES[name]}.")

@@ -1,8 +1,8 @@
 """Debian's PgBouncer with our example file, in front of the tests' PostgreSQL.
 
 With CAREERS_USERS_TEST_PGBOUNCER=1 every test that serves a PostgreSQL database goes
-through it. What is changed of `deploy/ha/pgbouncer.ini` is addresses, and that roles
-need no passwords here.
+through it. Addresses in `deploy/ha/pgbouncer.ini` are changed, and roles need no
+passwords here.
 """
 
 import json
@@ -28,7 +28,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "deploy/ha/pgbouncer.ini"
 IS_ASKED_FOR = bool(os.environ.get("CAREERS_USERS_TEST_PGBOUNCER"))
 ATTEMPTS = 20  # to find a free port
 PATIENCE = 30
-# What deploy/postgresql.sql gives the role that serves.
+# The settings that deploy/postgresql.sql gives the role that serves.
 LIMITS = ("jit = off", "lock_timeout = '5s'", "statement_timeout = '30s'")
 # Ends PgBouncer at the end of the tests, or of their process, and cleans up after that.
 GUARD = """import json, shutil, subprocess, sys

@@ -64,13 +64,13 @@ class Server:
     bouncer: int | None = None  # the port of a PgBouncer that tests go through
 
     def url(self, database: str) -> str:
-        """The URL of a database."""
+        """Return the URL of a database."""
         parts = urlsplit(self.admin)
         query = f"?{parts.query}" if parts.query else ""
         return f"postgresql://{parts.netloc}/{quote(self.prefix + database)}{query}"
 
     def served_url(self, database: str) -> str:
-        """The URL to serve a database by: through PgBouncer, if there is one."""
+        """Return the URL to serve a database by: through PgBouncer, if there is one."""
         if self.bouncer is None:
             return self.url(database)
         parts = urlsplit(self.url(database))
@@ -93,24 +93,24 @@ class Server:
         return self.served_url(name)
 
     def drop(self, name: str) -> None:
-        """Drop a database if it exists, whoever is connected to it."""
+        """Drop a database if it exists, also while clients are connected."""
         order = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         self._order(order.format(Identifier(self.prefix + name)))
 
     @property
     def version(self) -> int:
-        """The server's version as a number, for instance 150018 for 15.18."""
+        """Return the server's version as a number, for instance 150018 for 15.18."""
         return int(self._order("SHOW server_version_num")[0][0])
 
     @property
     def has_pg_trgm(self) -> bool:
-        """Whether the server offers the extension pg_trgm."""
+        """Return whether the server offers the extension pg_trgm."""
         order = "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'"
         return bool(self._order(order))
 
     @property
     def pid(self) -> int | None:
-        """The postmaster's process id; None if it does not run or is not ours."""
+        """Return the postmaster's process id; None if it is not running or not ours."""
         if self.programs is None or self._run("pg_ctl", "status", check=False):
             return None
         return int((self.directory / "data/postmaster.pid").read_text().split()[0])
@@ -143,7 +143,7 @@ class Server:
         self.restart()
 
     def _settings(self) -> str:
-        """What it is told at its start, which would outdo what it was configured to."""
+        """Return the options of its start, which override its configuration."""
         names = "|".join(map(re.escape, self.configured)) or "(?!)"
         return re.sub(rf" -c (?:{names})=\S*", "", SETTINGS)
 
@@ -186,14 +186,15 @@ def _candidates(source: str) -> Iterator[Path]:
 
 
 def _closed(path: Path) -> bool:
-    """Whether only some users may go into a directory."""
+    """Return whether only some users may go into a directory."""
     return not all(p.stat().st_mode & 0o001 for p in (path, *path.parents))
 
 
 def own_server(source: str, directory: Path) -> Server:
-    """A server of the tests' own, still without data.
+    """Return a server of the tests' own, still without data.
 
-    PostgreSQL refuses root; it runs as nobody then, who cannot see root's directories.
+    PostgreSQL refuses root; it runs as `nobody` then, who cannot see root's
+    directories.
     """
     for programs in _candidates(source):
         if all(shutil.which(p, path=str(programs)) for p in ("initdb", "postgres")):

@@ -31,7 +31,7 @@ class Replica(Server):
         self._order("SELECT pg_wal_replay_resume()")
 
     def freeze(self) -> None:
-        """Stop all its processes where they are; whoever asks waits for ever."""
+        """Stop all its processes where they are; clients wait for ever."""
         asked = self._order("SELECT pid FROM pg_stat_activity")
         self.frozen = [int(self.pid or 0), *(pid for (pid,) in asked)]
         for pid in self.frozen:
@@ -50,7 +50,7 @@ class Replica(Server):
         message = "SELECT pg_logical_emit_message(true, '', '')::text"
         [(position,)] = self.primary._order(message)
         reached = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
-        # What has been committed a moment ago is written a little later.
+        # A commit of a moment ago is written a little later.
         while self._order(reached, [position]) != [(True,)]:
             time.sleep(0.01)
 

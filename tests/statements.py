@@ -15,7 +15,7 @@ NUMBERS = table("totals", column("name", String()), column("value", BigInteger()
 
 @contextmanager
 def listened_to(app: Flask) -> Iterator[list[str]]:
-    """Have somebody who listens to statements, so that the usual way is taken."""
+    """Add a listener to statements, so that the usual way is taken."""
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -1,7 +1,7 @@
 """Many rows at once: COPY on PostgreSQL, executemany on SQLite, in one transaction.
 
-The one place that knows how each database likes it. What is written here passes the
-models by: rows are complete, and values are as the columns hold them.
+The one place that knows the fast way of each database. Rows written here bypass the
+models: they are complete, and their values are as the columns hold them.
 """
 
 import itertools
@@ -55,7 +55,7 @@ def prepare(connection: Connection) -> None:
 
 
 def reserve_ids(connection: Connection, model: type[Base], number: int) -> list[int]:
-    """Return the next `number` ids of a table; nobody else gets them.
+    """Return the next `number` ids of a table; no other connection gets them.
 
     SQLite needs the transaction to be one that writes, as all of ours are.
     """

@@ -16,7 +16,8 @@ class Compiled:
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
         if dialect.name == "postgresql":
-            # As the server wants it: `$1` where the driver's cursor has `%(name)s`.
+            # The form that the server reads: `$1` where the driver's cursor has
+            # `%(name)s`.
             same: Any = type(dialect)
             dialect = same(paramstyle="numeric_dollar")
         compiled = statement.compile(dialect=dialect)

@@ -141,9 +141,9 @@ def opening(settings: Settings) -> str:
         # once, without waiting, when another writer came in between.
         return "BEGIN IMMEDIATE"
     if settings.db_pgbouncer:
-        # What is set on a connection would be lost with the next server connection,
-        # or come to somebody else's; what is set in a transaction stays in it. It is
-        # one message, so it costs no time.
+        # A setting of the connection would be lost with the next server connection, or
+        # reach another client; a setting of the transaction ends with it. All of this
+        # is one message, so it costs no time.
         limits = (f"SET LOCAL {limit}" for limit in _limits(settings))
         return "; ".join([f"BEGIN ISOLATION LEVEL {postgresql.ISOLATION}", *limits])
     return "BEGIN"
@@ -152,8 +152,8 @@ def opening(settings: Settings) -> str:
 def _reset(connection: Any, _record: object, _state: object) -> None:
     """Roll back what is still open on a connection that goes back to its pool.
 
-    Nothing is, unless somebody has forgotten it, so SQLAlchemy's own way of finding
-    that out is too long: 3% of the processor time of a profile.
+    Nothing is open but by mistake, so SQLAlchemy's own way of finding that out is too
+    long: 3% of the processor time of a profile.
     """
     if isinstance(connection, sqlite3.Connection):
         is_open = connection.in_transaction

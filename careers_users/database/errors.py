@@ -1,4 +1,4 @@
-"""What a database's errors mean, in words for whoever operates it."""
+"""The meaning of a database's errors, in words for its operator."""
 
 import logging
 import re
@@ -165,13 +165,13 @@ def kind(error: SQLAlchemyError) -> Trouble:
 def sentence(error: SQLAlchemyError) -> str:
     """Return what is wrong and what to do in one line, with the driver's own words.
 
-    No statement and no parameters: those may hold what people keep to themselves.
+    No statement and no parameters: those may hold private data.
     """
     return f"{kind(error).advice} ({reason(error)})"
 
 
 def reason(error: SQLAlchemyError) -> str:
-    """Return the driver's own words in one line; otherwise as `sentence`."""
+    """Return the driver's own words in one line, without statement and parameters."""
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
@@ -179,7 +179,7 @@ def reason(error: SQLAlchemyError) -> str:
 def if_possible(what: str) -> Iterator[None]:
     """Let the block fail if the database is in trouble; log that `what` was not done.
 
-    For what nobody waits for: it is no reason to refuse what has been done before.
+    For work that no reply depends on: its failure must not undo what was done before.
     """
     try:
         yield
@@ -190,7 +190,7 @@ def if_possible(what: str) -> Iterator[None]:
 
 
 def is_violated(error: IntegrityError, constraint: str) -> bool:
-    """Tell whether `error` is the violation of the constraint of that name.
+    """Return whether `error` is the violation of the constraint of that name.
 
     SQLite names a unique constraint by its columns, PostgreSQL by its name, to which a
     sharding extension may add a number.
@@ -221,7 +221,7 @@ def is_timed_out(error: DBAPIError) -> bool:
 
 
 def is_trouble(error: Exception) -> bool:
-    """Tell whether the database is away, locked, full, read-only or not migrated."""
+    """Return whether the database is away, locked, full, read-only or not migrated."""
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
         return True
     if not isinstance(error, DBAPIError):

@@ -28,7 +28,7 @@ def create_index(name: str, table: str, columns: list[str], **options: Any) -> N
     if is_valid:
         return
     with op.get_context().autocommit_block():
-        if is_valid is not None:  # What an interrupted build has left.
+        if is_valid is not None:  # Left by an interrupted build.
             op.drop_index(name, table, postgresql_concurrently=True)
         op.create_index(name, table, columns, postgresql_concurrently=True, **options)
 

@@ -1,9 +1,9 @@
 """Statements prepared on a connection to PostgreSQL and run by libpq itself.
 
-What Psycopg's cursor does around each statement (finding its parameters, converting
-the text, keeping count of what is prepared, waiting in steps) took more than half of
-the processor time of reading a row: 75 microseconds instead of 45, and 38 more in its
-connection's and SQLAlchemy's objects. The values still go through Psycopg's own
+Psycopg's cursor finds the parameters of each statement, converts its text, counts the
+prepared ones and waits in steps. That took more than half of the processor time of
+reading a row: 75 microseconds instead of 45, and 38 more in its connection's and
+SQLAlchemy's objects. The values still go through Psycopg's own
 adapters, both ways, and errors are its own.
 """
 
@@ -20,13 +20,13 @@ from psycopg.errors import (
     error_from_result,
 )
 
-# On each connection; a new one takes the place of the one that has waited longest. What
-# a list is planned to takes more than a tenth of a megabyte of the server's memory: a
-# server process with 112 of them had 15 MB.
+# On each connection; a new one takes the place of the one that has waited longest. The
+# plan of a list takes more than a tenth of a megabyte of the server's memory: a server
+# process with 112 of them had 15 MB.
 PREPARED_MAX = 64
 _KEY = "careers_users.prepared"
 _GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
-# A column has another type now, say; or somebody has had the server forget it.
+# A column has another type now, say; or a command has had the server forget it.
 _OUTDATED = (FeatureNotSupported, InvalidSqlStatementName)
 _numbers = itertools.count(1)
 
@@ -96,7 +96,7 @@ def _pipeline(pgconn: pq.abc.PGconn) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        pgconn.finish()  # Nobody could tell what its next answers belong to.
+        pgconn.finish()  # Its next answers could belong to any request.
         raise
     pgconn.exit_pipeline_mode()
 
@@ -132,7 +132,7 @@ def _prepared(
 class _Statement:
     """A statement on one connection, and how its values and rows are converted.
 
-    What types its values have it knows by the first ones.
+    It takes the types of its values from the first ones.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What each connection to PostgreSQL is told, so that no setting of a server matters.
+"""The settings of each connection to PostgreSQL, so that the server's do not matter.
 
 A role, a database and a server can set how times are written, which encoding a client
 is taken to have, and how transactions are isolated. Our statements and the driver rely

@@ -32,7 +32,7 @@ T = TypeVar("T")
 # How often marks are made, connections are asked how far they are, and a replica that
 # is behind, or away, is tried again.
 LOOK_SECONDS = 1.0
-# How long a new connection may take; and a read, before somebody looks whether the
+# How long a new connection may take; and a read, before the watcher looks whether the
 # replica still answers.
 PATIENCE_SECONDS = 2
 # Writes are dated by the beginning of their transaction. None takes longer than this,
@@ -44,9 +44,9 @@ _LOCKS = 6
 _IN_THE_WAY = ("40001", "40P01", "55P03")
 _TOO_SLOW = "57014"  # The primary would not be faster.
 
-# What is on disk there: no more is sent to replicas. A commit that did not wait for the
-# disk (synchronous_commit) is there a little later, well within TRANSACTION_SECONDS.
-# Null on a server that is a standby itself, as after a failover.
+# The end of the log on disk: no more is sent to replicas. A commit that did not wait
+# for the disk (synchronous_commit) is there a little later, well within
+# TRANSACTION_SECONDS. Null on a server that is a standby itself, as after a failover.
 _GROWN = Query(
     select(
         literal_column(
@@ -82,7 +82,7 @@ class Replica:
     def __init__(self, app: Flask, settings: Settings) -> None:
         """Connect nothing yet: the process may still be forked."""
         self.max_lag: float = settings.db_read_max_lag
-        # Who has written within this time must read from the primary.
+        # Users who have written within this time must read from the primary.
         longest = max(TRANSACTION_SECONDS, _LOCKS * settings.db_lock_timeout)
         self.settling = timedelta(seconds=self.max_lag + longest)
         # By then the server itself would have ended a read.
@@ -127,7 +127,7 @@ class Replica:
         return view()
 
     def _is_excused(self, error: SQLAlchemyError) -> bool:
-        """Tell whether the primary should be asked; notice a replica in trouble."""
+        """Return whether to ask the primary; take a failing replica out of use."""
         code = getattr(getattr(error, "orig", None), "sqlstate", None)
         if code == _TOO_SLOW:
             return False
@@ -140,7 +140,7 @@ class Replica:
     # --------------------------------------------------------------- how far it is
 
     def _is_usable(self) -> bool:
-        """Tell whether it may be asked now; once a second, make a mark."""
+        """Return whether it may be asked now; once a second, make a mark."""
         now = time.monotonic()
         if self._is_away or now - self._rested < LOOK_SECONDS:
             return False
@@ -172,7 +172,7 @@ class Replica:
         self._marks = marks
 
     def _checked_out(self, connection: Any, record: Any, _proxy: object) -> None:
-        """Let nobody have a connection that is not known to be recent enough.
+        """Refuse a connection that is not known to be recent enough.
 
         Each is asked for itself: there may be several replicas behind one address.
         """
@@ -213,7 +213,7 @@ class Replica:
     # ------------------------------------------------------------ whether it is there
 
     def _leave(self, reason: str) -> None:
-        """Ask it no more, until somebody has found that it answers."""
+        """Ask it no more, until the watcher has found that it answers."""
         with self._lock:
             was_away = self._is_away
             self._become(away=True)
@@ -241,10 +241,11 @@ class Replica:
                 log.exception("Looking after the replica failed")
 
     def _look(self) -> None:
-        """Look whether it answers, if it is away or keeps somebody waiting."""
+        """Look whether it answers, if it is away or keeps a read waiting."""
         now = time.monotonic()
         for record, since in [*self._busy.items()]:
-            if since < now - self._hopeless:  # Whoever answers below: not this one.
+            # Even if a server answers below, this read will not end.
+            if since < now - self._hopeless:
                 self._leave("a read there does not end")
                 hang_up(record)
         late = now - PATIENCE_SECONDS

@@ -1,4 +1,4 @@
-"""Connections to a replica, and what is known of each."""
+"""Connections to a replica, and the state of each."""
 
 import math
 import socket
@@ -17,7 +17,7 @@ _STATE = "careers_users.replica.state"
 
 @dataclass
 class State:
-    """What is known of one connection; times as `time.monotonic` counts them."""
+    """The state of one connection; times as `time.monotonic` counts them."""
 
     socket: socket.socket
     asked: float = -math.inf

@@ -31,7 +31,7 @@ def head() -> str | None:
 
 
 def is_newer(revision: str) -> bool:
-    """Tell whether a revision is of a later version of the service than this one.
+    """Return whether a revision is of a later version of the service than this one.
 
     Revisions are numbered, so a later one has a higher number and is not known here.
     """

@@ -45,7 +45,7 @@ def enforced(driver: Any, command: Callable[[str], object]) -> Iterator[None]:
             driver.set_progress_handler(None, 0)
     else:
         # In a transaction, since a session's setting would stay on the connection, and
-        # PgBouncer would hand it to somebody else.
+        # PgBouncer would hand it to another client.
         milliseconds = int(limit * 1000)
         command(f"BEGIN; SET LOCAL statement_timeout = {milliseconds}")
         try:

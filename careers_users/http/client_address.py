@@ -76,7 +76,7 @@ def _header(name: str) -> str:
 
 
 def _trust(proxies: Collection[str]) -> Callable[[str], bool]:
-    """Return a function that tells whether a peer is one of these proxies."""
+    """Return a function that returns whether a peer is one of these proxies."""
     if EVERY_PEER in proxies:
         return lambda _peer: True
     networks = [ip_network(proxy) for proxy in proxies]

@@ -1,4 +1,4 @@
-"""What is known of the request being served: its id, its start, how it is answered.
+"""The request being served: its id, its start, and how it is answered.
 
 This wraps the WSGI application rather than using Flask's hooks: it sees each reply as
 it leaves, whatever has failed, and costs a tenth.
@@ -19,8 +19,8 @@ from flask import Flask
 from careers_users.extensions import Slot
 
 REQUEST_ID_HEADER = "X-Request-ID"
-# What other systems use for ids (UUIDs, ULIDs, hex), and nothing that could forge or
-# break a line of a log.
+# The ids of other systems (UUIDs, ULIDs, hex), and nothing that could forge or break a
+# line of a log.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 # W3C Trace Context, section 3.2: version, trace id, parent id and flags, in lower case.
 # Version ff, and ids of zeros, are forbidden.
@@ -36,7 +36,7 @@ UNMATCHED = "unmatched"
 class Exchange:
     """One request with its reply, as far as they have come; times in seconds.
 
-    `method` is `OTHER` for one that nobody has; `route` is the rule that the path
+    `method` is `OTHER` for an unknown one; `route` is the rule that the path
     matched, or UNMATCHED; `size` the bytes of the body, None if not known beforehand.
     """
 
@@ -45,7 +45,7 @@ class Exchange:
     route = UNMATCHED
     endpoint: str | None = None
     seconds = 0.0
-    # What a server answers when the application fails altogether.
+    # The reply of a server when the application fails altogether.
     status = 500
     size: int | None = None
     viewer_id: int | None = None

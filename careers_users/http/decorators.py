@@ -35,7 +35,7 @@ Auth = Literal["none", "optional", "required", "service"]
 
 @dataclass(frozen=True)
 class Operation:
-    """What a view takes, answers and refuses, and who may call it."""
+    """A view's description: its input, replies and refusals, and who may call it."""
 
     auth: Auth = "none"
     body: Schema | None = None

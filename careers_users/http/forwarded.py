@@ -1,4 +1,4 @@
-"""What proxies write about clients: X-Forwarded-For, and Forwarded (RFC 7239)."""
+"""The headers of proxies about clients: X-Forwarded-For, and Forwarded (RFC 7239)."""
 
 import re
 from functools import lru_cache

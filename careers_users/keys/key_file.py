@@ -66,7 +66,7 @@ class Keys:
                     self._ring = self._load()
                     log.info("Read the keys in %s anew.", self._path)
             except (KeyRingError, OSError) as error:
-                # What we have is still good; but nobody should think all is well.
+                # The keys read before are still good, but an operator must act.
                 log.error("The keys can't be read anew, the old ones stay: %s", error)
 
     def _load(self) -> KeyRing:
@@ -156,8 +156,8 @@ def _key_of(entry: dict[str, Any]) -> Key:
 def write_ring(path: Path, content: Callable[[], tuple[Iterable[Key], bytes]]) -> None:
     """Replace the file at `path`, or make it: whole or not at all, and private (0600).
 
-    `content` returns its keys and secret; it is called while nobody else can write.
-    Raises KeyRingError if the file can't be written, or somebody else is writing it.
+    `content` returns its keys and secret; it is called while no other process can
+    write. Raises KeyRingError if the file can't be written, or is being written.
     """
     new = path.with_name(f"{path.name}.new")
     try:
@@ -184,7 +184,7 @@ def write_ring(path: Path, content: Callable[[], tuple[Iterable[Key], bytes]]) -
 
 
 def _give_to_owner(path: Path, descriptor: int) -> None:
-    """Let root rotate the keys of a service that runs as somebody else."""
+    """Let root rotate the keys of a service that runs as another user."""
     if os.name == "posix" and path.exists():
         status = path.stat()
         if status.st_uid != os.geteuid():

@@ -2,7 +2,7 @@
 
 Tokens name the key that signed them (`kid`), so keys can be replaced while the tokens
 of the old ones stay good. A new key is published first and signs later, when all
-instances and whoever verifies tokens elsewhere have had time to read of it.
+instances and sister services have had time to read it.
 """
 
 import math

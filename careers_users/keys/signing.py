@@ -1,4 +1,4 @@
-"""What makes a signed token valid: key, algorithm, issuer, audience, claims, expiry.
+"""The check of a signed token: key, algorithm, issuer, audience, claims, expiry.
 
 Flask-JWT-Extended issues the tokens and guards the views. Its own check, though, takes
 any audience, tokens without an expiry and costs several times what PyJWT needs, so the
@@ -236,7 +236,7 @@ def _has_its_purpose(
 
 
 def _has_our_form(claims: dict[str, Any]) -> bool:
-    """Tell whether each claim has the form in which we issue it.
+    """Return whether each claim has the form in which we issue it.
 
     Those forms are also all that the database can hold, and `datetime` reckon with.
     """

@@ -1,1 +1,1 @@
-"""What operators see: logs, health, checks and metrics."""
+"""The operator's view: logs, health, checks and metrics."""

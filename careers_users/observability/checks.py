@@ -167,7 +167,7 @@ def disk(settings: Settings) -> Finding:
 
 
 def disk_of(engine: Engine) -> Finding:
-    """The same, of the database that an engine reaches."""
+    """Look how much room the database has that an engine reaches."""
     url = engine.url
     if url.get_backend_name() != "sqlite":
         return Finding("disk", OK, "PostgreSQL's disk can't be seen from here.")

@@ -1,4 +1,4 @@
-"""What a check has found."""
+"""The result of a check."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, in which state it is, and what to do about it."""
+    """A thing that was looked at, its state, and what to do about it."""
 
     name: str
     state: str

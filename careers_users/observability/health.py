@@ -24,8 +24,8 @@ from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# How long readiness takes at most: probes are given up by those who send them after a
-# few seconds, and then nobody would learn what is wrong.
+# How long readiness takes at most: a load balancer gives its probe up after a few
+# seconds, and then no reply would say what is wrong.
 PROBE_SECONDS = 2
 # How long an answer is given again: each question opens a connection.
 KEEP_SECONDS = 1.0
@@ -34,17 +34,17 @@ NO_ANSWER = f"no answer within {PROBE_SECONDS} seconds"
 bp = Blueprint("health", __name__, url_prefix="/health")
 
 
-# Of the database: "ok" or what is wrong, and warnings.
+# The state of the database, "ok" or what is wrong, and warnings.
 State = tuple[str, list[str]]
 
 
 class Probe:
     """Asks the database how it is, in a thread of its own.
 
-    Whoever waits for the answer can give up waiting, whatever it is that hangs: a name
-    server, a network, a lock, a disk. There is one question at a time, however many
-    want to know, so that a database in trouble is not asked ever more; and none while
-    the last answer is younger than KEEP_SECONDS.
+    A caller can give up waiting for the answer, whatever hangs: a name server, a
+    network, a lock, a disk. All callers share one question at a time, so that a slow
+    database is not asked ever more; none is asked while the last answer is younger than
+    KEEP_SECONDS.
     """
 
     def __init__(self, app: Flask, engine: Engine) -> None:
@@ -80,7 +80,7 @@ class Probe:
             log.error("The database is in trouble: %s", errors.sentence(error))
             state = errors.kind(error).name, []
         except Exception as error:
-            # Whoever waits must hear of it, and the next question must be possible.
+            # The callers that wait must get it, and the next question must be possible.
             answer.set_exception(error)
             return
         self._answered = time.monotonic()

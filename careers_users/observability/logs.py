@@ -1,4 +1,4 @@
-"""How log lines look: JSON for machines, text for people, one event a line."""
+"""The form of log lines: JSON for programs, text for terminals, one event per line."""
 
 import json
 import logging
@@ -19,9 +19,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 def configure(log_format: str = "auto", level: str = "INFO") -> None:
     """Send this process's log to stderr, in that format and from that level up.
 
-    `auto` is text on a terminal and JSON elsewhere. Handlers that somebody else has put
-    on the root logger stay as they are, and the format is theirs then. May be called
-    again: the last call counts.
+    `auto` is text on a terminal and JSON elsewhere. Handlers of others on the root
+    logger stay as they are, and the format is theirs then. May be called again: the
+    last call counts.
     """
     root = logging.getLogger()
     others = [handler for handler in root.handlers if not isinstance(handler, _Handler)]
@@ -30,7 +30,7 @@ def configure(log_format: str = "auto", level: str = "INFO") -> None:
         handler.setFormatter(_formatter(log_format))
         root.handlers[:] = [handler]
         root.setLevel(level)
-    # It tells each step to whoever asks; our own migrations say what matters.
+    # It logs each of its steps; our own migrations log what matters.
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
@@ -65,7 +65,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people; a traceback follows, indented, so that it forges no line."""
+    """A line for a terminal, and an indented traceback, which can forge no line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a line of text, with a traceback below if there is one."""
@@ -79,7 +79,7 @@ class TextFormatter(logging.Formatter):
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Ours, to be told from others'; a log that can't be written stops nobody."""
+    """Our handler, unlike others; a log that can't be written stops nothing."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Report what is wrong with a record; not that the pipe's reader is gone."""

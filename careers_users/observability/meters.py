@@ -1,4 +1,4 @@
-"""The numbers that are kept for Prometheus, and how they move.
+"""The metrics for Prometheus, and how they change.
 
 docs/monitoring.md lists them. No label ever holds what a client typed: routes are
 rules, and paths that match none share one value.
@@ -195,7 +195,7 @@ class Meters:
         def pool() -> Any:  # Another one, once the engine has been disposed of.
             return engine.pool
 
-        # Nobody else has to know until somebody asks, and this process is asked.
+        # No other process has to know, so it is enough to look when Prometheus asks.
         in_use.set_function(lambda: pool().checkedout())
         is_open.set_function(lambda: pool().checkedout() + pool().checkedin())
 

@@ -68,9 +68,9 @@ def counting_together(settings: Settings) -> Iterator[Callable[[int], None]]:
 
 @bp.get("/metrics")
 def metrics() -> Response:
-    """Answer with what was counted; not to who comes through a proxy.
+    """Answer with the metrics; a request that came through a proxy gets a 404.
 
-    The numbers are the operator's. Who is forwarded here comes from outside, by a proxy
+    The numbers are the operator's. A forwarded request comes from outside, by a proxy
     that forwards more than it should.
     """
     if FORWARDED in request.environ or any(n in request.headers for n in FORWARDING):

@@ -1,4 +1,4 @@
-"""What happens to accounts and sessions, for those who watch over them."""
+"""The log of events of accounts and sessions, for those who watch over them."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _LISTENERS = Slot[list[Callable[[str], object]]]("security_listeners", lambda _a
 def record(event: str, user_id: int | None = None, **details: object) -> None:
     """Log a security event, such as `login_failed`; `user_id` is whom it concerns.
 
-    `details` hold no secret: no password, no token, and of what somebody typed nothing.
+    `details` hold no secret: no password, no token, and nothing that a client typed.
     The client's address is added within a request.
     """
     if has_request_context():

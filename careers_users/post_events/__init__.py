@@ -1,1 +1,1 @@
-"""What the service that owns posts tells us: events, and the counters they move."""
+"""Events of the service that owns posts, and the counters they move."""

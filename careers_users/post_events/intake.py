@@ -51,7 +51,7 @@ class TooManyEvents(ValidationFailed):
 def sister_service(view: View) -> View:
     """Let only senders with a credential of CAREERS_USERS_EVENTS_TOKENS through.
 
-    Where none is set nobody can be told from anybody: 503, so that a sender keeps its
+    Where none is set no sender can be recognised: 503, so that a sender keeps its
     events until there is one.
     """
 

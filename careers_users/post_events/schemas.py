@@ -1,4 +1,4 @@
-"""What the events call takes and answers: CloudEvents 1.0 in JSON."""
+"""The bodies and replies of the events call: CloudEvents 1.0 in JSON."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -69,13 +69,13 @@ class Event:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes two events the same one (CloudEvents 1.0, section "id")."""
+        """Return the key that two copies of an event share (CloudEvents 1.0, "id")."""
         return self.source, self.id
 
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """What is no event of ours, as far as it can be named, and why."""
+    """An item that is no event of ours, as far as it can be named, and why."""
 
     source: str | None
     id: str | None
@@ -235,7 +235,7 @@ class ActivityEventSchema(BodySchema):
 
 
 class OutcomeSchema(Schema):
-    """What became of an event; `reason` says why it is `invalid`."""
+    """The outcome of an event; `reason` says why it is `invalid`."""
 
     example: ClassVar[dict[str, Any]] = {
         "source": "https://posts.example.com",
@@ -251,7 +251,7 @@ class OutcomeSchema(Schema):
 
 
 class OutcomesSchema(Schema):
-    """What became of each event, in the order in which they came."""
+    """The outcome of each event, in the order in which they came."""
 
     example: ClassVar[dict[str, Any]] = {"results": [OutcomeSchema.example]}
 

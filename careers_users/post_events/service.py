@@ -1,4 +1,4 @@
-"""What events do: each counts once, whatever the order in which they come.
+"""The effect of events: each counts once, whatever the order in which they come.
 
 A counter is the sum of what events add to it, which no order changes. A snapshot says
 what the sum was at its time: it takes the place of all events up to then, and those

@@ -34,7 +34,7 @@ IDLE_SECONDS = 0.5  # In which a request that is on the wire still arrives.
 
 
 class State(Enum):
-    """What a connection does besides what waitress knows of."""
+    """The states of a connection that waitress does not know."""
 
     OPEN = auto()
     HELD = auto()  # Its next request waits until the reply before is flushed.

@@ -32,7 +32,7 @@ class Listener:
         """Answer no further handshake, where the system can: clients try again later.
 
         Closing the socket alone would reset connections that were made since the last
-        accept. A given socket goes on: the filter would outlive this process.
+        accept. A given socket goes on: the filter would stay on it after this process.
         """
         if sys.platform == "linux" and not self.is_given:
             # A program of one instruction, "keep 0 bytes" (BPF_RET).

@@ -45,9 +45,9 @@ def _use_one_arena() -> None:
 def give_back() -> None:
     """Return to the system what is free in the middle of the heap.
 
-    What is allocated behind a hash's 19 MiB keeps them from being returned, and what is
-    allocated in them keeps the next hash from using them again, so it gets others. To
-    be called now and then: it takes a few milliseconds.
+    An allocation behind a hash's 19 MiB keeps them from being returned, and one inside
+    of them keeps the next hash from using them again, so that it takes others. Takes a
+    few milliseconds; call it every few seconds.
     """
     if hasattr(libc := _libc(), "malloc_trim"):
         libc.malloc_trim(0)

@@ -37,7 +37,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     """Measures bodies as decoded, and answers where waitress hangs up or hangs."""
 
     completed = expect_continue = False
-    command = path = ""  # Of a request whose first line can't be read.
+    command = path = ""  # Until the first line is read.
 
     def __init__(self, adjustments: Any) -> None:
         super().__init__(adjustments)

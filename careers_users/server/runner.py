@@ -120,8 +120,8 @@ def _adjustments(settings: ServerSettings) -> Any:
     )
     adjustments.body_limit = settings.max_request_body_size
     adjustments.queue_timeout = settings.queue_timeout
-    # Connections beyond those that wait are for refusals and for health checks. What a
-    # free thread is about to take counts as waiting.
+    # Connections beyond those that wait are for refusals and for health checks. A
+    # request that a free thread is about to take counts as waiting.
     adjustments.queue_room = settings.threads + limit // 2
     # One more than can hash, so that a core has work while a login asks the database;
     # and a thread at least is left for requests that hash nothing.

@@ -25,7 +25,7 @@ KILL_SECONDS = 5.0  # Beyond the drain, for workers to end before they are kille
 
 
 class State(Enum):
-    """What the supervisor does with its workers."""
+    """The phases of a supervisor."""
 
     STARTING = auto()  # Fewer than wanted have ever been ready.
     SERVING = auto()

@@ -1,4 +1,4 @@
-"""What systemd gives to a service: its listening socket, and a place to report to."""
+"""The interfaces of systemd: a listening socket to take, and states to report."""
 
 import logging
 import os

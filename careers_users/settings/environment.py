@@ -76,7 +76,7 @@ def _setting(
 
     `kind` is a method of the environment, or one of `parsers.PARSERS`, whose default
     is as the environment spells it. The variable is CAREERS_USERS_ and the field's
-    name unless `variable` says otherwise. What is required has a default in the
+    name unless `variable` says otherwise. A required setting has a default in the
     environment alone.
     """
     parse = parsers.PARSERS.get(kind)
@@ -171,22 +171,22 @@ class Settings:
 
     @property
     def url(self) -> URL:
-        """The database's address, ready for SQLAlchemy."""
+        """Return the database's address, ready for SQLAlchemy."""
         return make_url(self.database_url)
 
     @property
     def hashes_at_once(self) -> int:
-        """How many passwords each process verifies at once: its share of the cores."""
+        """Return how many passwords a process hashes at once: its share of cores."""
         return self.hash_concurrency or max(1, (os.cpu_count() or 1) // self.processes)
 
     @property
     def read_url(self) -> URL:
-        """The address of the database's replica, which must be set."""
+        """Return the address of the database's replica, which must be set."""
         return make_url(str(self.database_read_url))
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether the database is SQLite (else it is PostgreSQL)."""
+        """Return whether the database is SQLite (else it is PostgreSQL)."""
         return self.url.get_backend_name() == "sqlite"
 
     @classmethod

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 # From small to large.
 UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-# The longest time for which the table of tries has to remember somebody.
+# The longest window, for which the table of tries keeps its rows.
 SECONDS_MAX = 30 * UNITS["day"]
 _FORM = re.compile(
     r"([1-9][0-9]{0,8}) */ *([1-9][0-9]{0,8})? *(second|minute|hour|day)s?", re.ASCII

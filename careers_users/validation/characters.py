@@ -27,10 +27,10 @@ _MAYBE_MARKS = regex.compile(
 )
 _MARKS = regex.compile(rf"\p{{Mark}}{{{MARKS_MAX + 1}}}")
 
-# What stands for no character, and what ends a line.
+# Code points that stand for no character, and those that end a line.
 _CONTROL = r"\p{Control}\p{Surrogate}\p{Noncharacter_Code_Point}\p{Zl}\p{Zp}"
-# What shows nothing by itself. The blank of Braille and the annotation characters have
-# no property that says so.
+# Characters that show nothing by themselves. The blank of Braille and the annotation
+# characters have no property that says so.
 _INVISIBLE = r"\p{Default_Ignorable_Code_Point}\u2800\uFFF9-\uFFFB"
 _REFUSED_IN_LINE = regex.compile(rf"[{_CONTROL}{_INVISIBLE}]")
 _REFUSED_IN_TEXT = regex.compile(rf"(?![\n\t])[{_CONTROL}{_INVISIBLE}]")

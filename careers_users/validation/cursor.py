@@ -68,7 +68,7 @@ def page(
 ) -> Page:
     """Return a batch of `size` rows out of what was found from a cursor on.
 
-    One row more than that tells whether there is a batch after it. `key` names the
+    One row more than that shows that there is a batch after it. `key` names the
     number of a row; `is_first` says that without a cursor nothing is newer.
     """
     rows, has_more = list(found[:size]), len(found) > size

@@ -1,9 +1,9 @@
 """The kinds of value that clients send: what is accepted, and in what form it is kept.
 
-One class for each row of the contract's validation table, used by all schemas. What a
-class refuses stands beside it in the words of JSON Schema, as `openapi`, as far as JSON
-Schema can say it; `description` in it is what clients read. Where a field alone knows
-what it is for, its `metadata` has the description.
+One class for each row of the contract's validation table, used by all schemas. Its
+`openapi` says in the words of JSON Schema what it refuses, as far as JSON Schema can;
+clients read the `description` in it. A field that alone knows its purpose has the
+description in its `metadata`.
 """
 
 from collections.abc import Callable
@@ -33,8 +33,8 @@ from careers_users.validation.limits import (
 from careers_users.validation.usernames import is_username, reserved_names
 from careers_users.validation.web_address import is_web_address
 
-# What AvatarUrl accepts, but for numeric hosts and which A-labels are valid: JSON
-# Schema can't say those well.
+# The addresses that AvatarUrl accepts, but for numeric hosts and which A-labels are
+# valid: JSON Schema can't say those well.
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _LAST_LABEL = r"[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 AVATAR_PATTERN = (
@@ -57,8 +57,8 @@ class Text(fields.String):
     """
 
     openapi: ClassVar[dict[str, Any]] = {}
-    # As many as come in; what normalising and trimming leave of them may be bounded by
-    # less. Of a plain Text it is the greatest length.
+    # The most code points that may come in. Normalising and trimming may leave fewer,
+    # which a class may bound by less.
     raw_max: int
 
     def __init__(self, *, length: Length | None = None, **kwargs: Any) -> None:
@@ -124,7 +124,7 @@ class Email(Text):
 
 
 class NewPassword(Text):
-    """A password to be set, in normal form C and otherwise as typed.
+    """A password to be set, as typed but for its normal form, which is C.
 
     Any characters, no composition rules (NIST SP 800-63B, section 5.1.1.2).
     """
@@ -146,7 +146,7 @@ class NewPassword(Text):
 
 
 class _Written(Text):
-    """What users write about themselves: in normal form C, trimmed, visible."""
+    """A text of users about themselves: in normal form C, trimmed, visible."""
 
     longest: ClassVar[int]
     is_clean: ClassVar[Callable[[str], bool]]

@@ -40,9 +40,9 @@ _REPLACED = str.maketrans(
 
 
 def identity(value: str) -> str | None:
-    """Return the key of a username or address; None if it can't be anybody's.
+    """Return the key of a username or address; None if no user can have it.
 
-    Nobody has a name with a character beyond ASCII, so letters that only look alike
+    No user has a name with a character beyond ASCII, so letters that only look alike
     (accents, the Kelvin sign, full width) never lead to a user.
     """
     return value.lower() if value.isascii() else None

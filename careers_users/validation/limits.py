@@ -55,9 +55,9 @@ ADDRESS_MAX = 45
 
 # Events in one batch: with names of usual length they fit a body of 64 KiB.
 EVENTS_MAX = 100
-# Of an event's id, source and subject (CloudEvents sets no limit; columns need one).
+# For an event's id, source and subject (CloudEvents sets no limit; columns need one).
 EVENT_WORD_MAX = 255
-# What a snapshot may say: more than any real number, far from where columns end.
+# The largest number in a snapshot: above any real one, far from where columns end.
 COUNT_MAX = 10**12
 # Users named by their numbers in one question; a batch has as many.
 IDS_MAX = 100

@@ -1,4 +1,4 @@
-"""Passwords that nobody may choose, because everybody tries them first."""
+"""Passwords that are refused, because attackers try them first."""
 
 import gzip
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The kinds of value in queries about users: words to search, parts of names, numbers.
 
-As in `fields`, `openapi` says in the words of JSON Schema what a class refuses.
+`openapi` says in the words of JSON Schema what a class refuses, as it does in `fields`.
 """
 
 import re
@@ -18,7 +18,7 @@ from careers_users.validation.limits import (
     SEARCH_TERM_MAX,
 )
 
-# What clients read about `batch_number`.
+# The description of `batch_number` for clients.
 BATCH_NUMBER = "Which batch of the list, from 0. One past the end is empty."
 
 

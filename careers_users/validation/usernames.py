@@ -1,4 +1,4 @@
-"""Usernames: how they look, and which of them nobody can have."""
+"""Usernames: their form, and the reserved ones."""
 
 import re
 
@@ -15,7 +15,7 @@ from careers_users.validation.limits import (
 )
 
 _USERNAME = re.compile(USERNAME_PATTERN)
-# Names that are not segments of a path today and would mislead people (contract).
+# Names that are not segments of a path today and would mislead users (contract).
 RESERVED_WORDS = frozenset(
     "admin root system support security api health ready live metrics docs openapi "
     "static search sessions password email stats update unfollow relationships blocks "

@@ -11,7 +11,7 @@ PORT_MAX = 65535
 HOST_MAX = 253
 
 _URL = re.compile(r"https?://[!-~]+", re.ASCII | re.IGNORECASE)
-# What RFC 3986 has no place for. Browsers would read some of it as something else.
+# Characters that RFC 3986 has no place for. Browsers would read some of them as others.
 _REFUSED = re.compile(r"[\"'`<>\\{}|^]")
 _AUTHORITY = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]*))?", re.ASCII

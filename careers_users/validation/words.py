@@ -42,7 +42,7 @@ _UNSPACED = re.compile(
 def needles(value: str) -> tuple[str, ...]:
     """Return what `search_text` must contain to match a search, word by word.
 
-    None for a blank search. A search whose words all fold to nothing matches nobody.
+    None for a blank search. A search whose words all fold to nothing matches no user.
     """
     found = tuple(map(_needle, _cut(folding.search(value))))
     if not found and not all(folding.search(word).strip() for word in _cut(value)):

@@ -53,14 +53,14 @@ class Cluster:
     # -- Addresses ---------------------------------------------------------------------
 
     def hosts_url(self, who: str, name: str = "careers") -> str:
-        """The URL that names all nodes, and means whichever leads."""
+        """Return the URL that names all nodes, and means whichever leads."""
         hosts = "&".join(
             f"host=127.0.0.1:{self.ports.postgres[node]}" for node in NODES
         )
         return f"postgresql://{who}@/{name}?{hosts}&target_session_attrs=read-write"
 
     def haproxy_url(self, who: str, name: str = "careers") -> str:
-        """The URL of HAProxy, which knows who leads."""
+        """Return the URL of HAProxy, which knows who leads."""
         return f"postgresql://{who}@127.0.0.1:{self.ports.leader}/{name}"
 
     @property

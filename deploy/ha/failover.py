@@ -45,7 +45,7 @@ BOUND = 600
 
 @dataclass(frozen=True)
 class Blow:
-    """What happened to the cluster, and what clients saw of it."""
+    """An event in the cluster, and its effect on clients."""
 
     way: str
     what: str
@@ -56,7 +56,7 @@ class Blow:
 
     @property
     def row(self) -> str:
-        """This as a row of the table on the page."""
+        """Return this as a row of the table on the page."""
         refused = sum(n for status, n in self.statuses.items() if status >= 500)
         return (
             f"| {self.way} | {self.what} | {self.outage:.1f} s | {self.longest:.1f} s |"
@@ -163,7 +163,7 @@ def record(blows: list[Blow]) -> None:
 
 
 def say(line: str) -> None:
-    """Tell whoever waits."""
+    """Wake up the threads that wait."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -28,7 +28,7 @@ class Card:
         return HEAD + ROW * len(self.table.columns) + 10
 
     def row(self, column: str) -> float:
-        """The middle of a column's row."""
+        """Return the middle of a column's row."""
         position = list(self.table.columns.keys()).index(column)
         return self.y + HEAD + ROW * (position + 0.5) + 4
 
@@ -91,7 +91,7 @@ def columns_of_cards(tables: list[Table]) -> tuple[dict[int, list[Card]], list[C
         heights[side] += card.height + GAP
         columns.setdefault(side, []).append(card)
         place[card.table] = side
-    # What refers to these alone stands beyond them.
+    # Tables that refer to these alone stand beyond them.
     far = [t for t in tables if t not in place and parents_of(t)]
     for table in sorted(far, key=lambda t: t.name):
         side = place.get(parents_of(table)[0], 1)
@@ -202,7 +202,7 @@ def _draw_card(
     parent = _drawn_parent(card, placed)
     for column in card.table.columns:
         tables = [key.column.table for key in column.foreign_keys]
-        # What no line shows is written.
+        # References that no line shows are written.
         shown = not tables or parent in tables
         text = type_of(column) if shown else target_of(column)
         _draw_column(sheet, card, column, text, (strong, pale))

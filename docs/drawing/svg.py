@@ -14,7 +14,7 @@ COLOURS = [
     ("#7b1fa2", "#f6ebfa"),
     ("#9b1c3f", "#fdecef"),
 ]
-# Of a character, in parts of the size of the text; wider than any usual font's.
+# Width of a character, in parts of the size of the text; wider than in usual fonts.
 _MONO_WIDTH, _SANS_WIDTH = 0.61, 0.56
 
 

@@ -60,8 +60,8 @@ _POSTGRESQL = (
 
 
 # Making the trigger keeps writers away until the commit. So it is made after the long
-# count, which counts a copy; whoever has changed since the copy was made is noted.
-# Also those who lock a row first, to write it then, must wait before the first: a later
+# count, which counts a copy; users changed since the copy was made are noted. Also
+# those who lock a row first, to write it then, must wait before the first: a later
 # migration that alters the table would wait for them, and they for the trigger.
 _KEEP_AWAY = "LOCK TABLE users IN EXCLUSIVE MODE"
 _COPY = "CREATE UNLOGGED TABLE users_counted AS SELECT id, search_text FROM users"
@@ -89,7 +89,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("gram", name=op.f("pk_search_grams")),
     )
     if op.get_bind().dialect.name == "sqlite":
-        counted = _counted("users")  # Nobody else can write until the commit.
+        counted = _counted("users")  # No other writer until the commit.
         statements = [*_SQLITE]
     else:
         op.execute(_COPY)

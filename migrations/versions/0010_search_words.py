@@ -172,7 +172,7 @@ def downgrade() -> None:
     _rewrite(connection)
     if kind == "postgresql":
         op.execute(_LOCK)
-        _rewrite(connection)  # What was written since.
+        _rewrite(connection)  # Rows written since.
         op.execute("DROP TRIGGER user_totals_insert ON users")
         op.execute("DROP TRIGGER user_totals_delete ON users")
         op.execute("DROP FUNCTION count_users()")

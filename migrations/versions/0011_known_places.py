@@ -1,7 +1,7 @@
 """Known places in rows of their own, which the end of a session does not end.
 
-What users have signed in from before is not copied: it takes the service's key to make
-the hashes. A place is known again after the next login there.
+Earlier sign-ins are not copied: it takes the service's key to make the hashes. A place
+is known again after the next login there.
 
 Revision: 0011, after 0010.
 """

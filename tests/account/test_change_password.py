@@ -25,7 +25,7 @@ def change(api: Api, account: Account, token: str = "", **fields: Any) -> Reply:
 
 
 def can_log_in(api: Api, password: str, name: str = "alice") -> bool:
-    """Tell whether that is the user's password."""
+    """Return whether that is the user's password."""
     reply = api.post("login/", {"username": name, "password": password})
     return reply.status_code == 200
 
@@ -56,7 +56,7 @@ def test_every_session_ends_and_a_new_one_begins(api: Api, app: Flask) -> None:
     assert api.get("me/", token=new["access"]).json["username"] == "alice"
     reply = api.post("token/refresh/", {"refresh": new["refresh"]})
     assert api.get("me/", token=reply.json["access"]).status_code == 200
-    # The same shows in the rows, and nobody else is concerned.
+    # It shows in the rows, and no other user is concerned.
     ended = [row["revoked_reason"] for row in sessions(app).values()]
     assert sorted(ended, key=str) == [
         None,

@@ -24,7 +24,7 @@ WRONG = {"username": "alice", "password": "a wrong guess"}
 
 @pytest.fixture
 def alice(api: Api, monkeypatch: pytest.MonkeyPatch) -> Account:
-    """A user with edges both ways and two sessions."""
+    """Return a user with edges both ways and two sessions."""
     set_clock(monkeypatch, NOON)
     alice, bob, carol = (api.register(name) for name in ("Alice", "bob", "carol"))
     for follower, other in ((alice, bob), (bob, alice), (carol, alice), (bob, carol)):
@@ -39,7 +39,7 @@ def delete(api: Api, account: Account, password: str = PASSWORD) -> Reply:
 
 
 def numbers(api: Api, username: str) -> tuple[int, int]:
-    """How many follow the user, and whom the user follows."""
+    """Return how many follow the user, and whom the user follows."""
     stats = api.get(f"{username}/stats/").json
     return stats["followers_count"], stats["following_count"]
 
@@ -126,7 +126,7 @@ def test_the_name_is_reserved_for_a_time_and_the_address_is_not(
         assert (reply.status_code, reply.json["code"]) == (409, "username_taken")
         assert reply.json["details"] == {"username": ["Already taken."]}
     assert live_server.wrong_counters(app.config["SQLALCHEMY_DATABASE_URI"]) == []
-    # Somebody else of the same address.
+    # Another user with the same address.
     api.register("dora", email="Alice@example.com")
 
     set_clock(monkeypatch, NOON + timedelta(days=30))
@@ -171,7 +171,7 @@ def test_one_of_two_deletions_at_once_succeeds(
 
 
 def events(app: Flask, user_id: int) -> list[str]:
-    """What the trail of a user has."""
+    """Return the names of the events in the trail of a user."""
     statement = select(SecurityEvent.event).where(SecurityEvent.user_id == user_id)
     return [row["event"] for row in rows(app, statement)]
 
@@ -207,7 +207,7 @@ def test_a_failed_login_waits_for_a_deletion_under_way(
 
 
 def is_somebody_waiting(app: Flask) -> bool:
-    """Tell whether somebody waits for a lock in the database, on PostgreSQL."""
+    """Return whether a connection waits for a lock in the database, on PostgreSQL."""
     waiting = (
         "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         " AND datname = current_database()"

@@ -31,12 +31,12 @@ def use(api: Api, access: str) -> None:
 
 
 def pair_of(account: Account) -> dict[str, str]:
-    """The tokens of a registration."""
+    """Return the tokens of a registration."""
     return {"access": account.access, "refresh": account.refresh}
 
 
 def events(app: Flask) -> list[str]:
-    """The security events of all users, the oldest first."""
+    """Return the security events of all users, the oldest first."""
     with app.app_context(), db.engine.connect() as connection:
         statement = text("SELECT event FROM security_events ORDER BY id")
         return list(connection.execute(statement).scalars())

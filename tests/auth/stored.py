@@ -1,4 +1,4 @@
-"""What can't be done over HTTP: tokens nobody issues, changed rows, a moved clock."""
+"""Helpers beyond HTTP: tokens that are never issued, changed rows, a moved clock."""
 
 import base64
 import hashlib

@@ -90,7 +90,7 @@ def test_no_other_place_for_a_token_is_looked_at(api: Api) -> None:
 
 
 def _routes(app: Flask) -> Iterator[tuple[str, str, str]]:
-    """Each call with its method, its path and who may make it."""
+    """Yield each call with its method, its path and who may make it."""
     for rule in app.url_map.iter_rules():
         auth = operation_of(app.view_functions[rule.endpoint]).auth
         path = rule.rule.replace("<username:username>", "alice")
@@ -135,7 +135,7 @@ def test_public_reads_false_makes_every_read_need_a_token(settings: TestConfig) 
             response = api.call(method, path, token=alice.access + "x")
             assert_refused(response, "token_invalid", path)
             assert api.call(method, path, token=alice.access).status_code == 200, path
-    # Who has no token yet must be able to get one.
+    # A client without a token must be able to get one.
     body = {"username": "alice", "password": alice.password}
     assert api.post("login/", body).status_code == 200
     assert api.post("token/refresh/", {"refresh": alice.refresh}).status_code == 200

@@ -52,7 +52,7 @@ json.dump(hashed, sys.stdout)
 
 @pytest.fixture(scope="module")
 def hashes() -> dict[str, list[str]]:
-    """The hashes of PASSWORDS by every scheme, made by the frameworks themselves."""
+    """Return the hashes of PASSWORDS by every scheme, made by the frameworks."""
     done = subprocess.run(
         [sys.executable, "-c", DJANGO],
         input=json.dumps((PASSWORDS, HASHERS)),

@@ -198,7 +198,7 @@ def test_unknown_places_get_fewer_tries_the_longer_the_row_of_wrong_ones(
     for hour in range(7, 50):
         wrong_in_hour(hour)
     assert [wrong_in_hour(hour) for hour in (50, 51)] == [5, 5]
-    # As for a name that is nobody's.
+    # As for a name that no user has.
     assert [wrong_in_hour(hour, "nobody") for hour in range(4)] == [50, 25, 25, 12]
     # At home the owner never noticed; it ends the row.
     set_clock(monkeypatch, NOON + 52 * HOUR)

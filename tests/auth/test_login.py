@@ -99,7 +99,7 @@ def test_tokens_live_an_hour_and_a_week_and_name_the_session(
     assert access["sid"] == refresh["sid"] != claims_of(alice.access)["sid"]
     assert access["ver"] == refresh["ver"] == 3
     assert access["jti"] != refresh["jti"]
-    # A token can be read by whoever sees it: nothing else is in there.
+    # A token can be read by all who see it: nothing else is in there.
     common = {"sub", "sid", "ver", "jti", "type", "iat", "exp", "iss", "aud", "fresh"}
     assert set(access) == common
     assert set(refresh) == common | {"gen"}

@@ -108,7 +108,7 @@ def test_own_session_expired_is_200(
     set_clock(monkeypatch, NOON)
     alice = api.register("alice")
     set_clock(monkeypatch, NOON + timedelta(days=7) - timedelta(minutes=30))
-    # Its own last access token outlives a session by up to an hour.
+    # The last access token of a session is good for up to an hour longer.
     last = api.post("token/refresh/", {"refresh": alice.refresh}).json["access"]
     phone = sign_in(api, alice)
     set_clock(monkeypatch, NOON + timedelta(days=7) + SECOND)

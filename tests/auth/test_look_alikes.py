@@ -1,4 +1,4 @@
-"""Names and addresses that look or fold like a user's are nobody's."""
+"""Names and addresses that look or fold like a user's lead to no user."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Names and addresses that only look like somebody's are unknown to everything."""
+"""Names and addresses that only look like a user's are unknown to every call."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ LOOK_ALIKES = [
 
 @pytest.fixture
 def settings(database_url: str) -> TestConfig:
-    """The settings of an application with credentials for a sister service."""
+    """Return the settings of an application with credentials for a sister service."""
     return TestConfig(
         database_url=database_url, jwt_secret_key=KEY, events_tokens=TOKENS
     )

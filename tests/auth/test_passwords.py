@@ -19,12 +19,12 @@ from config import TestConfig
 from tests.api import PASSWORD, Api
 from tests.auth.stored import change_user, password_hash, sessions
 
-WEAK = "$argon2id$v=19$m=8,t=1,p=1$"  # What TestConfig asks for.
+WEAK = "$argon2id$v=19$m=8,t=1,p=1$"  # TestConfig's parameters.
 
 
 @pytest.fixture
 def other(settings: TestConfig, request: pytest.FixtureRequest) -> Iterator[Flask]:
-    """An application on the same database, with the settings of the parameter."""
+    """Yield an application on the same database, with the settings of the parameter."""
     app = create_app(replace(settings, **request.param))
     yield app
     with app.app_context():
@@ -194,7 +194,7 @@ def test_unknown_user_wrong_password_and_inactive_user_cost_and_hear_the_same(
 
     for name, password in (
         *(("nobody", PASSWORD), ("nobody@example.com", PASSWORD), ("nobody", "x")),
-        # What is hashed for nobody must not sign anybody in.
+        # The hash for unknown users must not sign anybody in.
         *(("nobody", "nobody's password"), ("alice", "nobody's password")),
         *(("alice", "password124"), ("alice@example.com", "x")),
         *(("bob", PASSWORD), ("bob@example.com", PASSWORD), ("bob", "password124")),
@@ -227,7 +227,7 @@ def test_more_hashing_at_once_than_allowed_is_503_overloaded(
         return verify(self, *args)
 
     monkeypatch.setattr(PasswordHasher, "verify", slow)
-    # Who waits, waits for as long as many people take to sign in.
+    # A request waits for as long as many sign-ins take.
     monkeypatch.setattr("careers_users.auth.password_hashing.HASH_QUEUE_SECONDS", 0)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(log_in, api, "alice")

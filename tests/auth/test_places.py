@@ -30,7 +30,7 @@ DAY = timedelta(days=1)
 
 
 def known(api: Api) -> list[dict[str, object]]:
-    """The rows of known places."""
+    """Return the rows of known places."""
     return [{**row} for row in rows(api.app, select(*KnownPlace.__table__.c))]
 
 
@@ -153,7 +153,7 @@ def test_places_go_with_the_account_and_are_stored_as_hashes(
     api = throttled()
     alice, bob = (register(api, name, HOME).json for name in ("alice", "bob"))
     log_in(api, "alice", PASSWORD, "2001:db8::1")
-    log_in(api, "alice", PASSWORD, "2001:db8::2")  # The same network.
+    log_in(api, "alice", PASSWORD, "2001:db8::2")  # Of one network.
     stored = known(api)
     assert len(stored) == 3
     assert all(len(str(row["key"])) == 64 for row in stored)
@@ -166,7 +166,7 @@ def test_places_go_with_the_account_and_are_stored_as_hashes(
 def test_new_places_push_out_no_old_ones(
     throttled: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S5: whoever knows the password can't make the owner's places unknown with it."""
+    """S5: knowing the password is not enough to make the owner's places unknown."""
     set_clock(monkeypatch, NOON)
     monkeypatch.setattr(places, "PLACES_MAX", 3)
     places._remember.cache_clear()

@@ -181,5 +181,5 @@ def test_a_session_lasts_7_days_from_login_however_often_refreshed(
 
     set_clock(monkeypatch, NOON + timedelta(days=7))
     assert api.post("token/refresh/", body).status_code == 401
-    # What it got at its very end still lives its hour.
+    # An access token that it got at its very end is still good for its hour.
     assert api.get("me/", token=last.json["access"]).status_code == 200

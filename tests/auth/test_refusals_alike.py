@@ -1,4 +1,4 @@
-"""S2: what follows a refusal does not tell whether there is such a user.
+"""S2: what follows a refusal does not reveal that there is such a user.
 
 Work after a reply shows on its connection, so all is done before it: the same
 statements and the same commits, for users that exist and for others.
@@ -27,7 +27,7 @@ LIMITS = dict.fromkeys(("login", "login_address", "login_username"), RATE)
 
 @contextmanager
 def traffic(app: Flask) -> Iterator[list[str]]:
-    """All that the database is told meanwhile, commits and rollbacks included."""
+    """Yield all that the database is told meanwhile, commits and rollbacks included."""
     seen: list[str] = []
 
     def note_statement(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -92,7 +92,7 @@ def test_refused_logins_cost_the_same_for_users_and_others(
 def test_refused_registrations_cost_the_same_whatever_else_is_taken(
     api: Api, app: Flask
 ) -> None:
-    """S2: a name that is taken does not tell whether the address is taken too."""
+    """S2: a name that is taken does not reveal that the address is taken too."""
     api.register("alice")
 
     def cost(username: str, email: str) -> tuple[str, list[str]]:

@@ -83,7 +83,8 @@ def test_refuses_bad_values_and_names_the_field(api: Api, app: Flask) -> None:
             body["password_confirm"] = value
         response = api.post("register/", body)
         named = set(response.json.get("details", ()))
-        if field == "password":  # What can't be stored can't be confirmed either.
+        # A text that can't be stored can't be confirmed either.
+        if field == "password":
             named.discard("password_confirm")
         if response.status_code != 400 or named != {field}:
             wrong.append((field, value, response.json))

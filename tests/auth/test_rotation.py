@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def alice(api: Api, monkeypatch: pytest.MonkeyPatch) -> Account:
-    """A user who signed in at noon."""
+    """Return a user who signed in at noon."""
     set_clock(monkeypatch, NOON)
     return api.register("alice")
 

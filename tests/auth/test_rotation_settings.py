@@ -50,7 +50,7 @@ class TestOff:
         assert refused.status_code == 400
         assert set(refused.json["details"]) == {"rotate"}
         assert set(api.post("token/refresh/", body).json) == {"access"}
-        # What was rotated while it was on goes on.
+        # Sessions rotated while it was on go on.
         app.config["REFRESH_ROTATION"] = "optional"
         second = rotate(api, alice.refresh)
         app.config["REFRESH_ROTATION"] = "off"

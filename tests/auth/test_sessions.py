@@ -29,7 +29,7 @@ PHONE = {"HTTP_USER_AGENT": "Phone/1", "REMOTE_ADDR": "192.0.2.7"}
 
 @pytest.fixture
 def alice(api: Api, monkeypatch: pytest.MonkeyPatch) -> Account:
-    """A user who signed in at noon."""
+    """Return a user who signed in at noon."""
     set_clock(monkeypatch, NOON)
     return api.register("alice")
 
@@ -51,7 +51,7 @@ def add_sessions(app: Flask, user_id: int, number: int) -> None:
 
 
 def live(app: Flask) -> list[str]:
-    """The ids of the sessions that are not marked as over."""
+    """Return the ids of the sessions that are not marked as over."""
     rows = sessions(app)
     return sorted(id_ for id_, row in rows.items() if row["revoked_at"] is None)
 

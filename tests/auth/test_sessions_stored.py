@@ -1,4 +1,4 @@
-"""What the tables refresh_tokens and revoked_tokens hold, and what no table does."""
+"""The rows of refresh_tokens and revoked_tokens, and secrets that no table holds."""
 
 from datetime import timedelta
 

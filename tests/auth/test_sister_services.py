@@ -27,7 +27,7 @@ IN_JAVASCRIPT = "console.log(await userId(process.argv[2]));"
 
 
 def block(language: str) -> str:
-    """The piece of code of a language in the document."""
+    """Return the piece of code of a language in the document."""
     (code,) = re.findall(
         rf"```{language}\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL
     )
@@ -38,7 +38,7 @@ def block(language: str) -> str:
 def server(
     database_url: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Server]:
-    """The service with a ring of keys of an algorithm."""
+    """Yield the service with a ring of keys of an algorithm."""
     ring = tmp_path / "ring.json"
     keys_command(ring, "generate", "--algorithm", request.param)
     settings = {"DATABASE_URL": database_url, "CAREERS_USERS_JWT_KEY_RING": str(ring)}
@@ -65,7 +65,7 @@ def test_the_code_tells_good_tokens_from_bad(
     (tmp_path / "verify.mjs").write_text(f"{block('js')}\n{IN_JAVASCRIPT}\n")
 
     def verdicts(token: str) -> list[str | None]:
-        """What the two programs say; None for a refusal."""
+        """Return the replies of the two programs; None for a refusal."""
         os_environ = os.environ | {"USERS_URL": f"http://127.0.0.1:{server.port}"}
         python = subprocess.run(
             [sys.executable, "verify.py", token],

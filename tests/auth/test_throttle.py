@@ -43,7 +43,7 @@ def register(api: Api, username: str, address: str = HOME) -> Reply:
 
 
 def statuses(*replies: Reply) -> list[int]:
-    """The statuses of replies."""
+    """Return the statuses of replies."""
     return [reply.status_code for reply in replies]
 
 
@@ -199,7 +199,7 @@ def test_follows_of_a_user_are_limited(throttled: Make) -> None:
     assert api.get("me/stats/", token=alice.access).json["following_count"] == 2
     token = others[0].access
     assert api.post("follow/", {"username": "dave"}, token=token).status_code == 201
-    # What is so already may be asked for again; what is not may not.
+    # A follow that exists may be repeated; a new one is refused.
     ensured = [api.put(f"{n}/follow/", token=alice.access) for n in ("bob", "dave")]
     assert statuses(*ensured) == [200, 429]
 

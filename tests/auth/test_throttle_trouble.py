@@ -28,7 +28,7 @@ def full(*_: Any, **__: Any) -> None:
 
 
 def used(api: Api) -> int:
-    """How many tries are counted."""
+    """Return how many tries are counted."""
     [row] = rows(api.app, select(func.coalesce(func.sum(Throttle.used), 0).label("n")))
     return int(row["n"])
 
@@ -81,7 +81,7 @@ def test_a_right_password_is_no_wrong_one_because_the_database_fails(
         tries = [log_in(api, "alice", alice.password) for _ in range(3)]
         assert statuses(*tries) == [503] * 3
         assert used(api) == 0
-        # Who errs is counted all the same.
+        # A failed attempt is counted all the same.
         assert log_in(api, "alice").status_code == 401
         assert used(api) == 2
         change = {"old_password": alice.password, **NEW}

@@ -15,7 +15,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(params=KINDS)
 def other_kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of database, for the second one."""
+    """Return each kind of database, for the second one."""
     kind: str = request.param
     return kind
 
@@ -24,7 +24,7 @@ def other_kind(request: pytest.FixtureRequest) -> str:
 def other_url(
     other_kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[str]:
-    """The URL of a second database, empty and migrated."""
+    """Yield the URL of a second database, empty and migrated."""
     if other_kind == "sqlite":
         path = tmp_path / "other.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)

@@ -1,4 +1,4 @@
-"""What an operator does with single accounts: `users ...` and `auth revoke`."""
+"""The commands for single accounts: `users ...` and `auth revoke`."""
 
 import logging
 from functools import partial

@@ -1,4 +1,4 @@
-"""`demo`: believable people, the same for the same numbers, all or none."""
+"""`demo`: believable users, the same for the same numbers, all or none."""
 
 import os
 import signal
@@ -51,7 +51,7 @@ def test_demo_fills_an_empty_database(api: Api, app: Flask, database_url: str) -
     login = api.post("login/", {"username": "celebrity", "password": "password123"})
     assert login.status_code == 200
     assert api.get("?search=ornithology").json["batch_info"]["total_users"] == 1
-    # Whoever comes next gets a number of their own.
+    # The next user gets a new number.
     assert api.register("later").id == 61
 
 
@@ -94,7 +94,7 @@ def test_demo_refuses_a_database_in_use_unless_told(
     assert api.get("celebrity2/").json["followers_count"] == 30
     assert wrong_counters(database_url) == []
     if database_url.startswith("sqlite"):
-        # Of what was written at four times the index has made one part.
+        # The index has made one part of what was written at four times.
         parts = "SELECT count(DISTINCT segid) FROM users_search_idx"
         assert [*ask(database_url, parts)] == [(1,)]
 

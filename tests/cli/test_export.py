@@ -41,7 +41,7 @@ def tables(url: str) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    """A value as both databases' drivers return it."""
+    """Return a value as both databases' drivers return it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     return int(value) if isinstance(value, bool) else value

@@ -18,7 +18,7 @@ HEAD = "username,email,password\n"
 
 
 def row(name: str, *more: str) -> str:
-    """A line of CSV for a good user."""
+    """Return a line of CSV for a good user."""
     return ",".join((name, f"{name}@example.com", HASH, *more)) + "\n"
 
 

@@ -24,7 +24,7 @@ def accounts(api: Api) -> list[Account]:
 
 
 def edges(url: str) -> list[Any]:
-    """All follows, as they were added."""
+    """Return all follows, as they were added."""
     return ask(
         url,
         "SELECT a.username, b.username FROM follows JOIN users a ON a.id = follower_id"

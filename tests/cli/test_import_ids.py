@@ -15,7 +15,7 @@ from tests.live_server import ask, wrong_counters
 
 
 def numbers(url: str) -> dict[str, int]:
-    """The numbers of all users by name."""
+    """Return the numbers of all users by name."""
     return dict(ask(url, "SELECT username, id FROM users"))
 
 

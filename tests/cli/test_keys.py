@@ -15,7 +15,7 @@ needs_modes = pytest.mark.skipif(os.name != "posix", reason="file modes of POSIX
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the key ring is."""
+    """Return where the key ring is."""
     return tmp_path / "keys.json"
 
 

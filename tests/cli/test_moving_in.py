@@ -18,7 +18,7 @@ from tests.live_server import ROOT, ask, wrong_counters
 PAGE = (ROOT / "docs/moving-in.md").read_text("utf-8")
 SECRET = "Passw\u00f6rter 12"
 MOVED = "pbkdf2_sha256 pbkdf2_sha1 argon2 bcrypt_sha256 bcrypt".split()
-# What is wrong with whom, and how the page says to mend it.
+# Wrong lines by user, and how the page says to mend them.
 MENDED: dict[str, tuple[str, dict[str, Any] | None]] = {
     "md5": ("password: Not a hash that this service", {"password": "!"}),
     "zo\u00eb@example.com": ("username: Use 3 to 30", {"new_username": "zoe"}),
@@ -32,7 +32,7 @@ MENDED: dict[str, tuple[str, dict[str, Any] | None]] = {
 
 @pytest.fixture(scope="module")
 def moved_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the earlier service, with the files of the page's script."""
+    """Return the folder of the earlier service, with the files of the page's script."""
     folder = tmp_path_factory.mktemp("django")
     django_service.make(folder)
     (script,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -117,6 +117,6 @@ def sign_in(api: Api, app: Flask) -> None:
     assert names[-1] == "pbkdf2_sha1"
     following = api.get("me/following/", token=token).json["results"]
     assert [card["username"] for card in following] == ["pbkdf2_sha1"]
-    # Who was inactive is so still.
+    # Inactive users stay inactive.
     credentials = {"username": "scrypt", "password": SECRET}
     assert api.post("login/", credentials).status_code == 401

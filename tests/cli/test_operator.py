@@ -1,6 +1,6 @@
-"""What an operator is told when something is wrong around the service.
+"""Messages to an operator when something is wrong around the service.
 
-For each trouble: by `careers-users check`, by /health/ready, and by one log line.
+For each fault: by `careers-users check`, by /health/ready, and by one log line.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.live_server import Client, Server, ask, run, until
 def own_server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[postgres.Server]:
-    """A PostgreSQL server of these tests' own, to lock the door of and to stop."""
+    """Yield a PostgreSQL server of these tests' own, to be locked and stopped."""
     if "postgresql" not in KINDS:
         pytest.skip("PostgreSQL is left out of this run; the header says so")
     with pytest.MonkeyPatch.context() as patch:

@@ -71,7 +71,7 @@ def test_a_disk_that_is_nearly_full(
 
 
 def shifted(hours: int) -> tuple[str, ...]:
-    """The console command, with a clock that is off."""
+    """Return the console command, with a clock that is off."""
     return (sys.executable, "-c", SHIFTED.format(hours=hours))
 
 

@@ -17,8 +17,8 @@ from tests.live_server import KEY, ROOT, Client, Server, run
 
 WSGI = [sys.executable, str(ROOT / "wsgi.py")]
 FLASK = [sys.executable, "-m", "flask"]
-# What 8 processes at once do; nothing of the package but one file is loaded, so that
-# all of them are ready before the first one begins.
+# The program of 8 processes at once; it loads one file of the package only, so that all
+# are ready before the first one begins.
 READ_OR_CREATE = f"""
 import runpy, sys
 from pathlib import Path
@@ -37,7 +37,7 @@ TABLES = {
 def empty_database_url(
     database_kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[str]:
-    """The URL of a database without any tables."""
+    """Yield the URL of a database without any tables."""
     if database_kind == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
         return
@@ -147,7 +147,7 @@ def test_a_database_is_refused_until_it_is_migrated(
     tables = live_server.ask(empty_database_url, TABLES[database_kind])
     assert tables == []
 
-    # As the sentence says it, in the checkout; migrating needs no key.
+    # By the command of that sentence, in the checkout; migrating needs no key.
     upgraded = run(ROOT, "db", "upgrade", command=FLASK, **url)
     assert upgraded.returncode == 0, upgraded.stderr
 
@@ -173,7 +173,7 @@ def test_a_database_without_a_key_is_refused(tmp_path: Path) -> None:
 
 def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -> None:
     with socket.socket() as closed:
-        # Bound, so that nobody else gets the port, but not listening.
+        # Bound, so that no other process gets the port, but not listening.
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         url = f"postgres://alice:sesame-open@{address}/careers"

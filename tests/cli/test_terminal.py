@@ -1,4 +1,4 @@
-"""What commands show on a real terminal: a bar, and a question for a password."""
+"""Commands on a real terminal: a progress bar, and a question for a password."""
 
 import os
 import subprocess

@@ -11,7 +11,7 @@ SECRET = {"CAREERS_USERS_JWT_SECRET_KEY": KEY}
 
 
 class Ready(NamedTuple):
-    """What /health/ready answers."""
+    """Return the reply of /health/ready."""
 
     status: int
     body: dict[str, Any]
@@ -50,5 +50,5 @@ def finding(folder: Path, name: str, **settings: str) -> dict[str, Any]:
 
 
 def log_lines(log: str, words: str) -> list[str]:
-    """The lines of a log with these words; each must say all of it in one line."""
+    """Return the lines of a log with these words; each must be complete."""
     return [line for line in log.splitlines() if words in line]

@@ -11,7 +11,7 @@ HASH = django_hash(PASSWORD)
 
 
 def record(username: str, /, **changes: Any) -> dict[str, Any]:
-    """A row of the earlier service."""
+    """Return a row of the earlier service."""
     return {
         "id": 7,
         "username": username,
@@ -34,6 +34,6 @@ def json_lines(path: Path, *records: Any) -> str:
 
 
 def total(api: Api) -> int:
-    """The number of users, as the list says."""
+    """Return the number of users, as the list says."""
     number: int = api.get("").json["batch_info"]["total_users"]
     return number

@@ -20,7 +20,7 @@ from tests.database.replica_pair import Pair, close
 def empty(
     database_kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Flask]:
-    """An application on a database in which there is nothing yet."""
+    """Yield an application on a database in which there is nothing yet."""
     if database_kind == "sqlite":
         yield make_app(f"sqlite:///{tmp_path / 'empty.db'}")
         return
@@ -44,7 +44,7 @@ def filled(sqlite_template: Path, tmp_path: Path) -> Api:
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """A copy of the migrations, to add revisions to."""
+    """Return a copy of the migrations, to add revisions to."""
     path = tmp_path / "migrations"
     shutil.copytree(
         schema_version.migrations_directory(),
@@ -58,7 +58,7 @@ def history(tmp_path: Path) -> Path:
 def standby(
     postgresql: postgres.Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[postgres_replica.Replica]:
-    """A replica of the server of the tests."""
+    """Yield a replica of the server of the tests."""
     if postgresql.programs is None:
         pytest.skip("the server of TEST_DATABASE_URL is not ours to make a replica of")
     with postgres_replica.replica(
@@ -73,7 +73,7 @@ def standby(
 def pair(
     standby: postgres_replica.Replica, request: pytest.FixtureRequest
 ) -> Iterator[Pair]:
-    """An empty, migrated database on both servers."""
+    """Yield an empty, migrated database on both servers."""
     name = f"replicated_{request.node.name}"[:60]
     standby.primary.create(name, "template")
     standby.catch_up()
@@ -86,7 +86,7 @@ def pair(
 
 @pytest.fixture
 def ones(pair: Pair) -> Iterator[Api]:
-    """An instance."""
+    """Yield an instance."""
     api = pair.api()
     yield api
     close(api.app)

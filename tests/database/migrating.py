@@ -21,7 +21,7 @@ ADDED_LATER = (
     "refresh_tokens.confirmed_at users.changed_at user_counters.changed_at "
     "users.closing_until"
 )
-# What revisions write as their version reads it.
+# The readers of what revisions write, as their versions have them.
 DERIVED = "users.first_name_key users.last_name_key users.search_text"
 
 

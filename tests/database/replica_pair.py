@@ -29,16 +29,16 @@ class Pair:
 
     @property
     def url(self) -> str:
-        """The URL of the database itself."""
+        """Return the URL of the database itself."""
         return driver_url(self.standby.primary.url(self.name))
 
     @property
     def read_url(self) -> str:
-        """The URL of its replica."""
+        """Return the URL of its replica."""
         return driver_url(self.standby.url(self.name))
 
     def settings(self, max_lag: int = LONG) -> TestConfig:
-        """The settings of an instance."""
+        """Return the settings of an instance."""
         return TestConfig(
             database_url=self.url,
             database_read_url=self.read_url,
@@ -47,7 +47,7 @@ class Pair:
         )
 
     def api(self, max_lag: int = LONG) -> Api:
-        """A client of an instance of its own."""
+        """Return a client of an instance of its own."""
         return Api(create_app(self.settings(max_lag)))
 
     def fall_behind(self, *apis: Api) -> None:
@@ -68,7 +68,7 @@ class Pair:
 
 
 def is_read_elsewhere(api: Api) -> bool:
-    """Whether a read takes nothing from the primary but a mark, now and then."""
+    """Return whether a read takes nothing from the primary but a mark, now and then."""
     with statements(api) as primary:
         api.get("")
     return all("pg_current_wal" in text for text in primary)
@@ -84,12 +84,12 @@ def close(app: Flask) -> None:
 
 
 def lists(api: Api, path: str, token: str | None) -> list[str]:
-    """The names in a list of users."""
+    """Return the names in a list of users."""
     reply = api.get(path, token=token).json
     return [card["username"] for card in reply.get("users", reply.get("results"))]
 
 
 def metric(api: Api) -> str:
-    """What /metrics says of the replica."""
+    """Return the number in /metrics that says whether the replica is used."""
     text = api.app.test_client().get("/metrics").text
     return text.rpartition("\ncareers_users_replica_in_use ")[2].partition("\n")[0]

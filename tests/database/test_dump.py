@@ -1,4 +1,4 @@
-"""Whoever gets a copy of the database, or reads the logs, gets in nowhere with it."""
+"""A copy of the database, or of the logs, is of no use for signing in."""
 
 import json
 import re
@@ -25,7 +25,7 @@ _WORDS = re.compile(r"[^\s\"'=,;(){}\[\]<>]{6,}")
 
 @pytest.fixture
 def limited(settings: TestConfig) -> Iterator[Api]:
-    """A client of an application that counts tries, generously."""
+    """Yield a client of an application that counts tries, generously."""
     generous = {
         f"ratelimit_{name}": rates.Rate(10**6, 3600)
         for name in "login login_address login_username register refresh".split()
@@ -72,14 +72,14 @@ def dump(app: Flask) -> dict[str, list[Any]]:
 
 
 def metrics(api: Api) -> str:
-    """What the service says of itself to whoever watches it, if it does."""
+    """Return the metrics of the service, if it has any."""
     paths = {rule.rule for rule in api.app.url_map.iter_rules()}
     client = api.app.test_client()
     return "".join(client.get(path).text for path in {"/metrics"} & paths)
 
 
 def candidates(values: list[Any], texts: list[str]) -> set[str]:
-    """What somebody would try: each value, each word of a text, and their parts."""
+    """Return what an attacker would try: values, words of texts, and their parts."""
     whole = {
         value.decode("latin-1") if isinstance(value, bytes) else str(value)
         for value in values
@@ -91,7 +91,7 @@ def candidates(values: list[Any], texts: list[str]) -> set[str]:
 def opens(api: Api, accounts: list[Account], value: str) -> list[str]:
     """Try a value as every kind of credential; return as which it opened something."""
     opened = []
-    # What no header can carry can't be tried there.
+    # A value that no header can carry can't be tried there.
     sendable = value.isprintable() and value.isascii()
     if sendable and api.get("me/", token=value).status_code != 401:
         opened.append("access token")

@@ -1,4 +1,4 @@
-"""What is answered with success is on the disk, as far as that is ours to decide."""
+"""A success that was answered is on the disk, as far as that is ours to decide."""
 
 from flask import Flask
 

@@ -115,7 +115,7 @@ def gunicorn(folder: Path, *words: str, **settings: str) -> Iterator[int]:
 
 
 def get(port: int, path: str) -> tuple[int, Any]:
-    """Return status and JSON of a reply; 0 where nobody listens."""
+    """Return status and JSON of a reply; 0 where no process listens."""
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request("GET", path)

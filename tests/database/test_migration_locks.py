@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def migrated(postgresql: postgres.Server) -> Iterator[Flask]:
-    """An application on a migrated database of its own."""
+    """Yield an application on a migrated database of its own."""
     url = driver_url(postgresql.create("locked", "template"))
     app = create_app(TestConfig(database_url=url, jwt_secret_key=KEY))
     yield app
@@ -43,7 +43,7 @@ def migrated(postgresql: postgres.Server) -> Iterator[Flask]:
 def holder(
     migrated: Flask, postgresql: postgres.Server
 ) -> Iterator["psycopg.Connection[Any]"]:
-    """Somebody else in that database, in a transaction."""
+    """Yield a connection of another client to that database, in a transaction."""
     del migrated
     with psycopg.connect(postgresql.url("locked")) as connection:
         yield connection
@@ -51,7 +51,7 @@ def holder(
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """A copy of the migrations, which pause and try less long."""
+    """Return a copy of the migrations, which pause and try less long."""
     copy = tmp_path / "migrations"
     shutil.copytree(schema_version.migrations_directory(), copy)
     env = copy / "env.py"
@@ -75,7 +75,7 @@ def test_nothing_waits_for_a_table_for_a_second() -> None:
 
 @contextmanager
 def statements(start: str) -> Iterator[list[str]]:
-    """The statements that begin like this, each when it is sent."""
+    """Yield the statements that begin like this, each when it is sent."""
     seen: list[str] = []
 
     def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -175,7 +175,8 @@ def test_an_index_is_built_while_others_use_the_table(
     add_revision(history, BUILD)
     holder.execute("LOCK TABLE users IN ROW SHARE MODE")
     with statements("CREATE INDEX CONCURRENTLY ix_users_bio") as built:
-        with pytest.raises(DBAPIError, match="lock timeout"):  # Of the column.
+        # The lock for the column.
+        with pytest.raises(DBAPIError, match="lock timeout"):
             upgrade(migrated, history)
         assert len(built) == 1
         # The index is there, and is not built again.

@@ -39,8 +39,8 @@ KEEP_ALL = """
     ("change", "dropped"),
     [
         pytest.param(REBUILD.format(options=""), TRIGGERS, id="plain"),
-        # What a rebuild of `users` must do besides, or new users can't be found and
-        # numbers are given twice.
+        # A rebuild of `users` must do this too, or new users can't be found and numbers
+        # are given twice.
         pytest.param(
             KEEP_ALL.format(rebuild=REBUILD.format(options=NUMBERED)),
             set(),

@@ -1,4 +1,4 @@
-"""What the service sets, and where, if PgBouncer in transaction mode stands between.
+"""The settings of connections, and where they are made, behind PgBouncer.
 
 With CAREERS_USERS_TEST_PGBOUNCER=1 all tests go through a real one.
 """
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def url(postgresql: postgres.Server) -> Iterator[str]:
-    """The URL of a migrated PostgreSQL database, to which nobody stands between."""
+    """Yield the URL of a migrated PostgreSQL database, without PgBouncer between."""
     postgresql.create("direct", "template")
     url = driver_url(postgresql.url("direct"))
     # No limits of its own, whatever the tests have given the role.
@@ -41,19 +41,19 @@ def url(postgresql: postgres.Server) -> Iterator[str]:
 
 
 def name(url: str) -> str:
-    """The name of the database of a URL."""
+    """Return the name of the database of a URL."""
     return url.rpartition("/")[2].partition("?")[0]
 
 
 def configured(url: str, *, through_pgbouncer: bool) -> TestConfig:
-    """The settings of a service that is told whether there is a PgBouncer."""
+    """Return the settings of a service that is told whether there is a PgBouncer."""
     settings = TestConfig(database_url=url, jwt_secret_key=KEY)
     return replace(settings, db_pgbouncer=through_pgbouncer)
 
 
 @contextmanager
 def made(settings: TestConfig) -> Iterator[Flask]:
-    """An application, current until the end of the block."""
+    """Yield an application, current until the end of the block."""
     app = create_app(settings)
     with app.app_context():
         yield app
@@ -61,7 +61,7 @@ def made(settings: TestConfig) -> Iterator[Flask]:
 
 
 def shown(where: Session | None, name: str) -> str:
-    """What the database says of one of its settings."""
+    """Return one of the settings of the database."""
     statement = text(f"SHOW {name}")
     if where is not None:
         return str(where.execute(statement).scalar_one())
@@ -77,7 +77,7 @@ def test_transactions_have_their_limits(url: str, through_pgbouncer: bool) -> No
         with db.session.begin():
             assert {key: shown(db.session(), key) for key in limits} == limits
         kept = {key: shown(None, key) for key in limits}
-    # Nothing stays on a connection that may be somebody else's next.
+    # Nothing stays on a connection that may be another client's next.
     assert (kept == limits) is not through_pgbouncer
     assert (kept["statement_timeout"] == "0") is through_pgbouncer
 
@@ -110,7 +110,7 @@ def test_check_misses_the_timeouts_of_the_role(url: str) -> None:
 def test_a_url_may_name_several_hosts(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of them is where nobody listens, as a node is that has failed."""
+    """No process listens on one of them, as on a node that has failed."""
     _, _, place = url.partition("://")
     who, _, rest = place.partition("@")
     host, _, path = rest.partition("/")

@@ -34,7 +34,7 @@ with postgres.server(Path(sys.argv[1])) as server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Server]:
-    """A server of these tests' own, which they may stop."""
+    """Yield a server of these tests' own, which they may stop."""
     elsewhere = "TEST_DATABASE_URL" in os.environ
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TEST_DATABASE_URL", raising=False)
@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Server
 
 
 def rows(url: str, statement: str) -> list[Any]:
-    """What a statement returns."""
+    """Return the value that a statement returns."""
     with psycopg.connect(url, autocommit=True) as connection:
         return connection.execute(statement.encode()).fetchall()
 

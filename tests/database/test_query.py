@@ -148,7 +148,7 @@ _PREPARED = Query(
 
 
 def prepared_now() -> list[str]:
-    """The statements that the server has prepared on the connection of reads."""
+    """Return the statements that the server has prepared on the connection of reads."""
     rows = _PREPARED.all()
     return [row["statement"] for row in rows]
 
@@ -165,7 +165,7 @@ def test_a_statement_is_prepared_once(app: Flask, database_kind: str) -> None:
 
 @pytest.fixture
 def on_the_same_connection(app: Flask, database_kind: str) -> Iterator[Any]:
-    """A function that has a command run where reads are made."""
+    """Yield a function that has a command run where reads are made."""
     if database_kind == "sqlite" or pgbouncer.IS_ASKED_FOR:
         pytest.skip("nothing is prepared")
     with app.app_context():

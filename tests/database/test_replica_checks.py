@@ -50,7 +50,7 @@ def test_a_read_in_the_way_of_the_replay_is_made_on_the_primary(
 
 
 def drop_when_it_is_read(pair: Pair) -> None:
-    """Drop a table, which the replica can't do while somebody reads it there."""
+    """Drop a table, which the replica can't do while a transaction reads it there."""
     reading = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
     live_server.until(lambda: live_server.ask(pair.read_url, reading))
     live_server.ask(pair.url, "DROP TABLE doomed")

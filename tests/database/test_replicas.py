@@ -64,7 +64,7 @@ def test_own_changes_are_read_back_at_once(pair: Pair, ones: Api, others: Api) -
         assert cards[bob.id]["is_following"] is True
         [stand] = api.get(f"relationships/?ids={bob.id}", token=mine).json["results"]
         assert stand["following"] is True
-        # Whoever is not the one does not know yet, but who is followed does.
+        # Other users do not see it yet, but the user who is followed does.
         assert api.get("alice/stats/").json["following_count"] == 0
         assert api.get("followers/", token=bob.access).json["count"] == 1
 

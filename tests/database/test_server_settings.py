@@ -68,7 +68,7 @@ def make(postgresql: postgres.Server) -> Iterator[Make]:
 
 @pytest.fixture
 def database(postgresql: postgres.Server) -> Iterator[str]:
-    """The name of an empty database of this test's own."""
+    """Yield the name of an empty database of this test's own."""
     postgresql.create("as_set")
     yield "as_set"
     postgresql.drop("as_set")

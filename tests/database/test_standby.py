@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif("postgresql" not in KINDS, reason="left out")
 
 @pytest.fixture
 def database_url(postgresql: postgres.Server) -> Iterator[str]:
-    """The URL of a migrated PostgreSQL database."""
+    """Yield the URL of a migrated PostgreSQL database."""
     yield driver_url(postgresql.create("standby", "template"))
     postgresql.drop("standby")
 

@@ -17,7 +17,7 @@ from tests.api import Api
 # own table.
 BY_HAND = re.compile(
     r"users_search|ix_users_search_text_trgm|user_totals_\w+|alembic_version"
-    # What only the version before reads; see migration 0010.
+    # Only the version before reads these; see migration 0010.
     r"|(pk_|ck_)?(totals|search_grams|search_changes)\b|ck_totals_value"
 )
 
@@ -146,7 +146,7 @@ def test_deleting_a_user_deletes_all_that_refers_to_it(app: Flask, api: Api) -> 
         for owner in (UserCounters.user_id, RefreshToken.user_id):
             assert connection.execute(select(owner)).scalars().all() == [2]
     assert b'"users":[]' in api.get("", query_string={"search": "alice"}).data
-    # The number of who is gone is never given to somebody else.
+    # The number of a deleted user is never given again.
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(text("DELETE FROM users"))
     assert api.register("carol").id == 3

@@ -1,6 +1,6 @@
 """Debian's nginx with our site file: unprivileged, in a directory of its own.
 
-What the tests change of `deploy/nginx/careers_users.conf` is addresses and paths alone.
+The tests change addresses and paths of `deploy/nginx/careers_users.conf` alone.
 """
 
 import gzip
@@ -75,7 +75,7 @@ class Nginx:
     """A running nginx in front of the instances on the ports `upstreams`."""
 
     def __init__(self, upstreams: Sequence[int]) -> None:
-        # Not pytest's directory: that is closed to the user nobody.
+        # Not pytest's directory: that is closed to the user `nobody`.
         self.home = Path(tempfile.mkdtemp(prefix="careers-users-nginx-", dir="/tmp"))
         make_certificate(self.home)
         self._options: dict[str, Any] = {}
@@ -128,7 +128,7 @@ class Nginx:
 
     @property
     def log(self) -> str:
-        """What has been written to the access log."""
+        """Return the lines of the access log."""
         return (self.home / "access.log").read_text("utf-8")
 
     def client(self, source: str = "127.0.0.1") -> "Client":
@@ -145,7 +145,7 @@ class Nginx:
 
 
 class Answer(NamedTuple):
-    """What came back through nginx."""
+    """A reply through nginx."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -178,7 +178,7 @@ class Client:
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Make a call; `path` is relative to the base path, or begins with a slash.
 
-        Of the header names, underscores stand for hyphens.
+        Underscores in the names of headers stand for hyphens.
         """
         url = path if path.startswith("/") else f"{BASE_PATH}/{path}"
         given = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -43,7 +43,7 @@ def path(name: str) -> str:
 
 
 def are_required() -> bool:
-    """Tell whether a missing program is a failure."""
+    """Return whether a missing program is a failure."""
     return os.environ.get("CAREERS_USERS_TEST_DEPLOY") == "required"
 
 

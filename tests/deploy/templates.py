@@ -9,7 +9,7 @@ DEPLOY = ROOT / "deploy"
 
 
 def text_of(name: str) -> str:
-    """A file under deploy/."""
+    """Return a file under deploy/."""
     return (DEPLOY / name).read_text("utf-8")
 
 

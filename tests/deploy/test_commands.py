@@ -12,7 +12,7 @@ OPERATIONS = "operations.md"
 
 
 def test_a_shell_gets_the_settings_that_systemd_reads(tmp_path: Path) -> None:
-    # What a shell would read otherwise: & and $ in an address, spaces, quotes.
+    # Characters with a meaning to a shell: & and $ in an address, spaces, quotes.
     settings = {
         "DATABASE_URL": "postgresql://u:p$w'@/careers?host=10.0.0.1&host=10.0.0.2",
         "CAREERS_USERS_TRUSTED_PROXY_HEADERS": "x-forwarded-for x-forwarded-proto",

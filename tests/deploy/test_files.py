@@ -27,7 +27,7 @@ ENV_FILE = DEPLOY / "careers_users.env.example"
 
 
 def settings_of(lines: list[str]) -> dict[str, str]:
-    """The settings in lines of NAME=value, as systemd and docker read them."""
+    """Return the settings in lines of NAME=value, as systemd and docker read them."""
     return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_0-9]+=", line))
 
 
@@ -69,7 +69,7 @@ def test_the_environment_file_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def unit(name: str) -> dict[str, list[str]]:
-    """The settings of a unit file; some come more than once."""
+    """Return the settings of a unit file; some come more than once."""
     found: dict[str, list[str]] = {}
     for line in (UNITS / name).read_text("utf-8").splitlines():
         if "=" in line and not line.startswith("#"):
@@ -80,7 +80,7 @@ def unit(name: str) -> dict[str, list[str]]:
 
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
-    """The unit files as they would be installed, with the program that is here."""
+    """Return the unit files as installed, with the path of this program."""
     program = Path(sys.executable).with_name("careers-users")
     if not program.exists():  # The package is not installed, only on the path.
         program = tmp_path / "careers-users"

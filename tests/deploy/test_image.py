@@ -14,7 +14,7 @@ from tests.project.test_docs import settings_read
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions, in order, each with what follows it."""
+    """Return the Dockerfile's instructions, in order, each with what follows it."""
     text = re.sub(r"^#.*\n", "", text_of("Dockerfile"), flags=re.MULTILINE)
     lines = [line for line in re.sub(r"\\\n", " ", text).splitlines() if line.strip()]
     pairs = [line.split(None, 1) for line in lines]
@@ -63,7 +63,7 @@ def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
 
 
 def test_what_the_image_installs_is_a_whole_package(tmp_path: Path) -> None:
-    """What setup.cfg reads is among the copied: a build of them alone must work."""
+    """The image has the files that setup.cfg reads: a build of the copies works."""
     for word, rest in instructions():
         if word == "COPY" and "--from" not in rest and "requirements" not in rest:
             for name in rest.split()[:-1]:

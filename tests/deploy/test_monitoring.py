@@ -22,7 +22,7 @@ _METRIC = re.compile(r"\bcareers_users_[a-z_]+")
 
 @pytest.fixture(scope="module")
 def metrics() -> dict[str, str]:
-    """The metrics that the service has, and their types."""
+    """Return the metrics that the service has, and their types."""
     nowhere = "postgresql+psycopg://nobody@127.0.0.1:1/none"
     settings = TestConfig(database_url=nowhere, jwt_secret_key=KEY)
     app = create_app(replace(settings, metrics=True, database_read_url=nowhere))
@@ -31,7 +31,7 @@ def metrics() -> dict[str, str]:
 
 
 def is_series(name: str, metrics: dict[str, str]) -> bool:
-    """Whether there are numbers of that name."""
+    """Return whether there are numbers of that name."""
     for suffix in ("_bucket", "_count", "_sum"):
         base = name.removesuffix(suffix)
         if base != name and metrics.get(base) == "histogram":
@@ -40,7 +40,7 @@ def is_series(name: str, metrics: dict[str, str]) -> bool:
 
 
 def expressions() -> list[tuple[str, str]]:
-    """All queries, each with where it stands."""
+    """Return all queries, each with where it stands."""
     dashboard = json.loads(DASHBOARD.read_text("utf-8"))
     found = [
         (panel["title"], target["expr"])
@@ -53,7 +53,7 @@ def expressions() -> list[tuple[str, str]]:
 
 
 def alerts() -> list[Any]:
-    """All alert rules."""
+    """Return all alert rules."""
     groups = yaml.safe_load(ALERTS.read_text("utf-8"))["groups"]
     return [rule for group in groups for rule in group["rules"]]
 

@@ -44,7 +44,7 @@ def start(database_url: str, tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """An instance for what has nothing to do with its database."""
+    """Yield an instance for what has nothing to do with its database."""
     with Server(tmp_path, CAREERS_USERS_TRUSTED_PROXY="127.0.0.1") as server:
         yield server
 
@@ -69,7 +69,7 @@ def assert_refused(answer: Answer, status: int, code: str) -> None:
 
 
 def addresses(url: str) -> list[str]:
-    """The addresses from which people have signed in, as they were recorded."""
+    """Return the addresses of the sign-ins, as they were recorded."""
     rows = live_server.ask(
         url, "SELECT address FROM refresh_tokens ORDER BY created_at, id"
     )
@@ -99,7 +99,7 @@ def test_the_api_through_tls(start: Start) -> None:
 
 
 def ids(nginx: Nginx, given: str) -> list[str]:
-    """The ids of a reply that is passed on and of one that nginx refuses."""
+    """Return the ids of a reply that is passed on and of one that nginx refuses."""
     with nginx.client() as client:
         answers = [
             client.call("GET", path, X_Request_ID=given)

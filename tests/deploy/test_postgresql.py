@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Database:
-    """What deploy/postgresql.sql has made, and whose it is."""
+    """The database that deploy/postgresql.sql has made, and its owner."""
 
     name: str
     admin_url: str
@@ -36,7 +36,7 @@ class Database:
 
 
 def major(program: Path) -> int:
-    """The major version of a PostgreSQL program."""
+    """Return the major version of a PostgreSQL program."""
     said = subprocess.check_output([program, "--version"], text=True)
     found = re.search(r"\) (\d+)", said)
     assert found, said
@@ -45,7 +45,7 @@ def major(program: Path) -> int:
 
 @pytest.fixture
 def tools(postgresql: postgres.Server) -> str:
-    """Where programs are that can talk to the server: they may not be older than it."""
+    """Return the directory of client programs that are no older than the server."""
     places = [postgresql.programs, Path(programs.path("pg_dump")).parent]
     for place in filter(None, places):
         tools = [place / name for name in ("psql", "pg_dump", "pg_restore")]

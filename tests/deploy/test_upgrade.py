@@ -38,7 +38,7 @@ def downgrade() -> None:
 
 @pytest.fixture
 def next_release(tmp_path: Path) -> Path:
-    """The code of a version to come, which has one migration more."""
+    """Return the code of a version to come, which has one migration more."""
     tree = tmp_path / "next"
     for name in ("careers_users", "migrations"):
         ignored = shutil.ignore_patterns("__pycache__")

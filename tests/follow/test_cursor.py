@@ -21,7 +21,7 @@ from tests.follow.followers import MANY, add_followers
 
 @pytest.fixture
 def star(api: Api, others: list[Account]) -> Account:
-    """A user whom all six follow, in their order."""
+    """Return a user whom all six follow, in their order."""
     star = api.register("star")
     for other in others:
         api.post("follow/", {"following": star.id}, token=other.access)
@@ -29,7 +29,7 @@ def star(api: Api, others: list[Account]) -> Account:
 
 
 def names(reply: Any) -> str:
-    """The digits of the users whom a reply lists: "654" if they came as 4, 5, 6."""
+    """Return the digits of the users in a reply's order: "654" for user_6, _5, _4."""
     return "".join(card["username"].removeprefix("user_") for card in reply["results"])
 
 
@@ -39,7 +39,7 @@ def walk(api: Api, reply: Any, link: str) -> list[str]:
 
 
 def replies(api: Api, reply: Any, link: str) -> Iterator[Any]:
-    """The replies along a link of a reply, to the end."""
+    """Yield the replies along a link of a reply, to the end."""
     for _ in range(MANY):
         if reply[link] is None:
             return

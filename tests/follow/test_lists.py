@@ -18,7 +18,7 @@ CARD_LISTS = ["alice/followers/", "alice/following/", "me/followers/", "me/follo
 
 @pytest.fixture
 def alice(api: Api) -> Account:
-    """A user who follows all others, in their order, and is followed back by all."""
+    """Return a user who follows all others, in their order, and is followed back."""
     alice = api.register("alice")
     for name in OTHERS:
         other = api.register(name, first_name=name.title(), last_name="Example")
@@ -28,7 +28,7 @@ def alice(api: Api) -> Account:
 
 
 def names(reply: Any, key: str = "username") -> list[str]:
-    """Whom a reply lists."""
+    """Return the usernames in a reply."""
     return [row[key] for row in reply.json["results"]]
 
 
@@ -216,5 +216,5 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(
             statements.clear()
             response = api.get(f"{path}?batch_size={size}", token=star.access)
             assert len(response.json["results"]) == size
-            # Who asks, and the list with whose it is.
+            # The viewer, and the list with its owner.
             assert len(statements) == 2, (path, size)

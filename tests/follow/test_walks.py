@@ -93,7 +93,8 @@ def test_a_walk_visits_everyone_who_stays_once_whatever_happens(
 
     reply = stage.get(f"{stage.path}?batch_size={size}")
     reply, visited = stage.walk(reply, "next", events)
-    # Who leaves and comes back stands before the batches to come: nobody comes twice.
+    # A follower who leaves and comes back is newer than the batches to come, so none is
+    # listed twice.
     assert max(Counter(visited).values()) == 1
     assert stage.stayed <= set(visited)
 

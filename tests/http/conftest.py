@@ -7,5 +7,5 @@ from tests.api import Account, Api
 
 @pytest.fixture
 def alice(api: Api) -> Account:
-    """A user whose path all routes with a name are tried with."""
+    """Return a user whose path all routes with a name are tried with."""
     return api.register("alice")

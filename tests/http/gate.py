@@ -23,7 +23,7 @@ SAME_ID = {"X-Request-ID": "same"}
 
 
 def send(api: Api, raw: bytes | None, path: str = "login/", **options: Any) -> Any:
-    """The reply to a body of these bytes."""
+    """Return the reply to a body of these bytes."""
     options = {"content_type": "application/json", **options}
     return api.call(options.pop("method", "POST"), path, data=raw, **options)
 
@@ -38,6 +38,6 @@ def routes(api: Api) -> Iterator[tuple[str, str, Operation]]:
 
 
 def canonical(rule: Rule) -> str:
-    """The path of a route, with its slash, and alice wherever a name stands."""
+    """Return the path of a route, with its slash, and alice wherever a name stands."""
     path = rule.rule.replace("<username:username>", "alice")
     return path.replace("<session_id>", "0" * 32).rstrip("/") + "/"

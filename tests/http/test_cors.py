@@ -18,7 +18,7 @@ OTHER = "http://localhost:3000"
 
 @pytest.fixture
 def open_api(settings: TestConfig) -> Iterator[Api]:
-    """A service that two origins may call."""
+    """Yield a service that two origins may call."""
     app = create_app(replace(settings, cors_origins=frozenset({PAGE, OTHER})))
     yield Api(app)
     with app.app_context():
@@ -26,7 +26,7 @@ def open_api(settings: TestConfig) -> Iterator[Api]:
 
 
 def cors_headers(reply: Reply) -> dict[str, str]:
-    """The headers that speak to browsers about origins."""
+    """Return the headers that speak to browsers about origins."""
     return {
         name.removeprefix("Access-Control-"): value
         for name, value in reply.headers.items()
@@ -35,7 +35,7 @@ def cors_headers(reply: Reply) -> dict[str, str]:
 
 
 def preflight(api: Api, path: str, origin: str = PAGE) -> Reply:
-    """What a browser asks before a call that is not simple."""
+    """Ask what a browser asks before a call that is not simple."""
     headers = {"Origin": origin, "Access-Control-Request-Method": "PATCH"}
     headers["Access-Control-Request-Headers"] = "authorization,content-type"
     return api.call("OPTIONS", path, headers=headers)
@@ -118,7 +118,7 @@ def test_a_preflight_of_nothing_allows_nothing(open_api: Api) -> None:
 
 
 def origins_of(monkeypatch: pytest.MonkeyPatch, value: str) -> frozenset[str]:
-    """The origins that the setting's value means."""
+    """Return the origins that the setting's value means."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/careers")
     monkeypatch.setenv("CAREERS_USERS_CORS_ORIGINS", value)
     return Settings.from_env().cors_origins

@@ -15,7 +15,7 @@ from tests.live_server import KEY, PASSWORDS, Server
 
 pytestmark = pytest.mark.browser
 
-# What a page can tell of a call: its status, its JSON, the headers that it may read.
+# The parts of a reply that a page sees: status, JSON, the headers that it may read.
 CALL = """
 async ([url, method, headers, body]) => {
   try {
@@ -90,7 +90,7 @@ def test_a_listed_origin_reads_everything_and_no_other_anything(
             "CAREERS_USERS_CORS_ORIGINS": f"http://127.0.0.1:{port}",
         }
         with Server(tmp_path, **settings) as server:
-            # The same page from the same machine: only the origin's name differs.
+            # An equal page from this machine: only the origin's name differs.
             listed, foreign = chromium.new_page(), chromium.new_page()
             listed.goto(f"http://127.0.0.1:{port}/")
             foreign.goto(f"http://localhost:{port}/")
@@ -107,7 +107,7 @@ def test_a_listed_origin_reads_everything_and_no_other_anything(
 
 
 def check_listed(caller: Caller) -> None:
-    """All methods, and errors of all kinds."""
+    """Call with all methods, and for errors of all kinds."""
     reply = register(caller)
     assert reply["status"] == 201
     token = reply["body"]["access"]

@@ -1,4 +1,4 @@
-"""What goes wrong on our side: a database in trouble, and what nobody expected."""
+"""Faults on our side: a failing database, and unexpected exceptions."""
 
 import logging
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ def settings(settings: TestConfig) -> TestConfig:
 
 @pytest.fixture
 def engine(api: Api) -> Engine:
-    """The engine of the application under test."""
+    """Return the engine of the application under test."""
     with api.app.app_context():
         return db.engine
 
 
 @pytest.fixture
 def alice(api: Api) -> Account:
-    """Somebody who wants something."""
+    """Return a user with a request to make."""
     return api.register("alice")
 
 
@@ -51,7 +51,7 @@ def check_unavailable(response: Any) -> None:
 
 @contextmanager
 def locked(engine: Engine) -> Iterator[None]:
-    """Somebody else holds the lock that all writing needs."""
+    """Hold the lock that all writing needs, from another connection."""
     other = create_engine(engine.url, poolclass=NullPool)
     with other.connect() as connection:
         if engine.dialect.name == "sqlite":
@@ -209,7 +209,7 @@ def break_clock(monkeypatch: pytest.MonkeyPatch, clock: Any) -> None:
 
 
 def raise_secret() -> datetime:
-    """Fail in a way that nobody expects."""
+    """Fail in an unexpected way."""
     raise RuntimeError("the secret reason")
 
 

@@ -251,7 +251,7 @@ RAW = st.binary(max_size=30).map(lambda raw: raw.decode("latin-1"))
 
 
 def test_no_bytes_whatever_make_a_500_or_a_page(api: Api) -> None:
-    # The same examples each time: a run should not fail by chance.
+    # Equal examples each time: a run should not fail by chance.
     @settings(max_examples=60, deadline=None, database=None, derandomize=True)
     @given(
         method=st.sampled_from(["GET", "POST", "PATCH", "DELETE"]),

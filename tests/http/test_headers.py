@@ -6,7 +6,7 @@ from werkzeug.test import TestResponse
 
 from tests.api import PASSWORD, Account, Api
 
-# What a reply may carry at all: nothing that names the software, nothing left over from
+# All headers that a reply may have: none that names the software, none left over from
 # pages, and no cookie.
 EXPECTED = {
     "Content-Type",
@@ -64,7 +64,7 @@ def test_a_write_is_not_kept(api: Api) -> None:
 
 
 def errors(api: Api, alice: Account) -> list[tuple[int, TestResponse]]:
-    """A reply of each kind that is an error, and its status."""
+    """Return a reply of each kind that is an error, and its status."""
     large = {"bio": "x" * 70_000}
     follow = {"following": alice.id}
     return [

@@ -9,7 +9,7 @@ from tests.http.gate import METHODS, SAME_ID, canonical, routes
 
 
 def allowed(api: Api) -> dict[str, set[str]]:
-    """The methods that each path takes."""
+    """Return the methods that each path takes."""
     result: dict[str, set[str]] = {}
     for rule in api.app.url_map.iter_rules():
         result.setdefault(canonical(rule), set()).update(rule.methods or ())
@@ -17,7 +17,7 @@ def allowed(api: Api) -> dict[str, set[str]]:
 
 
 def refusals(api: Api, path: str, methods: set[str]) -> list[str]:
-    """What is wrong with the replies to methods that a path does not take."""
+    """Return the wrong replies to methods that a path does not take."""
     wrong = []
     for method in sorted(METHODS - methods):
         response = api.call(method, path)

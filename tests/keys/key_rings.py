@@ -33,7 +33,7 @@ def keys_command(path: Path, *words: str) -> str:
 
 @contextmanager
 def ringed(settings: TestConfig, path: Path, **altered: Any) -> Iterator[Api]:
-    """A client of an application with the ring at `path`, read at each request."""
+    """Yield a client of an application that reads the ring `path` at each request."""
     app = create_app(replace(settings, jwt_key_ring=path, **altered))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(key_file, "CHECK_SECONDS", 0)
@@ -43,13 +43,13 @@ def ringed(settings: TestConfig, path: Path, **altered: Any) -> Iterator[Api]:
 
 
 def header_of(token: str) -> dict[str, Any]:
-    """A token's header."""
+    """Return a token's header."""
     header: dict[str, Any] = jwt.get_unverified_header(token)
     return header
 
 
 def works(api: Api, token: str) -> bool:
-    """Tell whether an access token is taken."""
+    """Return whether an access token is taken."""
     status = api.get("me/", token=token).status_code
     assert status in (200, 401)
     return status == 200

@@ -29,7 +29,7 @@ from tests.keys.key_rings import (
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the key ring is."""
+    """Return where the key ring is."""
     return tmp_path / "keys.json"
 
 
@@ -42,7 +42,7 @@ class Forger:
     other: Key
 
     def signed(self, **header: Any) -> str:
-        """A token with the right signature and more in its header."""
+        """Return a token with the right signature and more in its header."""
         return jwt.encode(
             self.claims,
             self.key.private,
@@ -51,7 +51,7 @@ class Forger:
         )
 
     def hs256(self, secret: str | None = None, **header: Any) -> str:
-        """A token with any header, its HS256 signature made with some secret."""
+        """Return a token with any header, its HS256 signature made with some secret."""
         text = json.dumps({"alg": "HS256", "typ": "JWT", **header}).encode()
         secret = str(self.other.private) if secret is None else secret
         return sign(secret, text, json.dumps(self.claims).encode())

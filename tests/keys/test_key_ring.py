@@ -1,4 +1,4 @@
-"""Signing keys: rotation signs nobody out, names lead nowhere, public keys."""
+"""Signing keys: rotation signs no user out, names lead nowhere, public keys."""
 
 import json
 import time
@@ -34,7 +34,7 @@ from tests.live_server import Client, Server
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the key ring is."""
+    """Return where the key ring is."""
     return tmp_path / "keys.json"
 
 
@@ -187,7 +187,7 @@ def test_a_broken_file_leaves_the_keys_that_were_read(
         assert works(api, alice.access)
         assert "the old ones stay" in caplog.text
         assert "PRIVATE" not in caplog.text
-    # Who has never read a good one can't answer, and says so.
+    # A process that has never read a good one can't answer, and says so.
     with ringed(settings, path) as late:
         assert late.get("me/", token=alice.access).status_code == 503
 

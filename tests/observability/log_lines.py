@@ -13,13 +13,13 @@ from careers_users.observability import logs
 
 
 class Lines:
-    """What our own handler has written, in a process whose only handler it is."""
+    """Return the lines of our handler, in a process that has no other handler."""
 
     def __init__(self, stream: io.StringIO) -> None:
         self.stream = stream
 
     def all(self) -> list[dict[str, Any]]:
-        """All lines until now."""
+        """Return all lines until now."""
         return [json.loads(line) for line in self.stream.getvalue().splitlines()]
 
     def of(self, logger: str) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ class OnlyOurs(list[logging.Handler]):
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
-    """The log as it is written when the service is served."""
+    """Yield the log as it is written when the service is served."""
     stream = io.StringIO()
     root = logging.getLogger()
     level = root.level

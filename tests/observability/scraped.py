@@ -11,7 +11,7 @@ Samples = dict[str, dict[tuple[str, ...], float]]
 
 
 def samples(text: str) -> Samples:
-    """The numbers in an exposition, by name and by the values of the labels."""
+    """Return the numbers in an exposition, by name and by the values of the labels."""
     found: Samples = defaultdict(dict)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -20,7 +20,7 @@ def samples(text: str) -> Samples:
 
 
 def requests_in(found: Samples) -> dict[tuple[str, ...], float]:
-    """How many requests there were, by method, rule and status."""
+    """Return how many requests there were, by method, rule and status."""
     return found["careers_users_request_seconds_count"]
 
 

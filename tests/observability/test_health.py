@@ -38,12 +38,12 @@ def ready(app: Flask) -> tuple[int, Any, float]:
 
 
 def unavailable(database: str, *, is_draining: bool = False) -> dict[str, Any]:
-    """The body that says so."""
+    """Return the body that says so."""
     return {"status": "unavailable", "draining": is_draining, "database": database}
 
 
 def app_at(url: str) -> Flask:
-    """An application with a database at `url`."""
+    """Return an application with a database at `url`."""
     return create_app(TestConfig(database_url=url, jwt_secret_key=KEY))
 
 
@@ -84,7 +84,7 @@ def run(url: str, statement: str) -> None:
 
 @contextmanager
 def connection(url: str) -> Iterator[Any]:
-    """A connection of our own, each statement a transaction."""
+    """Yield a connection of our own, each statement a transaction."""
     if url.startswith("sqlite"):
         database: Any = sqlite3.connect(
             url.removeprefix("sqlite:///"), isolation_level=None
@@ -156,7 +156,7 @@ def test_a_locked_database_does_not_hang_us(app: Flask, database_url: str) -> No
 
 
 def eventually_ok(app: Flask) -> bool:
-    """Whether readiness comes back, once the trouble is over."""
+    """Return whether readiness comes back, once the trouble is over."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         if ready(app)[0] == 200:

@@ -21,7 +21,7 @@ from tests.observability.test_request_log import MADE
 
 
 def record(message: str, **more: Any) -> logging.LogRecord:
-    """A record as a logger makes it."""
+    """Return a record as a logger makes it."""
     made = logging.makeLogRecord({"name": "x", "levelname": "INFO", "msg": message})
     made.__dict__.update(more)
     return made
@@ -93,7 +93,7 @@ def test_our_own_is_configured_again(
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:
-    """The lines of a log that are JSON objects."""
+    """Return the lines of a log that are JSON objects."""
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 

@@ -1,4 +1,4 @@
-"""What is never logged or shown to an operator: passwords, tokens, hashes, keys."""
+"""Secrets that no log and no command shows: passwords, tokens, hashes, keys."""
 
 import logging
 from pathlib import Path
@@ -31,7 +31,7 @@ def everything(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> str:
-    """All that was logged: messages, their parts, tracebacks."""
+    """Return all that was logged: messages, their parts, tracebacks."""
     parts = [f"{record.msg} {record.args}" for record in caplog.records]
     return "\n".join([caplog.text, *parts])
 

@@ -25,7 +25,7 @@ USER_RULE = "/careers/users/<username:username>/"
 
 @pytest.fixture
 def app(settings: TestConfig) -> Iterator[Flask]:
-    """The application with its metrics switched on."""
+    """Yield the application with its metrics switched on."""
     app = create_app(replace(settings, metrics=True))
     yield app
     with app.app_context():
@@ -33,7 +33,7 @@ def app(settings: TestConfig) -> Iterator[Flask]:
 
 
 def scrape(app: Flask) -> Samples:
-    """What the application has counted."""
+    """Return the numbers that the application has counted."""
     reply = app.test_client().get("/metrics")
     assert reply.status_code == 200
     assert reply.content_type == "text/plain; version=0.0.4; charset=utf-8"

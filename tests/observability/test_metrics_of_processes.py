@@ -36,7 +36,7 @@ def test_processes_count_together(tmp_path: Path, sqlite_template: Path) -> None
         assert directory.stat().st_mode & 0o777 == 0o700
         for _ in range(30):
             assert get(port, "/careers/users/")[0] == 200
-        # Whoever answers, it is the sum.
+        # Every process answers the sum.
         for _ in range(5):
             found = samples(get(port, "/metrics")[1])
             assert requests_in(found)[labels] == 30
@@ -58,7 +58,7 @@ def test_processes_count_together(tmp_path: Path, sqlite_template: Path) -> None
 
 
 def names(directory: Path) -> str:
-    """The names of the files in a directory."""
+    """Return the names of the files in a directory."""
     return " ".join(path.name for path in directory.iterdir())
 
 

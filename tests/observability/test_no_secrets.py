@@ -16,7 +16,7 @@ from tests.live_server import KEY, PATIENCE, SERVE, Server
 PASSWORD = "a-password-that-nobody-may-read"
 WRONG = "another-one-mistyped-by-its-owner"
 DB_PASSWORD = "open-sesame"
-# What it writes to stdout counts as well.
+# Its stdout counts as well.
 BOTH = ("bash", "-c", 'exec "$0" "$@" >&2', *SERVE)
 
 
@@ -55,7 +55,7 @@ class Careless:
 
 
 def registration(name: str, password: str = PASSWORD) -> dict[str, str]:
-    """The body of a registration."""
+    """Return the body of a registration."""
     passwords = {"password": password, "password_confirm": password}
     return {"username": name, "email": f"{name}@example.com", **passwords}
 

@@ -80,7 +80,7 @@ def test_a_failure_is_a_line_under_the_same_id(
 
 
 def registration() -> dict[str, str]:
-    """The body of a good registration."""
+    """Return the body of a good registration."""
     names = {"username": "alice", "email": "alice@example.com"}
     return {**names, "password": PASSWORD, "password_confirm": PASSWORD}
 

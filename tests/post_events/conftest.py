@@ -10,7 +10,7 @@ from tests.post_events.posts_service import TOKENS
 
 @pytest.fixture
 def settings(database_url: str) -> TestConfig:
-    """The settings of the application under test."""
+    """Return the settings of the application under test."""
     return TestConfig(
         database_url=database_url, jwt_secret_key=KEY, events_tokens=TOKENS
     )
@@ -18,5 +18,5 @@ def settings(database_url: str) -> TestConfig:
 
 @pytest.fixture
 def alice(api: Api) -> Account:
-    """An author."""
+    """Return an author."""
     return api.register("alice")

@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 
 def at(second: float) -> str:
-    """A time, that many seconds after the first."""
+    """Return a time, that many seconds after the first."""
     return (START + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
 
 
@@ -31,7 +31,7 @@ def event(
     id_: str | None = None,
     **data: Any,
 ) -> dict[str, Any]:
-    """An event about an author, named by number or username."""
+    """Return an event about an author, named by number or username."""
     name = "author_id" if isinstance(author, int) else "author_username"
     return {
         "specversion": "1.0",
@@ -56,13 +56,13 @@ def send(api: Api, body: Any, token: str | None = TOKENS[0], **options: Any) -> 
 
 
 def statuses(reply: Reply) -> list[str]:
-    """What became of each event."""
+    """Return the status of each event."""
     assert reply.status_code == 200, reply.text
     return [result["status"] for result in reply.json["results"]]
 
 
 def numbers(api: Api, username: str) -> list[int]:
-    """A user's posts, likes and comments."""
+    """Return a user's posts, likes and comments."""
     stats = api.get(f"{username}/stats/").json
     names = ("posts_count", "likes_received", "comments_received")
     return [stats[name] for name in names]

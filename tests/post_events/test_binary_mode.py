@@ -11,7 +11,7 @@ from tests.post_events.posts_service import event, numbers, send, statuses
 
 
 def headers_of(one: dict[str, Any]) -> dict[str, str]:
-    """An event's attributes as headers."""
+    """Return an event's attributes as headers."""
     return {f"ce-{name}": value for name, value in one.items() if name != "data"}
 
 
@@ -28,7 +28,7 @@ def send_binary(api: Api, one: dict[str, Any], **headers: str) -> Reply:
 def test_it_counts_like_the_other_modes(api: Api, alice: Account) -> None:
     one = event("post.created", alice.id)
     assert statuses(send_binary(api, one)) == ["applied"]
-    # The same event, whatever the form it travels in.
+    # It is one event, whatever the form it travels in.
     assert statuses(send_binary(api, one)) == ["duplicate"]
     assert statuses(send(api, one)) == ["duplicate"]
     assert statuses(send(api, [one, event("like.added", alice.id)])) == [

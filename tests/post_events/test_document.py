@@ -21,14 +21,14 @@ ADDRESS = "http://127.0.0.1:8000"
 
 
 def blocks(language: str) -> list[str]:
-    """The pieces of code of a language in the document."""
+    """Return the pieces of code of a language in the document."""
     text = DOCUMENT.read_text("utf-8")
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.fixture
 def server(database_url: str, tmp_path: Path) -> Iterator[Server]:
-    """The service, with a credential and a user."""
+    """Yield the service, with a credential and a user."""
     settings = {
         "DATABASE_URL": database_url,
         "CAREERS_USERS_JWT_SECRET_KEY": live_server.KEY,

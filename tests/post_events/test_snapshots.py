@@ -25,7 +25,7 @@ def test_a_snapshot_says_what_the_counters_are(api: Api, alice: Account) -> None
     assert statuses(send(api, snapshot)) == ["applied"]
     assert numbers(api, "alice") == [15, 156, 89]
     assert statuses(send(api, snapshot)) == ["duplicate"]
-    # What comes later counts from there.
+    # Later events count from there.
     send(api, [event("like.added", alice.id, 11), event("post.deleted", alice.id, 11)])
     assert numbers(api, "alice") == [14, 157, 89]
 

@@ -1,4 +1,4 @@
-"""What a search finds, in the contract's words and in plain Python: no index, no SQL.
+"""The result of a search, by the contract and in plain Python: no index, no SQL.
 
 Written apart from careers_users.validation.words, character by character.
 """

@@ -24,12 +24,12 @@ NAMES = [
     *("ılık", "İlk", "Ilk", "Ωmega", "ωMEGA", "Жук", "жар", "張", "張 偉", "😀", "😀a"),
     *("\ufb01sh", "fish", "9", "10", "%", "_", "\\", "'", '"', "x" * 150),
 ]
-# Some people come at the same moment, and later numbers not always later.
+# Some users come at the same moment, and later numbers not always later.
 MILLISECONDS = (0, 0, 1, 5, 2, 2, 4)
 
 
 class Person(NamedTuple):
-    """Who is in the list; the fields are the orderings."""
+    """A user in the list; the fields are the orderings."""
 
     username: str
     created_at: datetime
@@ -51,7 +51,7 @@ PEOPLE = [
 
 
 def directory(api: Api, **query: Any) -> Any:
-    """The reply to a good question."""
+    """Return the reply to a good question."""
     token = query.pop("token", None)
     response = api.get("", query_string=query, token=token)
     assert response.status_code == 200, response.text
@@ -59,7 +59,7 @@ def directory(api: Api, **query: Any) -> Any:
 
 
 def usernames(api: Api, **query: Any) -> list[str]:
-    """The names in a batch, in order."""
+    """Return the names in a batch, in order."""
     return [card["username"] for card in directory(api, **query)["users"]]
 
 
@@ -115,7 +115,7 @@ def test_without_users_there_is_no_batch(api: Api) -> None:
 
 
 def followed(api: Api, token: str | None) -> set[str]:
-    """Whom the list shows as followed."""
+    """Return the usernames that the list shows as followed."""
     users = directory(api, token=token)["users"]
     return {card["username"] for card in users if card["is_following"]}
 
@@ -141,7 +141,7 @@ def test_a_bad_token_is_401_and_never_anonymous(api: Api) -> None:
 
 @pytest.fixture
 def private_api(settings: TestConfig) -> Iterator[Api]:
-    """The API of an operator who lets only users read."""
+    """Yield the API of an operator who lets only users read."""
     app = create_app(replace(settings, public_reads=False))
     yield Api(app)
     with app.app_context():
@@ -174,7 +174,7 @@ def register_people(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def in_order(ordering: str) -> list[str]:
-    """The usernames as an ordering should show them; PEOPLE stand in order of id."""
+    """Return the usernames in an ordering; `PEOPLE` are in order of id."""
 
     def key(person: Person) -> Any:
         value = getattr(person, ordering)
@@ -195,7 +195,7 @@ def test_each_ordering_is_the_same_on_every_database_and_minus_its_reverse(
         assert backwards == whole[::-1], ordering
     assert usernames(api, batch_size=100) == in_order("username")
 
-    # Batches cut ties anywhere, and show nobody twice.
+    # Batches cut ties anywhere, and show no user twice.
     for ordering in ("first_name", "-created_at"):
         whole = usernames(api, ordering=ordering, batch_size=100)
         batches = [

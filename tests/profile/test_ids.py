@@ -73,7 +73,7 @@ def test_junk_and_more_than_100_are_refused(api: Api) -> None:
 
 @pytest.fixture
 def private(settings: TestConfig) -> Iterator[Api]:
-    """The API of an operator who lets only users and sister services read."""
+    """Yield the API of an operator who lets only users and sister services read."""
     app = create_app(replace(settings, public_reads=False, events_tokens=TOKENS))
     yield Api(app)
     with app.app_context():

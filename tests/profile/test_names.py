@@ -49,7 +49,7 @@ def _of(provider: Any, which: str) -> list[str]:
 
 
 def without_accents(name: str) -> str:
-    """Return a name as people type it who have no accents on their keyboard."""
+    """Return a name as typed on a keyboard without accents."""
     parts = unicodedata.normalize("NFD", name)
     return "".join(part for part in parts if not "\u0300" <= part <= "\u036f")
 

@@ -23,7 +23,7 @@ DERIVED = (User.id, User.first_name_key, User.last_name_key, User.search_text)
 
 @pytest.fixture
 def old(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    """An application whose users all have texts of the version before."""
+    """Yield an application whose users all have texts of the version before."""
     monkeypatch.setattr(refold, "BATCH_ROWS", 10)
     monkeypatch.setattr(refold, "BATCH_ROWS_ON_SQLITE", 10)
     refold._old_rows.cache_clear()
@@ -52,7 +52,7 @@ def old(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
 
 
 def total(api: Api, **query: str) -> int:
-    """How many users a question finds."""
+    """Return how many users a question finds."""
     number: int = api.get("", query_string=query).json["batch_info"]["total_users"]
     return number
 

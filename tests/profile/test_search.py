@@ -19,7 +19,7 @@ PARAMETERS = ("search", "q", "first_name", "last_name")
 
 
 def found(api: Api, **query: str) -> list[str]:
-    """The names of whom a question finds, whose number the reply must know."""
+    """Return the names of whom a question finds, whose number the reply must know."""
     response = api.get("", query_string={"batch_size": "100", **query})
     assert response.status_code == 200, response.text
     reply: Any = response.json

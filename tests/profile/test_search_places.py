@@ -22,7 +22,7 @@ NO_SEARCHES = ["", "?search=&batch_number=3", "?ids=1,2&search=alice", "alice/"]
 
 @pytest.fixture
 def two_threads(settings: TestConfig) -> Iterator[Api]:
-    """An application of two threads, and so with one place."""
+    """Yield an application of two threads, and so with one place."""
     app = create_app(replace(settings, threads=2))
     yield Api(app)
     with app.app_context():

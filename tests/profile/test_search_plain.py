@@ -59,7 +59,7 @@ def people(dice: random.Random) -> list[dict[str, Any]]:
 
 
 def a_question(dice: random.Random) -> dict[str, Any]:
-    """Return a query, most of them of words that somebody may have."""
+    """Return a query, most of them of words that users may have."""
     query: dict[str, Any] = {}
     for name in ("search", "q", "first_name", "last_name"):
         if dice.random() < 0.35:

@@ -16,7 +16,7 @@ from tests.api import Account, Api
 
 @contextmanager
 def statements(api: Api) -> Iterator[list[str]]:
-    """The statements that the database is given meanwhile."""
+    """Yield the statements that the database is given meanwhile."""
     seen: list[str] = []
 
     def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -33,7 +33,7 @@ def statements(api: Api) -> Iterator[list[str]]:
 
 @pytest.fixture
 def alice(api: Api) -> Account:
-    """A user among a hundred others."""
+    """Return a user among a hundred others."""
     alice = api.register("alice")
     now = clock.utcnow()
     rows = [

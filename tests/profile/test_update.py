@@ -33,24 +33,24 @@ AFTER = {
 
 @pytest.fixture
 def alice(api: Api) -> Account:
-    """A user with everything set."""
+    """Return a user with everything set."""
     return api.register("alice", **BEFORE)
 
 
 def update(api: Api, account: Account, changes: Any) -> Any:
-    """The reply to a good change."""
+    """Return the reply to a good change."""
     response = api.patch("me/update/", changes, token=account.access)
     assert response.status_code == 200, response.text
     return response.json
 
 
 def own_profile(api: Api, account: Account) -> Any:
-    """The profile as it is stored."""
+    """Return the profile as it is stored."""
     return api.get("me/", token=account.access).json
 
 
 def found(api: Api, **query: str) -> list[str]:
-    """The names of whom a search finds."""
+    """Return the names of whom a search finds."""
     reply: Any = api.get("", query_string=query).json
     return [card["username"] for card in reply["users"]]
 
@@ -115,7 +115,7 @@ def test_takes_a_token(api: Api, alice: Account) -> None:
         for token in (None, "bad", alice.refresh):
             response = api.patch(path, {"bio": "Mine now"}, token=token)
             assert response.status_code == 401
-            # Who asks comes before what is asked.
+            # The token is checked before the body.
             assert api.patch(path, {"bio": 1}, token=token).status_code == 401
     assert own_profile(api, alice)["bio"] == BEFORE["bio"]
 

@@ -1,4 +1,4 @@
-"""What users write about themselves, over HTTP: taken as documented, or refused."""
+"""Texts of users about themselves, over HTTP: taken as documented, or refused."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ anything = hypothesis_settings(
 
 @pytest.fixture
 def token(api: Api) -> str:
-    """The access token of a registered user."""
+    """Return the access token of a registered user."""
     return api.register("alice").access
 
 

@@ -20,7 +20,7 @@ from config import TestConfig
 from tests.api import Api
 
 PACKAGE = str(Path(__file__).parents[2] / "careers_users")
-# What each may cost at most, from one package into another and back counting once.
+# The most crossings of each; into another package and back counts once.
 LIMITS = {"follow": 33, "login": 57, "search": 24, "profile": 22}
 
 Crossings = Counter[tuple[str, str]]

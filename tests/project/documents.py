@@ -9,5 +9,5 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def text_of(path: str) -> str:
-    """A file of the repository."""
+    """Return a file of the repository."""
     return (ROOT / path).read_text("utf-8")

@@ -24,8 +24,8 @@ FUNCTION_LINES_MAX = 40
 NAMES_MAX = 20
 SHARE_INSIDE_MIN = 0.28
 
-# A package imports from the rows below its own; on a row, from those after it. The
-# same rows stand in docs/architecture.md.
+# A package imports from the rows below its own; on a row, from those after it. These
+# rows stand in docs/architecture.md too.
 ROWS = (
     "__main__",
     "__init__",
@@ -252,6 +252,6 @@ def test_every_view_describes_itself(app: Flask) -> None:
         assert operation.reply is not None, rule.endpoint
         assert rule.rule.endswith("/"), "the slash is canonical"
         if "DELETE" not in (rule.methods or set()):  # It may have one.
-            # What PUT makes here is named by its path alone.
+            # The path alone names the result of a PUT.
             takes_body = bool({"POST", "PATCH"} & (rule.methods or set()))
             assert (operation.body is not None) == takes_body, rule.endpoint

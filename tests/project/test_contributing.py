@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md tells one to do, done as it says, in a copy of the code."""
+"""The steps of CONTRIBUTING.md, done as it says, in a copy of the code."""
 
 import os
 import re
@@ -23,13 +23,13 @@ class Note(Base):
 
 
 def part(heading: str) -> str:
-    """What stands under a heading."""
+    """Return the text under a heading."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     return text.partition(f"## {heading}")[2].partition("\n## ")[0]
 
 
 def steps() -> list[tuple[str, str]]:
-    """The files that the example names, and what goes into each."""
+    """Return the files that the example names, and what goes into each."""
     return STEP.findall(part("Add a call"))
 
 

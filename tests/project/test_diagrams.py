@@ -22,7 +22,7 @@ def test_the_pictures_are_current(name: str) -> None:
 
 
 def texts(name: str) -> list[str]:
-    """What is written in a picture."""
+    """Return the words in a picture."""
     root = ElementTree.fromstring(diagrams.pictures()[name])
     return [element.text or "" for element in root.iter(f"{SVG}text")]
 
@@ -60,7 +60,7 @@ def tables(count: int) -> list[Table]:
 
 
 def overlap(one: Card, other: Card) -> bool:
-    """Tell whether two cards touch."""
+    """Return whether two cards touch."""
     return (
         one.x < other.x + other.width
         and other.x < one.x + one.width

@@ -7,7 +7,7 @@ import pytest
 
 from tests.project.documents import DOCUMENTS, ROOT
 
-# What the shell blocks may call beside what this repository brings.
+# Programs that the shell blocks may call beside those of this repository.
 _PROGRAMS = (
     "apt-get brew case chown curl docker esac eval export for do done install nginx "
     "pg_dump pg_restore psql python python3 systemctl unset useradd while".split()
@@ -26,7 +26,7 @@ _BROUGHT = "careers-users flask mypy pip pytest python ruff".split()
 
 
 def shell_commands(path: Path) -> set[str]:
-    """The first words of all commands in a document's shell blocks."""
+    """Return the first words of all commands in a document's shell blocks."""
     blocks = re.findall(r"```sh\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
     text = "\n".join(blocks).replace("\\\n", " ")
     # Quotes hold no commands here.

@@ -25,7 +25,7 @@ _TEST_ONLY = re.compile(r"CAREERS_USERS_TEST_|_FILE$")
 
 
 def settings_read() -> set[str]:
-    """The variables that the code reads."""
+    """Return the variables that the code reads."""
     return set(environment.variables())
 
 
@@ -125,7 +125,7 @@ def test_the_page_of_the_commands_is_what_their_help_says() -> None:
 
 
 def refusals(base: type[ServiceError] = ServiceError) -> set[str]:
-    """The codes of all refusals in the code."""
+    """Return the codes of all refusals in the code."""
     found = {base.code}
     for refusal in base.__subclasses__():
         if refusal.__module__.startswith("careers_users."):
@@ -204,7 +204,7 @@ def test_no_word_of_the_paths_is_free_for_a_user(app: Flask) -> None:
 
 
 def anchors(document: str) -> set[str]:
-    """What links can point to: the headings, as GitHub names them."""
+    """Return the targets of links: the headings, as GitHub names them."""
     # A comment in a block of code looks like a heading.
     text = re.sub(r"```.*?```", "", document, flags=re.DOTALL)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What is shipped: the lock file, the listed packages, no traces of a machine."""
+"""The shipped files: the lock file, the listed packages, no traces of a machine."""
 
 import configparser
 import re
@@ -14,7 +14,7 @@ _URL = re.compile(r"index-url|--find-links|\"resolved\":")
 
 
 def requirements() -> list[Requirement]:
-    """What setup.cfg says the package needs."""
+    """Return the requirements in setup.cfg."""
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg", "utf-8")
     lines = parser["options"]["install_requires"].split("\n")
@@ -22,7 +22,7 @@ def requirements() -> list[Requirement]:
 
 
 def tracked() -> list[Path]:
-    """The files of the repository, as git or the tree knows them."""
+    """Return the files of the repository, as git or the tree knows them."""
     try:
         done = subprocess.run(
             ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True

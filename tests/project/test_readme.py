@@ -19,7 +19,7 @@ MARK = "----- next -----"
 
 
 def walk() -> list[tuple[str, Any]]:
-    """The commands of the walk, each with the reply shown under it, if there is one."""
+    """Return the commands of the walk, each with the reply shown under it, if any."""
     steps: list[tuple[str, Any]] = []
     for block in re.findall(
         r"```console\n(.*?)```", README.read_text("utf-8"), re.DOTALL
@@ -34,7 +34,7 @@ def walk() -> list[tuple[str, Any]]:
 
 
 def masked(value: Any) -> Any:
-    """A reply without what is different each time: times and tokens."""
+    """Return a reply without what is different each time: times and tokens."""
     if isinstance(value, dict):
         return {
             name: "TOKEN" if name in ("access", "refresh") and item else masked(item)

@@ -10,7 +10,7 @@ NAME = re.compile(r"\bS(?:[1-9]|1[01])\b")
 
 
 def named_in_tests() -> set[str]:
-    """The cases that docstrings of tests, or of their modules, name."""
+    """Return the cases that docstrings of tests, or of their modules, name."""
     found: set[str] = set()
     for path in (ROOT / "tests").rglob("test_*.py"):
         tree = ast.parse(path.read_text("utf-8"))
@@ -23,7 +23,7 @@ def named_in_tests() -> set[str]:
 
 
 def accepted() -> set[str]:
-    """The cases that the threat model accepts."""
+    """Return the cases that the threat model accepts."""
     text = (ROOT / "docs/threat-model.md").read_text("utf-8")
     _, heading, section = text.partition("\n## Accepted\n")
     assert heading

@@ -28,7 +28,7 @@ OPENING = re.compile(
     r"|For (?:who|what|whom)|The same|As (?:the|a|before|in))\b(?! ?\?)"
 )
 PHRASES = re.compile(r"\b(otherwise as|the same of|tells? whether)\b", re.IGNORECASE)
-# Docstrings of functions start with a verb (PEP 257).
+# Docstrings of functions start with a verb (PEP 257); those of tests state a behaviour.
 NO_VERB = re.compile(r"^(The|A|An|How|Where|When|Whether|If|All|Each|Its|Their|This)\b")
 
 
@@ -49,12 +49,13 @@ def sources() -> list[Path]:
 
 
 def docstrings(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
-    """Yield line and text of each docstring, and whether a function has it."""
+    """Yield line and text of each docstring, and whether it must start with a verb."""
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):
         if isinstance(node, kinds) and (text := ast.get_docstring(node)):
-            is_function = not isinstance(node, (ast.Module, ast.ClassDef))
-            yield node.body[0].lineno, text, is_function
+            name = "" if isinstance(node, ast.Module) else node.name
+            states = isinstance(node, ast.Module | ast.ClassDef) or "test_" in name[:5]
+            yield node.body[0].lineno, text, not states
 
 
 def comments(source: str) -> Iterator[tuple[int, str]]:

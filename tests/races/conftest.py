@@ -18,7 +18,7 @@ def url(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """The URL of a migrated database for all tests of a module."""
+    """Yield the URL of a migrated database for all tests of a module."""
     if database_kind == "sqlite":
         path = tmp_path_factory.mktemp("races") / "races.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)

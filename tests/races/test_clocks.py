@@ -1,4 +1,4 @@
-"""Instances whose clocks differ by some seconds, on one database: nobody notices."""
+"""Instances whose clocks differ by some seconds, on one database: it does not show."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,14 +23,14 @@ Turn = Callable[[timedelta], None]
 
 @pytest.fixture
 def turn(monkeypatch: pytest.MonkeyPatch) -> Turn:
-    """A function that makes it so much after noon: each instance has its own time."""
+    """Return a function that sets the clock to a time after noon, for one instance."""
     set_clock(monkeypatch, NOON)
     return lambda after: set_clock(monkeypatch, NOON + after)
 
 
 @pytest.fixture
 def alice(turn: Turn, api: Api) -> Account:
-    """A user whom the instance that is ahead has registered."""
+    """Return a user whom the instance that is ahead has registered."""
     turn(AHEAD)
     return api.register("alice")
 
@@ -94,5 +94,5 @@ def test_a_session_ended_everywhere_stays_so_when_an_early_clock_prunes(
     assert api.post("logout/all/", {}, token=last).status_code == 200
     turn(WEEK + AHEAD + HOUR + SECOND)
     run_jobs(app)
-    turn(WEEK + HOUR - 4 * SECOND)  # What it is then for the one behind.
+    turn(WEEK + HOUR - 4 * SECOND)  # The time of the one behind.
     assert api.get("me/", token=last).json["code"] == "token_revoked"

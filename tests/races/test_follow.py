@@ -43,7 +43,7 @@ class Storm(NamedTuple):
 
 @pytest.fixture
 def storm(database_url: str, tmp_path: Path) -> Iterator[Storm]:
-    """Clients, every other one of them connected to the same of two servers."""
+    """Clients, connected in turn to one and to the other of two servers."""
     settings = {
         "CAREERS_USERS_EVENTS_TOKENS": TOKENS[0],
         # On a busy machine SQLite's turn may come late; that is not what this is about.

@@ -1,7 +1,6 @@
 """S6: logins under way while the account changes leave no session behind.
 
-What was read before the hash is compared again by the statement that writes the
-session.
+Values read before the hash are compared again by the statement that writes the session.
 """
 
 import itertools
@@ -46,7 +45,7 @@ def race(
 
 
 def live_sessions(url: str, user: Reply) -> int:
-    """How many sessions of a user have not ended."""
+    """Return how many sessions of a user have not ended."""
     statement = (
         "SELECT count(*) FROM refresh_tokens WHERE revoked_at IS NULL"
         f" AND user_id = {user.body['user']['id']}"
@@ -56,7 +55,7 @@ def live_sessions(url: str, user: Reply) -> int:
 
 
 def usable(client: Client, replies: list[Reply]) -> int:
-    """How many of these logins have tokens that are good."""
+    """Return how many of these logins have tokens that are good."""
     mine = [client.call("GET", "me/", token=r.body["access"]) for r in replies]
     return [reply.status for reply in mine].count(200)
 

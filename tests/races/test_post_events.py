@@ -38,7 +38,7 @@ class Ports:
 
 
 def story(dice: random.Random) -> Batch:
-    """The events of all things, each in the order in which they happened."""
+    """Return the events of all things, each in the order in which they happened."""
     kinds = [list(MOVES)[number : number + 2] for number in (0, 2, 4)]
     events = []
     for number in range(THINGS):
@@ -51,7 +51,7 @@ def story(dice: random.Random) -> Batch:
 
 
 def expected(events: Batch) -> list[tuple[int, ...]]:
-    """What the counters must be in the end."""
+    """Return the counters as they must be in the end."""
     sums: Counter[tuple[int, str]] = Counter()
     for one in events:
         counter, by = MOVES[one["type"]]
@@ -75,7 +75,7 @@ def deliver(ports: Ports, batch: Batch, number: int) -> Counter[str]:
             response = connection.getresponse()
             body = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError):
-            continue  # It was killed: whether the batch was taken in, nobody knows.
+            continue  # It was killed; the batch may have been taken in.
         finally:
             connection.close()
         assert response.status == 200, body
@@ -141,7 +141,7 @@ def test_a_storm_with_a_server_killed_in_it_ends_with_exact_numbers(
 
     assert set(tally) == {"applied", "duplicate"}
     assert sum(tally.values()) == len(deliveries)
-    # Of what was taken in but not answered, "applied" was said to nobody.
+    # No reply said "applied" of a batch that was taken in but not answered.
     assert tally["applied"] <= len(events)
     names = "posts_count, likes_received, comments_received"
     rows = live_server.ask(

@@ -153,7 +153,7 @@ def test_all_logouts_of_one_session_end_it(clients: list[Client], turn: int) -> 
     replies = at_once(lambda c: c.call("POST", "logout/", body, user.access), clients)
 
     assert outcomes(replies)[200] >= 1
-    # Who comes later is told so: the Bearer is no longer good.
+    # Later calls are refused: the Bearer is no longer good.
     assert set(outcomes(replies)) <= {200, "token_revoked"}
 
 

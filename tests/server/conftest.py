@@ -25,7 +25,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server for the tests that leave it as it was."""
+    """Yield a server for the tests that leave it as it was."""
     running = Running(tmp_path_factory.mktemp("shared"), options())
     try:
         yield running.listening()

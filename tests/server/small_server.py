@@ -63,7 +63,7 @@ class Running:
     def sees(
         self, pattern: str | re.Pattern[str], seconds: float
     ) -> re.Match[str] | None:
-        """Look for a log line among those that nobody has looked at before."""
+        """Look for a log line among those that were not looked at before."""
         deadline = time.monotonic() + seconds
         with suppress(queue.Empty):
             while line := self._news.get(timeout=max(0, deadline - time.monotonic())):
@@ -101,7 +101,7 @@ class Running:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def refuses(self) -> bool:
-        """Whether nobody listens on the port any more."""
+        """Return whether no process listens on the port any more."""
         try:
             self.connect().close()
         except OSError:
@@ -125,7 +125,7 @@ class Running:
 
 
 class Reply:
-    """What came back, read to its end."""
+    """A reply, read to its end."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.body = response.read()
@@ -156,7 +156,7 @@ def is_gone(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    # An orphan whose new parent doesn't bury it is as gone as it gets.
+    # An orphan whose new parent does not collect it is as gone as it gets.
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
 

@@ -82,7 +82,7 @@ def test_who_asks_for_health_does_not_come_before_older_logins() -> None:
     for waiter in (vital, login):
         dispatcher._waiting[waiter.priority].append(waiter)
     assert dispatcher._take(is_spare=False) is login
-    other = Waiter(Priority.SLOW, 1.0)  # For whom there is no room now.
+    other = Waiter(Priority.SLOW, 1.0)  # There is no room for it now.
     dispatcher._waiting[Priority.SLOW].append(other)
     assert dispatcher._take(is_spare=False) is vital
     assert dispatcher._take(is_spare=False) is None
@@ -91,7 +91,7 @@ def test_who_asks_for_health_does_not_come_before_older_logins() -> None:
 
 @contextmanager
 def worker_of(listener: socket.socket) -> Iterator[Worker]:
-    """The worker of a process that serves nothing, in this one."""
+    """Yield the worker of a process that serves nothing, in this one."""
     made = options(connection_limit=1000)
     made.pop("settle")
     adjustments = runner._adjustments(SimpleNamespace(**made))
@@ -136,7 +136,7 @@ def test_of_a_crowd_several_are_let_in_at_a_time() -> None:
         while len(worker.active_channels) < newcomers:
             known.append(len(worker.active_channels))
             worker.handle_accept()
-        # One by one, so that they can be shared, until they are a crowd.
+        # One by one, so that they can be shared, until there are many.
         assert known == [
             *range(SPREAD_CONNECTIONS),
             SPREAD_CONNECTIONS - 1 + ACCEPT_BATCH,

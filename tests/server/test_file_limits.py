@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def ask(wanted: int, soft: int, hard: int) -> tuple[list[int], str]:
-    """The connections and the limits afterwards, and what was warned of."""
+    """Return the connections and the limits afterwards, and what was warned of."""
     command = [sys.executable, "-c", ASK, *map(str, (wanted, soft, hard))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [*map(int, done.stdout.split())], done.stderr

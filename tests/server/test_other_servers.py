@@ -31,8 +31,9 @@ import os, sys
 os.dup2(2, 1)
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
-KEPT = ("gunicorn, gthread", "gunicorn, preload", "granian")  # Connections are.
-# Of the tests of the API, some of each kind.
+# They keep connections open.
+KEPT = ("gunicorn, gthread", "gunicorn, preload", "granian")
+# Some of the tests of the API, of each kind.
 REPRESENTATIVE: tuple[Callable[[Api], None], ...] = (
     test_gate.test_what_is_not_one_strict_json_object_is_malformed,
     test_methods.test_a_wrong_method_is_405_also_without_a_slash,

@@ -67,7 +67,7 @@ def test_who_comes_when_others_wait_for_too_long_is_refused_at_once(
         old = running.raw(b"GET / HTTP/1.0\r\n\r\n")
         assert_overloaded(old)
         assert old.headers["Connection"] == "close"
-        # Who decides about a restart must not be told that it is time for one.
+        # A health check must not make its sender restart the process.
         assert running.get("/health/live").json() == {"pid": running.pid}
 
         running.release()
@@ -224,6 +224,6 @@ def test_without_descriptors_the_loop_waits_and_says_so_once(launch: Launch) -> 
 
 
 def processor_seconds(pid: int) -> float:
-    """The processor time that a process has had."""
+    """Return the processor time that a process has had."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -30,7 +30,7 @@ from tests.server.small_server import (
 
 
 def all_pids(server: Running, count: int, without: int = 0) -> set[int]:
-    """The processes that answer, once they are `count` and none is `without`."""
+    """Return the processes that answer, once they are `count` and none is `without`."""
     pids: set[int] = set()
 
     def enough() -> bool:
@@ -87,7 +87,7 @@ def ctrl_c(running: Running) -> None:
 
 
 def to_everybody(running: Running) -> None:
-    """What systemd does: each process of the service gets one, and our own another."""
+    """Signal all processes of the group, as systemd does."""
     os.killpg(running.pid, signal.SIGTERM)
 
 

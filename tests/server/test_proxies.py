@@ -8,7 +8,7 @@ from tests.server.small_server import Launch, Running, assert_refused, end, opti
 
 FORWARDED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
 PEER = "127.0.0.1"
-# What a proxy writes for a client, and the address that is the client's; the peer's
+# Headers of a proxy for a client, and the address that is the client's; the peer's
 # where the proxy hides it.
 NODES = {
     "203.0.113.9": "203.0.113.9",
@@ -49,13 +49,13 @@ def trusting(folder: pytest.TempPathFactory, **changes: object) -> Iterator[Runn
 
 @pytest.fixture(scope="module")
 def by_list(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server whose proxy sends X-Forwarded-For."""
+    """Yield a server whose proxy sends X-Forwarded-For."""
     yield from trusting(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def by_rfc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server whose proxy sends Forwarded."""
+    """Yield a server whose proxy sends Forwarded."""
     yield from trusting(tmp_path_factory, trusted_proxy_headers=["forwarded"])
 
 

@@ -65,7 +65,7 @@ def test_the_end_of_its_terminal_is_a_stop(tmp_path: Path, processes: str) -> No
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started and that have not ended."""
+    """Return the processes that a process has started and that have not ended."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in text.split()]
 

@@ -24,7 +24,7 @@ RESTARTS = 3
 
 @pytest.fixture
 def manager() -> Iterator[socket.socket]:
-    """The service manager's end of NOTIFY_SOCKET."""
+    """Yield the service manager's end of NOTIFY_SOCKET."""
     # Not pytest's folder: the name of such a socket has 108 bytes at most.
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -37,7 +37,7 @@ def manager() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, str]:
-    """The settings of a service on a migrated database."""
+    """Return the settings of a service on a migrated database."""
     url = f"sqlite:///{tmp_path / 'given.db'}"
     migrate(url)
     return {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}

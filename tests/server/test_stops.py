@@ -21,7 +21,7 @@ from tests.server.small_server import (
 
 
 def keep_alive(server: Running, stack: ExitStack) -> http.client.HTTPConnection:
-    """A connection that has been used, and may be used again."""
+    """Return a connection that has been used, and may be used again."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, PATIENCE)
     stack.callback(connection.close)
     connection.request("GET", "/ready")

@@ -1,4 +1,4 @@
-"""Values that nobody should send: as JSON, in a query, in a path and in headers.
+"""Values that no client should send: as JSON, in a query, in a path and in headers.
 
 All are bytes as they go over the wire, since no library would write most of them.
 """

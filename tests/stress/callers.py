@@ -12,7 +12,7 @@ PAUSE = 0.02  # Between two calls of a caller: busy, but not more than can be se
 
 
 class Person:
-    """Somebody who signs in, looks around, changes things, errs and signs out."""
+    """A user who signs in, looks around, changes things, errs and signs out."""
 
     def __init__(self, name: str, star: str) -> None:
         self.name, self.star = name, star
@@ -59,7 +59,7 @@ class Person:
 
 
 class Guest:
-    """Somebody who comes by with a new token each time."""
+    """A client that comes by with a new token each time."""
 
     def __init__(self) -> None:
         self.refresh = ""

@@ -1,4 +1,4 @@
-"""What the promises under stress share, and the page that says what they found.
+"""Fixtures of the promises under stress, and the page with their results.
 
 `pytest -m stress tests/stress` proves them all, and writes docs/reliability.md if all
 hold; `pytest -m "stress and quick" tests/stress` is what every change has to pass.
@@ -47,20 +47,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> dict[str, str]:
-    """What the page says of this test: a short name and a figure with its unit."""
+    """Return the figures of this test for the page: a short name, value with unit."""
     node: pytest.Item = request.node
     return node.stash.setdefault(TOLD, {})
 
 
 @pytest.fixture
 def whole(request: pytest.FixtureRequest) -> bool:
-    """Whether all of it is asked for, rather than the quick part."""
+    """Return whether all of it is asked for, rather than the quick part."""
     return "quick" not in str(request.config.getoption("markexpr"))
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """A function that serves a database from two processes, as operators would.
+    """Yield a function that serves a database from two processes, as operators would.
 
     `serve(url, *words, **settings)` returns the running server; all are gone at the end
     of the test.
@@ -85,7 +85,7 @@ def two_processes(folder: Path, url: str, *words: str, **settings: Any) -> Serve
 def own_postgresql(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[postgres.Server]:
-    """A PostgreSQL server to be mistreated, with a migrated database `template`."""
+    """Yield a PostgreSQL server to mistreat, with a migrated database `template`."""
     with faults.own_postgresql(tmp_path_factory.mktemp("own")) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""What goes wrong around the service in these tests, and what it may answer then."""
+"""Faults around the service in these tests, and the replies that it may give then."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -61,7 +61,7 @@ def assert_documented(outcomes: Iterable[Outcome], *statuses: int) -> None:
 
 
 def assert_sessions_go_on(caller: Caller, writers: Iterable[Writer]) -> None:
-    """Hold: whoever was signed in still is."""
+    """Assert that all who were signed in still are."""
     for writer in writers:
         for username, token in writer.users.items():
             refreshed = caller.call("POST", "token/refresh/", {"refresh": token})
@@ -71,9 +71,9 @@ def assert_sessions_go_on(caller: Caller, writers: Iterable[Writer]) -> None:
 
 
 def assert_nothing_by_halves(url: str, *writers: Writer) -> None:
-    """Hold the database at `url` to what these, its only writers, have tried.
+    """Compare the database at `url` with what these, its only writers, have tried.
 
-    No edge that nobody made, and nobody who is registered without a session.
+    It has no edge that none of them made, and no user without a session.
     """
     edges = live_server.ask(
         url,

@@ -1,4 +1,4 @@
-"""A database with people in it, and all its rows to be compared."""
+"""A database with users in it, and all its rows to be compared."""
 
 import contextlib
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from tests import live_server
 from tests.api import Account, Api
 from tests.post_events.posts_service import leave_rows
 
-# What only the version before reads; see migration 0010.
+# Only the version before reads these; see migration 0010.
 OUTDATED = ("totals", "search_grams", "search_changes")
-# Of these columns revisions decide what they hold.
+# Revisions decide what these columns hold.
 DERIVED = ("first_name_key", "last_name_key", "search_text")
 
 
@@ -44,7 +44,7 @@ def _silent(_label: str, _length: int) -> Iterator[Report]:
 
 @contextlib.contextmanager
 def app_on(url: str) -> Iterator[Flask]:
-    """An application on the database at `url`, in its context."""
+    """Yield an application on the database at `url`, in its context."""
     app = create_app(TestConfig(database_url=url, jwt_secret_key=live_server.KEY))
     with app.app_context():
         try:
@@ -55,7 +55,7 @@ def app_on(url: str) -> Iterator[Flask]:
 
 @contextlib.contextmanager
 def api_on(url: str) -> Iterator[Api]:
-    """A client of an application on the database at `url`."""
+    """Yield a client of an application on the database at `url`."""
     app = create_app(TestConfig(database_url=url, jwt_secret_key=live_server.KEY))
     yield Api(app)
     with app.app_context():
@@ -63,7 +63,7 @@ def api_on(url: str) -> Iterator[Api]:
 
 
 def fill(url: str, users: int) -> None:
-    """Leave rows in every table of the newest revision: many people, and what they do.
+    """Leave rows in every table of the newest revision: many users and their actions.
 
     Raises AssertionError if a table has stayed empty.
     """
@@ -87,7 +87,7 @@ def fill(url: str, users: int) -> None:
 
 
 def _live_through(api: Api) -> Account:
-    """Let some people do what leaves rows; return one who is still there."""
+    """Let some users act so that rows are left; return one who is still there."""
     ann, ben, cat, dan = (
         api.register(f"{name}_of_old", bio=f"I am {name}, nobody else")
         for name in ("ann", "ben", "cat", "dan")

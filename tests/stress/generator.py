@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 
 class Result(NamedTuple):
-    """What was seen: replies by status; seconds until each that was not a 503."""
+    """The results: replies by status; seconds until each that was not a 503."""
 
     statuses: Counter[int]
     seconds: list[float]

@@ -19,7 +19,7 @@ NO_REPLY = 0  # The status of a call whose connection was refused or broke.
 
 
 class Outcome(NamedTuple):
-    """What became of a call: status (or NO_REPLY), JSON, Retry-After, seconds."""
+    """The outcome of a call: status (or NO_REPLY), JSON, Retry-After, seconds."""
 
     status: int
     body: Any
@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_json(self) -> bool:
-        """Whether the body was JSON; what had no reply had nothing wrong either."""
+        """Return whether the body was JSON; true if there was no reply."""
         return self.status == NO_REPLY or self.body is not None
 
 
@@ -92,8 +92,8 @@ Work = Callable[[Caller], Iterable[Outcome]]
 class Load:
     """Threads that each do their work again and again, until the block ends.
 
-    Every outcome is kept, in the order of its end. What a thread raises is raised by
-    the end of the block.
+    Every outcome is kept, in the order of its end. The end of the block raises what a
+    thread has raised.
     """
 
     def __init__(self, port: int, *works: Work, pause: float = 0) -> None:
@@ -114,7 +114,7 @@ class Load:
                 for outcome in work(caller):
                     self.outcomes.append(outcome)
                     if outcome.status == NO_REPLY:
-                        time.sleep(0.02)  # Nobody is there: don't spin.
+                        time.sleep(0.02)  # No server is there: don't spin.
                     elif pause:
                         time.sleep(pause)
                     self._go.wait()
@@ -127,7 +127,7 @@ class Load:
 
     @contextmanager
     def resting(self) -> Iterator[None]:
-        """Within the block nobody begins another call."""
+        """Let no thread begin another call within the block."""
         self._go.clear()
         try:
             yield
@@ -135,7 +135,7 @@ class Load:
             self._go.set()
 
     def statuses(self) -> Counter[int]:
-        """How often each status was answered until now."""
+        """Return how often each status was answered until now."""
         return Counter(outcome.status for outcome in list(self.outcomes))
 
     def wait_for(self, count: int, status: int = 200) -> None:

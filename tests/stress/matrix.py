@@ -1,4 +1,4 @@
-"""Every operation of the OpenAPI document, with every value that nobody should send."""
+"""Every operation of the OpenAPI document, with values that no client should send."""
 
 import itertools
 import json
@@ -12,11 +12,11 @@ from tests.stress.load import Caller
 
 METHODS = ("get", "post", "put", "patch", "delete")
 SERVICE = "a-sister-service-s-credential-for-tests"
-STAR = "star"  # Whom everybody follows, and whose path all paths with a name are.
+STAR = "star"  # Followed by all users, and the name in all paths with a name.
 # After a success there, the session or the account is over.
 ENDING = {"logout", "logout_all", "change_password", "close", "refresh"}
 COUNTS = ("posts_count", "likes_received", "comments_received")
-# Of these two, one: the field that is tried takes the other's place.
+# One of these two: the field that is tried takes the other's place.
 INSTEAD = {"following": "username", "author_id": "author_username"}
 
 
@@ -28,13 +28,13 @@ class Request(NamedTuple):
     target: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes | None = None
-    # What leads to another place than the operation's may be answered as there.
+    # A path that leads to another place may be answered as there.
     is_stray: bool = False
 
 
 @dataclass
 class Person:
-    """Somebody with an account, and another one whenever that is over."""
+    """A client with an account, and another one whenever that has ended."""
 
     name: str
     port: int
@@ -52,7 +52,7 @@ class Person:
 
     @property
     def username(self) -> str:
-        """The present account's name."""
+        """Return the present account's name."""
         return f"{self.name}_{self.lives}"
 
     def good(self, operation: str, name: str) -> Any:

@@ -39,7 +39,7 @@ class RawCaller:
             if self._socket is None:
                 address = ("127.0.0.1", self._port)
                 self._socket = socket.create_connection(address, PATIENCE)
-            # Who is refused before all is sent still finds the reply.
+            # A client refused before all is sent still finds the reply.
             with suppress(BrokenPipeError, ConnectionResetError):
                 self._socket.sendall(data)
             response = http.client.HTTPResponse(self._socket, method=method)

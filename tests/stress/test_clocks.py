@@ -103,7 +103,7 @@ def test_one_clock_moves_everything(
 
 
 def _grace(caller: Caller, clock: Clock, first: str) -> None:
-    """A replaced token is good until half a minute after its successor was used."""
+    """Assert that a replaced token is good until 30 s after its successor was used."""
     second = refresh(caller, first, rotate=True).body["refresh"]
     assert refresh(caller, second).status == 200
     clock.set(10)
@@ -126,7 +126,7 @@ def _window(caller: Caller, clock: Clock) -> None:
 
 
 def _expiry(caller: Caller, clock: Clock) -> None:
-    """An hour for access, seven days for the session, however often it is refreshed."""
+    """Assert an hour for access, seven days for a session, however often refreshed."""
     tokens: Any = log_in(caller, "alice").body
     begun = 13 * MINUTE
     for later, status in ((HOUR - 2 * MINUTE, 200), (HOUR + 2 * MINUTE, 401)):
@@ -143,7 +143,7 @@ def _expiry(caller: Caller, clock: Clock) -> None:
 
 
 def _prune(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is kept is kept for its time, and then no row of it is left."""
+    """Rows are kept for their time, and then none is left."""
     event = "INSERT INTO activity_events (source, id, received_at)"
     live_server.ask(url, f"{event} SELECT 'x', '1', created_at FROM users LIMIT 1")
     full, now = counts(url), utcnow()
@@ -185,7 +185,7 @@ def test_instances_seconds_apart_agree(
 
 
 def _sessions(one: Caller, other: Caller, name: str) -> None:
-    """What the one hands out or takes back is so for the other."""
+    """Assert that what one instance issues or revokes is so for the other."""
     tokens = one.register(name).body
     access, first = tokens["access"], tokens["refresh"]
     assert other.call("GET", "me/", token=access).status == 200

@@ -87,7 +87,7 @@ def test_one_process_of_several_killed(
     assert server.log.count("has ended by itself (-9)") == kills
     assert_documented(load.outcomes, NO_REPLY, 200, 201)
     lost = load.statuses()[NO_REPLY]
-    # Of the killed process's clients each loses one call; somebody is always waiting.
+    # Each client of the killed process loses one call; some client is always waiting.
     assert 0 < lost <= kills * (WRITERS + READERS)
     kept = assert_kept(database_url, *writers)
     assert_nothing_by_halves(database_url, *writers)

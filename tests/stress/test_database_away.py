@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def url(own_postgresql: postgres.Server) -> Iterator[str]:
-    """An empty database on the server that goes away."""
+    """Yield an empty database on the server that goes away."""
     name = f"careers_{next(_numbers)}"
     yield own_postgresql.create(name, "template")
     own_postgresql.drop(name)
@@ -72,15 +72,15 @@ def first_write(load: Load, since: float) -> float:
 
 
 def is_past(moment: float) -> bool:
-    """Tell whether a moment of the monotonic clock has passed."""
+    """Return whether a moment of the monotonic clock has passed."""
     return time.monotonic() > moment
 
 
 def test_restart_while_idle(
     own_postgresql: postgres.Server, url: str, serve: Serve, figures: dict[str, str]
 ) -> None:
-    """A restart of PostgreSQL while nobody asks anything goes unnoticed: no call after
-    it fails, reads or writes, on any connection."""
+    """A restart of PostgreSQL while no client calls goes unnoticed: no call after it
+    fails, reads or writes, on any connection."""
     service = serve(url)
     calls = 0
     for mode in (None, *MODES):

@@ -1,4 +1,4 @@
-"""Database in trouble. Read-only, full, locked by somebody else, out of connections."""
+"""Database in trouble. Read-only, full, locked by another, out of connections."""
 
 import os
 import resource
@@ -114,7 +114,7 @@ def test_read_only(database_url: str, serve: Serve, figures: dict[str, str]) -> 
 
 @contextmanager
 def small_disk(folder: Path, owner: Path) -> Iterator[Path]:
-    """A file system with little room, which belongs to whom `owner` belongs to."""
+    """Yield a file system with little room, of the same owner as `owner`."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", str(folder)]
     try:
@@ -143,7 +143,7 @@ def fill(disk: Path) -> Path:
 def on_small_disk(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[Path, str]]:
-    """A small disk and the URL of a database on it."""
+    """Yield a small disk and the URL of a database on it."""
     if kind == "sqlite":
         with small_disk(tmp_path / "small", tmp_path) as disk:
             shutil.copy(request.getfixturevalue("sqlite_template"), disk / "test.db")

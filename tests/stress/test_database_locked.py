@@ -32,7 +32,7 @@ server.run()
 
 @contextmanager
 def locked(url: str, mode: str = "EXCLUSIVE") -> Iterator[None]:
-    """Somebody else holds what writes need."""
+    """Hold the lock that writes need, from another connection."""
     other = create_engine(normalise_database_url(url) or "", poolclass=NullPool)
     with other.connect() as connection:
         if url.startswith("sqlite"):
@@ -45,7 +45,7 @@ def locked(url: str, mode: str = "EXCLUSIVE") -> Iterator[None]:
 
 
 def register_at_once(port: int, prefix: str, count: int) -> list[Outcome]:
-    """Let so many people register at the same moment."""
+    """Let so many users register at the same moment."""
 
     def register(number: int) -> Outcome:
         with Caller(port) as caller:
@@ -55,7 +55,7 @@ def register_at_once(port: int, prefix: str, count: int) -> list[Outcome]:
 
 
 def change_at_once(port: int, token: str, count: int) -> list[Outcome]:
-    """Let somebody change their profile so many times at the same moment."""
+    """Let a user change their profile so many times at the same moment."""
 
     def change(number: int) -> Outcome:
         with Caller(port) as caller:

@@ -16,10 +16,10 @@ from tests.stress.conftest import Serve
 from tests.stress.load import Caller, Load, Outcome, Writer
 
 CLIENTS = 16
-# As a slow disk or a synchronous replica; a commit waits so long, by the server itself.
+# Like a slow disk or a synchronous replica: the server itself delays a commit so long.
 SLOW = {"fsync": "on", "synchronous_commit": "on", "commit_siblings": "0"}
 SLOW["commit_delay"] = "5000"
-# What is wanted on a machine that has nothing else to do is 50 ms and 1 s.
+# The goal on a machine that has nothing else to do is 50 ms and 1 s.
 MEDIAN_SECONDS, MOST_SECONDS = 0.4, 3.0
 DELETED_SECONDS = 5.0
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def slow_url(own_postgresql: postgres.Server) -> Iterator[str]:
-    """The URL of a migrated database whose commits take five milliseconds."""
+    """Yield the URL of a migrated database whose commits take five milliseconds."""
     own_postgresql.configure(**SLOW)
     yield driver_url(own_postgresql.create("slow", "template"))
     own_postgresql.drop("slow")

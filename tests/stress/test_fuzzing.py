@@ -23,7 +23,7 @@ def fuzz(target: str, folder: Path) -> tuple[int, int]:
     """Fuzz a target in a process of its own; return inputs tried and branches seen."""
     words = (target, f"-max_total_time={SECONDS}", "-timeout=20", "-max_len=4096")
     ended = live_server.run(folder, *words, command=FUZZ)
-    # What broke it is at the end: the traceback, and the input in Base64.
+    # The cause is at the end: the traceback, and the input in Base64.
     assert ended.returncode == 0, ended.stderr[-6000:]
     runs, inputs = _RUNS.search(ended.stderr), _INPUTS.search(ended.stderr)
     assert runs, ended.stderr[-3000:]

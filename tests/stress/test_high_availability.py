@@ -1,6 +1,6 @@
 """High availability. PgBouncer, several instances, and machines that vanish.
 
-What becomes of clients while PostgreSQL fails over, `deploy/ha/failover.py` measures.
+`deploy/ha/failover.py` measures the effect of a failover of PostgreSQL on clients.
 """
 
 import json
@@ -34,7 +34,7 @@ SERVER_CONNECTIONS = 3
 
 @pytest.fixture
 def url(postgresql: postgres.Server) -> Iterator[str]:
-    """The URL of a migrated PostgreSQL database of this test's own."""
+    """Yield the URL of a migrated PostgreSQL database of this test's own."""
     yield postgresql.create("available", "template")
     postgresql.drop("available")
 
@@ -44,7 +44,7 @@ def url(postgresql: postgres.Server) -> Iterator[str]:
 
 @pytest.fixture
 def bouncing(postgresql: postgres.Server) -> Iterator[postgres.Server]:
-    """The server, behind a PgBouncer in transaction mode with few connections."""
+    """Yield the server, behind a PgBouncer in transaction mode with few connections."""
     with pgbouncer.in_front_of(postgresql, SERVER_CONNECTIONS):
         yield postgresql
 

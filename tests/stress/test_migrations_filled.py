@@ -62,7 +62,7 @@ needs_postgresql = pytest.mark.skipif(
 
 @pytest.fixture
 def postgresql_url(postgresql: postgres.Server) -> Iterator[str]:
-    """The URL of a migrated database on PostgreSQL."""
+    """Yield the URL of a migrated database on PostgreSQL."""
     yield driver_url(postgresql.create("alone", "template"))
     postgresql.drop("alone")
 
@@ -167,7 +167,7 @@ def test_an_upgrade_killed_while_it_waits(postgresql_url: str, tmp_path: Path) -
 
 @needs_postgresql
 def test_an_upgrade_among_people(postgresql_url: str, figures: dict[str, str]) -> None:
-    """An upgrade from the release before succeeds while people change their profiles
+    """An upgrade from the release before succeeds while users change their profiles
     and read others': they wait for it a while, and never in a circle with it."""
     fill(postgresql_url, 3_000)
     migrate(postgresql_url, BEFORE)

@@ -86,7 +86,7 @@ def interrupted(folder: Path, url: str, table: str, *words: str) -> int:
 
 
 def number(url: str, table: str) -> int:
-    """How many rows a table has."""
+    """Return how many rows a table has."""
     found: int = ask(url, f"SELECT count(*) FROM {table}")[0][0]
     return found
 

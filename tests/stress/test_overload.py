@@ -3,10 +3,10 @@
 Peak: 32 connections that send again as soon as they have their reply, of what clients
 usually ask (reads, searches, 4 % follows, 2 % logins with real hashes). Overload: users
 who come at three times that rate, whatever becomes of those before them, on up to 1,500
-connections; whoever is refused (503) is gone. Goodput is all replies but 503, a second.
-Both are measured in turn, three times, and the median of the ratios counts, each of two
-neighbours: how fast the machine is changes within minutes. Client and server share its
-cores.
+connections; a user who is refused (503) is gone. Goodput is all replies but 503, a
+second. Both are measured in turn, three times, and the median of the ratios counts,
+each of two neighbours: how fast the machine is changes within minutes. Client and
+server share its cores.
 """
 
 import json
@@ -26,7 +26,7 @@ from tests.stress.conftest import Serve
 from tests.stress.load import Caller, Load, Outcome, percentile
 from tests.stress.memory import MEGABYTE, resident
 
-# What an operator has; the other tests hash cheaply, and are patient.
+# An operator's defaults; the other tests hash cheaply, and are patient.
 REAL = {
     "CAREERS_USERS_ARGON2_MEMORY_KIB": "19456",
     "CAREERS_USERS_ARGON2_TIME_COST": "2",
@@ -57,7 +57,7 @@ def usual(tokens: list[str]) -> list[str]:
     requests = []
     for _ in range(1000):
         me = dice.randrange(USERS)
-        # Somebody else: nobody can follow themselves.
+        # Another user: users can't follow themselves.
         token, user = tokens[me], f"user_{(me + dice.randrange(1, USERS)) % USERS}"
         login = json.dumps({"username": user, "password": PASSWORDS["password"]})
         kinds = {

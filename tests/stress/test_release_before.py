@@ -38,7 +38,7 @@ def versions(commit: str) -> set[str]:
 
 @pytest.fixture
 def release_before(tmp_path: Path, figures: dict[str, str]) -> Path:
-    """The code of the commit before the last that brought a migration.
+    """Return the code of the commit before the last that brought a migration.
 
     Until there are releases, that stands for the last release.
     """

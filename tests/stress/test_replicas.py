@@ -28,7 +28,7 @@ _numbers = count(1)
 def standby(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[postgres_replica.Replica]:
-    """A server that is half a second behind one of these tests' own."""
+    """Yield a server that is half a second behind one of these tests' own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TEST_DATABASE_URL", raising=False)
         folder = tmp_path_factory.mktemp("primary")
@@ -41,7 +41,7 @@ def standby(
 
 @pytest.fixture
 def name(standby: postgres_replica.Replica) -> Iterator[str]:
-    """The name of an empty, migrated database on both servers."""
+    """Yield the name of an empty, migrated database on both servers."""
     name = f"stress_{next(_numbers)}"
     standby.primary.create(name, "template")
     standby.catch_up()

@@ -1,7 +1,7 @@
 """Shutdown and restart. No request that was asked is lost, no connection refused.
 
-What one process does with each kind of request is proved in tests/server/test_stops.py,
-and the protocol of systemd in tests/server/test_socket_activation.py.
+Each kind of request in one process has its test in tests/server/test_stops.py, and the
+protocol of systemd in tests/server/test_socket_activation.py.
 """
 
 import os
@@ -42,7 +42,7 @@ def login(caller: Caller) -> list[Outcome]:
 
 
 def refuses(server: Server) -> bool:
-    """Tell whether nobody listens any more."""
+    """Return whether no process listens any more."""
     try:
         socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
     except OSError:
@@ -83,7 +83,7 @@ def test_a_stop_loses_nothing(
 
 
 def test_a_second_signal_ends_it(database_url: str, serve: Serve) -> None:
-    """Who can't wait for a stop asks a second time, and it ends at once."""
+    """A second stop signal ends the server at once."""
     slow = {"CAREERS_USERS_ARGON2_TIME_COST": "20"}
     server = with_star(serve(database_url, **{**REAL_HASHES, **slow}))
     with Load(server.port, *[login] * 16) as load:

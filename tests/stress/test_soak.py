@@ -58,7 +58,7 @@ SETTINGS = {
     # Windows of two seconds: rows of tries come and go all the time.
     **{f"CAREERS_USERS_RATELIMIT_{rate}": ENOUGH for rate in RATES},
 }
-# What the log must not say: passwords, tokens (a JWT begins so), addresses of people.
+# Words that the log must not have: passwords, tokens (a JWT begins so), addresses.
 SECRETS = (
     live_server.PASSWORDS["password"],
     "eyJ",
@@ -69,7 +69,7 @@ SECRETS = (
 
 
 def urls(folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
-    """A migrated database of each kind."""
+    """Yield a migrated database of each kind."""
     for kind in KINDS:
         if kind == "sqlite":
             shutil.copy(request.getfixturevalue("sqlite_template"), folder / "soak.db")
@@ -80,9 +80,10 @@ def urls(folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, st
 
 
 class Sample(NamedTuple):
-    """Of all processes of a server together: KiB of memory at rest, open descriptors.
+    """The use of memory and descriptors of a server.
 
-    And the memory of the largest at work.
+    KiB of all processes together at rest, their open descriptors, and the KiB of the
+    largest process at work.
     """
 
     memory: int
@@ -93,8 +94,8 @@ class Sample(NamedTuple):
 def measure(server: Server, load: Load) -> Sample:
     """Look at a server's worker processes, while they work and while they rest.
 
-    What a hash works in comes and goes: the largest is one at work, and what all of
-    them hold is seen once nobody calls for longer than they keep what is free.
+    The memory of a hash comes and goes: the largest process is one at work, and the sum
+    is taken once no client has called for longer than they keep free memory.
     """
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
     pids, largest = children.split(), 0
@@ -109,7 +110,7 @@ def measure(server: Server, load: Load) -> Sample:
 
 
 def resident(pid: str) -> int:
-    """The KiB of memory that a process has."""
+    """Return the KiB of memory that a process has."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0])
 
@@ -200,7 +201,7 @@ class Soak:
         assert after.descriptors <= before.descriptors + SPARE
 
     def _hold_tables(self, folder: Path) -> None:
-        """The jobs prune all tables, however much there is."""
+        """Assert that the jobs prune all tables, however much there is."""
         names = live_server.run(folder, "jobs", "list", "--json", DATABASE_URL=self.url)
         for job in json.loads(names.stdout):
             words = ("jobs", "run", job["name"])
@@ -213,7 +214,7 @@ class Soak:
 def soaks(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[list[Soak]]:
-    """A server for each kind of database, under its load from now on."""
+    """Yield a server for each kind of database, under its load from now on."""
     folder = tmp_path_factory.mktemp("soak")
     with ExitStack() as stack:
         yield [begin(stack, folder, *found) for found in urls(folder, request)]

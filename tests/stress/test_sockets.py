@@ -1,4 +1,4 @@
-"""Hostile sockets. What is malformed, endless or slow harms nobody but its sender."""
+"""Hostile sockets. A malformed, endless or slow request harms its sender alone."""
 
 import re
 import socket
@@ -19,7 +19,7 @@ from tests.stress.memory import MEGABYTE, resident
 TIMEOUT = 4  # Seconds, instead of the 30 that a connection may be idle by default.
 GET = f"GET {BASE_PATH}/ HTTP/1.1\r\nHost: x\r\n".encode()
 POST = f"POST {BASE_PATH}/login/ HTTP/1.1\r\nHost: x\r\n".encode()
-# What must never be answered: who hides it in a request wants it to be taken for one.
+# Paths that must never be answered: hidden in a request, to be taken for one.
 HIDDEN = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
 
@@ -207,7 +207,7 @@ class Dawdlers:
         self.slow = [connect(POST + b"Content-Length: 9\r\n\r\n") for _ in range(20)]
 
     def all_are_closed(self) -> bool:
-        """Send a byte where it is time; tell whether all have been hung up on."""
+        """Send a byte where it is time; return whether the server has closed all."""
         if time.monotonic() >= self.next_byte:
             self.next_byte += 2
             for sock in self.slow:
@@ -219,7 +219,7 @@ class Dawdlers:
 
 
 def is_closed(sock: socket.socket) -> bool:
-    """Tell whether the other side has hung up."""
+    """Return whether the other side has hung up."""
     try:
         return sock.recv(4096) == b""
     except BlockingIOError:
@@ -232,7 +232,8 @@ def test_who_sends_slowly_or_nothing_holds_up_nobody(
     database_url: str, serve: Serve, figures: dict[str, str]
 ) -> None:
     """300 connections that are half open and 20 that send a byte every two seconds hold
-    up nobody; they are closed when their time is over, however busy they look."""
+    up no other client; they are closed when their time is over, however busy they
+    look."""
     server = serve(database_url, CAREERS_USERS_CHANNEL_TIMEOUT=str(TIMEOUT))
     with ExitStack() as stack, others_are_served(server, figures):
         dawdlers = Dawdlers(server, stack)

@@ -1,4 +1,4 @@
-"""Time. What comes after a refusal on a connection does not tell who has an account."""
+"""Time. The bytes after a refusal on a connection do not reveal who has an account."""
 
 import json
 import random
@@ -22,23 +22,23 @@ Body = dict[str, str]
 
 
 def wrong_login(identifier: str) -> tuple[str, Body]:
-    """A login with a wrong password."""
+    """Return a login with a wrong password."""
     return "login/", {"username": identifier, "password": "wrong-password-1"}
 
 
 def taken_name(identifier: str) -> tuple[str, Body]:
-    """A registration of a name that is taken."""
+    """Return a registration of a name that is taken."""
     email = identifier if "@" in identifier else f"{identifier}@example.com"
     return "register/", {"username": "taken", "email": email, **live_server.PASSWORDS}
 
 
 def by_name(user: str) -> str:
-    """The username."""
+    """Return the username."""
     return user
 
 
 def by_address(user: str) -> str:
-    """The e-mail address."""
+    """Return the e-mail address."""
     return f"{user}@example.com"
 
 
@@ -50,7 +50,7 @@ FORMS = {
 
 
 def gap(port: int, path: str, body: Body, *, closing: bool) -> float:
-    """The milliseconds from a reply to what follows: the next reply, or the end."""
+    """Return the milliseconds from a reply to the next reply, or to the end."""
     data = json.dumps(body).encode()
     head = f"POST {BASE_PATH}/{path} HTTP/1.1\r\nHost: x\r\n"
     head += "Content-Type: application/json\r\n"
@@ -83,7 +83,7 @@ def read_reply(sock: socket.socket, begun: bytes) -> bytes:
 
 
 def auc(some: list[float], others: list[float]) -> float:
-    """How often one of `some` is larger than one of `others`: 0.5 tells nothing."""
+    """Return how often one of `some` exceeds one of `others`: 0.5 tells nothing."""
     others = sorted(others)
     below = sum(bisect_left(others, x) + bisect_right(others, x) for x in some)
     return below / 2 / len(some) / len(others)
@@ -97,7 +97,7 @@ def measured(
     known: list[str],
     unknown: list[str],
 ) -> float:
-    """The AUC of the gaps, for known and unknown users in random turns."""
+    """Return the AUC of the gaps, for known and unknown users in random turns."""
     gaps: dict[bool, list[float]] = {True: [], False: []}
     turns = [(True, name) for name in known] + [(False, name) for name in unknown]
     random.Random(1).shuffle(turns)

@@ -50,7 +50,7 @@ WORST = {
 def app(
     sqlite_template: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Flask]:
-    """The application, without limits on tries and with the cheapest hashes."""
+    """Yield the application, without limits on tries and with the cheapest hashes."""
     path = tmp_path_factory.mktemp("worst") / "test.db"
     path.write_bytes(sqlite_template.read_bytes())
     settings = TestConfig(

@@ -1,8 +1,8 @@
 """A PostgreSQL whose machine vanishes from the network, without a word.
 
-Run in a network of its own, which `unshare --net` makes: packets are dropped there, and
-nobody else's. Prints seconds, as JSON: until a statement under way is given up, until a
-new connection is, and until one that may go to another host has gone there.
+Run in a network of its own, which `unshare --net` makes: packets are dropped there
+alone. Prints seconds, as JSON: until a statement under way is given up, until a new
+connection is, and until one that may go to another host has gone there.
 """
 
 import json

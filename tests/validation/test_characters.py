@@ -1,4 +1,4 @@
-"""What may be in names and bios: invisible characters, joiners, marks, the rest."""
+"""Characters of names and bios: invisible ones, joiners, marks, the rest."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""What the kinds of value accept, against the contract's rules said in other words."""
+"""The kinds of value, against the contract's rules said in other words."""
 
 import re
 import unicodedata
@@ -57,7 +57,7 @@ URLS = st.builds(
 
 @pytest.fixture(scope="module")
 def app() -> Flask:
-    """An application that never needs its database."""
+    """Return an application that never needs its database."""
     return create_app(TestConfig(database_url="sqlite:///none.db", jwt_secret_key=KEY))
 
 

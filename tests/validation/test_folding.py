@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from careers_users.validation.folding import FOLDED_MAX, identity, search
 
-# The same examples each time: a run should not fail by chance.
+# Equal examples each time: a run should not fail by chance.
 repeatably = hypothesis_settings(
     max_examples=300, deadline=None, database=None, derandomize=True
 )

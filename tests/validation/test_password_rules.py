@@ -1,4 +1,4 @@
-"""What operators may ask of new passwords: a length, and that they be uncommon."""
+"""The operator's demands on new passwords: a length, and that they be uncommon."""
 
 import gzip
 from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from careers_users.validation.text import nfc
 
-# The same examples each time: a run should not fail by chance.
+# Equal examples each time: a run should not fail by chance.
 repeatably = hypothesis_settings(
     max_examples=200, deadline=None, database=None, derandomize=True
 )

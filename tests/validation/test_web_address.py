@@ -109,7 +109,7 @@ def test_a_private_domain_is_allowed_by_its_name_alone(address: str) -> None:
     assert is_email(address, (ending,))
     assert is_email(address.upper(), ("other", ending))
     assert not is_email(address, ("other", f"x{ending}"))
-    # What is in another's name, or has no dot, is not below it.
+    # A part of another name, or a name without a dot, is not below it.
     assert not is_email(f"a@{domain}.arpa", (ending,))
     assert is_email(f"a@{ending}", (ending,)) == ("." in ending)
 

@@ -35,7 +35,7 @@ def test_words_are_cut_at_white_space_and_commas_after_folding() -> None:
         ("  emma,lindberg\t", ("emma", "lindberg")),
         ("ａｂｃ，ｄｅｆ", ("abc", "def")),
         ("Jo é", ("QQjo", "QQe\x1f")),
-        ("a\x1cbc", ("a\x1cbc",)),  # What Python alone takes for white space.
+        ("a\x1cbc", ("a\x1cbc",)),  # White space to Python alone.
         ("", ()),
         (" , \u2003", ()),
         ("\u0301", (UNMATCHABLE,)),

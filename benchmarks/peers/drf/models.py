@@ -1,4 +1,4 @@
-"""People and who follows whom, as Django's documentation would have them."""
+"""Users and who follows whom, as Django's documentation would have them."""
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models

@@ -1,4 +1,4 @@
-"""Make the Django peer's tables and copy the service's people into them."""
+"""Make the Django peer's tables and copy the service's users into them."""
 
 import os
 

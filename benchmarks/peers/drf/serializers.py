@@ -1,6 +1,6 @@
-"""What goes in and out, by model serializers.
+"""Bodies and replies, by model serializers.
 
-What is different between the two styles is in usual.py and tuned.py.
+The differences between the two styles are in usual.py and tuned.py.
 """
 
 from rest_framework import serializers
@@ -19,7 +19,7 @@ class UserCardSerializer(serializers.ModelSerializer):
 
 
 class EdgeCardSerializer(serializers.ModelSerializer):
-    """The same row out of an edge, but for `is_following`."""
+    """A user's row out of an edge, but for `is_following`."""
 
     id = serializers.IntegerField(source="follower.id")
     username = serializers.CharField(source="follower.username")
@@ -33,7 +33,7 @@ class EdgeCardSerializer(serializers.ModelSerializer):
 
 
 class ProfileSerializer(serializers.ModelSerializer):
-    """What others see of a user."""
+    """A user as others see them."""
 
     posts_count = serializers.SerializerMethodField()
     followers_count = serializers.SerializerMethodField()
@@ -57,7 +57,7 @@ class ProfileSerializer(serializers.ModelSerializer):
 
 
 class OwnProfileSerializer(ProfileSerializer):
-    """What users see of themselves."""
+    """A user as they see themselves."""
 
     class Meta(ProfileSerializer.Meta):
         fields = [*ProfileSerializer.Meta.fields, "email", "updated_at"]

@@ -15,7 +15,7 @@ SECRET_KEY = os.environ["PEER_KEY"]
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "drf.urls"
-# The same for both, so that both have the same tables.
+# Equal for both, so that both have the same tables.
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -17,7 +17,7 @@ def followers_of(user, _viewer):
 
 
 def is_following(serializer, user):
-    """Tell whether the viewer follows a user."""
+    """Return whether the viewer follows a user."""
     viewer = serializer.context["request"].user
     if not viewer.is_authenticated:
         return False

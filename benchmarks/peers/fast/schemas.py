@@ -1,4 +1,4 @@
-"""What goes in and out, as pydantic models."""
+"""Bodies and replies, as pydantic models."""
 
 from datetime import datetime
 
@@ -44,7 +44,7 @@ class Followers(BaseModel):
 
 
 class Profile(BaseModel):
-    """What others see of a user."""
+    """A user as others see them."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -61,40 +61,40 @@ class Profile(BaseModel):
 
 
 class OwnProfile(Profile):
-    """What users see of themselves."""
+    """A user as they see themselves."""
 
     email: str
     updated_at: datetime
 
 
 class Credentials(BaseModel):
-    """What a login takes."""
+    """The body of a login."""
 
     username: str
     password: str
 
 
 class Tokens(BaseModel):
-    """What a login answers."""
+    """The reply to a login."""
 
     access: str
     refresh: str
 
 
 class RefreshToken(BaseModel):
-    """What a refresh takes."""
+    """The body of a refresh."""
 
     refresh: str
 
 
 class AccessToken(BaseModel):
-    """What a refresh answers."""
+    """The reply to a refresh."""
 
     access: str
 
 
 class NewFollow(BaseModel):
-    """Whom to follow."""
+    """The body of a follow."""
 
     following: int
 

@@ -59,7 +59,7 @@ def read(token: str, kind: str) -> dict[str, Any]:
 
 
 def is_right(password_hash: str, password: str) -> bool:
-    """Tell whether the password is right."""
+    """Return whether the password is right."""
     try:
         return hasher.verify(password_hash, password)
     except VerificationError:
@@ -78,7 +78,7 @@ async def optional_viewer(database: Database, credentials: Bearer) -> User | Non
 
 
 async def viewer(found: Annotated[User | None, Depends(optional_viewer)]) -> User:
-    """Return who asks; 401 if nobody does."""
+    """Return the user of the token; 401 without a good one."""
     if found is None:
         raise HTTPException(401, "Not authenticated")
     return found

@@ -19,7 +19,7 @@ from careers_users.http.openapi.refusals import add_error_schemas, refusals_anyw
 from careers_users.http.openapi.schemas import SchemaPlugin, first_line
 from careers_users.validation.limits import BASE_PATH
 
-# Of the API, not of the program: it counts up when clients have to know.
+# The API's version, not the program's: it counts up when clients have to know.
 API_VERSION = "1.0.0"
 _INTRODUCTION = """\
 Registration, sign-in, profiles, search and follows.
@@ -92,7 +92,7 @@ def _name_of(schema: Any) -> str:
 
 
 def _described(app: Flask) -> Iterator[tuple[Rule, View]]:
-    """The routes whose views describe themselves, those of the API first."""
+    """Yield the routes whose views describe themselves, those of the API first."""
     rules = [
         (rule, app.view_functions[rule.endpoint])
         for rule in app.url_map.iter_rules()
@@ -102,7 +102,7 @@ def _described(app: Flask) -> Iterator[tuple[Rule, View]]:
 
 
 def _tags(app: Flask) -> list[dict[str, str]]:
-    """A tag for each blueprint that has calls, described by its feature or module."""
+    """Return a tag for each blueprint with calls, described by its module."""
     names = dict.fromkeys(tag_of(rule) for rule, _ in _described(app))
     tags = []
     for name in names:

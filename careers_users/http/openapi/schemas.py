@@ -64,8 +64,8 @@ class _Converter(OpenAPIConverter):
     def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
         """Return a schema as JSON Schema.
 
-        What comes in has the fields named and no others. What goes out has all of them,
-        and may have more in a later version (so clients must not refuse those).
+        Input has the fields named and no others. Output has all of them, and may have
+        more in a later version (so clients must not refuse those).
         """
         instance = resolve_schema_instance(schema)
         result: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
@@ -107,7 +107,7 @@ class SchemaPlugin(MarshmallowPlugin):
         parameters = self.converter.schema2parameters(schema, location="query")
         for parameter in parameters:
             if parameter["schema"].get("type") == "array":
-                parameter |= {"style": "form", "explode": False}  # As in 1,2,3.
+                parameter |= {"style": "form", "explode": False}  # Like 1,2,3.
         return sorted(
             parameters, key=lambda one: list(schema.fields).index(one["name"])
         )

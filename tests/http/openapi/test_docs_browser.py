@@ -57,7 +57,7 @@ def look(seen: Visit, name: str) -> None:
 
 @pytest.fixture
 def served(database_url: str, tmp_path: Path) -> Iterator[Server]:
-    """The service, with a user "bob"."""
+    """Yield the service, with a user "bob"."""
     settings = {"DATABASE_URL": database_url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
     with Server(tmp_path, **settings) as server:
         with Client(server.port) as client:
@@ -66,7 +66,7 @@ def served(database_url: str, tmp_path: Path) -> Iterator[Server]:
 
 
 def locks(page: Page) -> set[str]:
-    """What the locks of the calls look like."""
+    """Return how the locks of the calls look."""
     labels = page.locator(".authorization__btn").all()
     return {str(label.get_attribute("aria-label")).split()[-1] for label in labels}
 
@@ -144,7 +144,7 @@ def test_it_is_legible_by_day_and_night_on_desks_and_phones(
 
 
 def faults(page: Page, axe: str) -> list[str]:
-    """What axe finds against WCAG 2, A and AA, and whether the page is too wide."""
+    """Return axe's findings on WCAG 2, A and AA, and whether the page is too wide."""
     # A call's heading is a button with a link in it: Swagger UI is built that way.
     rules = """{
         runOnly: ["wcag2a", "wcag2aa"],
@@ -176,7 +176,7 @@ def test_from_the_bare_address_to_a_follow_by_clicking(
         page.goto(f"http://{address}")
         expect(page).to_have_url(f"http://{address}/docs/")
         look(seen, "page")
-        # What the page proposes, the document's example, is good as it stands.
+        # The page proposes the document's example, which is good as it stands.
         status, reply = execute(operation(page, "POST /careers/users/register/"))
         assert (status, reply["user"]["username"]) == (201, "alice")
         look(seen, "registered")

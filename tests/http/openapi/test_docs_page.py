@@ -16,13 +16,13 @@ PAGES = ("/", "/docs/", "/docs", "/docs/page.js", "/openapi.json")
 
 
 def make(docs: bool = True) -> Flask:
-    """An application whose database nobody asks."""
+    """Return an application whose database is not asked."""
     url = "sqlite:////nowhere/none.db"
     return create_app(TestConfig(database_url=url, jwt_secret_key=KEY, docs=docs))
 
 
 def get(path: str, docs: bool = True) -> TestResponse:
-    """The reply to a GET."""
+    """Return the reply to a GET."""
     return make(docs).test_client().get(path)
 
 

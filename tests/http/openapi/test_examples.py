@@ -24,7 +24,7 @@ MORNING = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 LATER = MORNING.replace(minute=45)
 CREDENTIAL = "a-sister-service-s-credential-for-tests"
 AVATAR = "https://example.com/avatar.jpg"
-# What is made by dice: replaced by the example's own.
+# Random values: replaced by the example's own.
 _RANDOM = {"access", "refresh", "x", "kid"}
 _UUID = re.compile(r"[0-9a-f]{32}")
 DOCUMENT = document_of(
@@ -73,7 +73,7 @@ class World:
         self.tokens: dict[str, dict[str, Any]] = {}
 
     def register(self, **changes: str) -> None:
-        """Register alice, or somebody like her."""
+        """Register alice, or a user like her."""
         body = example_body("register") | changes
         reply = self.api.post("register/", body, headers=CURL)
         assert reply.status_code == 201, reply.text
@@ -173,7 +173,7 @@ def alike(example: Any, reply: Any) -> Any:
 def settings_with_a_service(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> TestConfig:
-    """The settings of a service with a key ring, and with a sister service."""
+    """Return the settings of a service with a key ring, and with a sister service."""
     set_clock(monkeypatch, MORNING)
     ring = tmp_path / "ring.json"
     keys_command(ring, "generate")
@@ -183,7 +183,7 @@ def settings_with_a_service(
 
 @pytest.fixture
 def world(app: Flask) -> World:
-    """The world on the morning of the examples, at which the clock stands."""
+    """Return the world on the morning of the examples, at which the clock stands."""
     return World(app)
 
 

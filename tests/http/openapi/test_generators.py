@@ -16,12 +16,12 @@ from tests.node import Node
 
 SCRIPTS = Path(sys.executable).parent
 DOCUMENT = json.loads(COMMITTED.read_text("utf-8"))
-# What the generator writes wrongly whatever the document says: how `client.py` passes
+# The generator's own mistakes, whatever the document says: how `client.py` passes
 # arguments on, and bodies with several media types of which one is a list. The latter
 # is for a sister service, which docs/activity.md has a sender for.
 GENERATORS_OWN = r"client\.py|api/activity/report_events\.py"
-# A client of the types, as a front-end developer writes it. What the document says is
-# optional may be left out, and codes are words that an editor can complete.
+# A client of the types, as a front-end developer writes it. Optional members may be
+# left out, and codes are words that an editor can complete.
 CLIENT = """\
 import type { components, operations } from "./api";
 
@@ -45,7 +45,7 @@ export function sentence(reply: components["schemas"]["ErrorReply"]): string {
 }
 export { account, everywhere, code, search, ids, change };
 """
-# What TypeScript's own libraries declare for every program, and what Java, C# and
+# Names that TypeScript's own libraries declare for every program, and that Java, C# and
 # Kotlin bring into every file.
 _DECLARED = re.compile(
     r"^(?:declare )?(?:interface|var|type|class) (\w+)", re.MULTILINE
@@ -56,7 +56,7 @@ _OTHER_LANGUAGES = set(
 
 
 def components() -> list[str]:
-    """The names of everything that generators make a type or a function of."""
+    """Return the names of everything that generators make a type or a function of."""
     return [
         *DOCUMENT["components"]["schemas"],
         *DOCUMENT["components"]["responses"],

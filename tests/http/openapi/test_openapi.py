@@ -21,12 +21,12 @@ from tests.conftest import KEY
 from tests.live_server import run
 
 COMMITTED = Path(__file__).parents[3] / "docs/openapi.json"
-# Routes that are for people and tools, not for clients: the page and its files.
+# Routes for readers and tools, not for clients: the page and its files.
 NOT_CALLS = re.compile(r"/|/docs(/.*)?|/openapi\.json")
 
 
 def make(**options: Any) -> Flask:
-    """An application whose database nobody asks."""
+    """Return an application whose database is not asked."""
     return create_app(
         TestConfig(
             database_url="sqlite:////nowhere/none.db", jwt_secret_key=KEY, **options
@@ -36,12 +36,12 @@ def make(**options: Any) -> Flask:
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    """The document of the service as it is by default."""
+    """Return the document of the service as it is by default."""
     return openapi_document.document(make())
 
 
 def routes(app: Flask) -> dict[tuple[str, str], Rule]:
-    """The calls of the URL map, as the document names them."""
+    """Return the calls of the URL map, as the document names them."""
     return {
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower()): rule
         for rule in app.url_map.iter_rules()
@@ -51,7 +51,7 @@ def routes(app: Flask) -> dict[tuple[str, str], Rule]:
 
 
 def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """The operations of a document, by path and method."""
+    """Return the operations of a document, by path and method."""
     return {
         (path, method): operation
         for path, methods in document["paths"].items()
@@ -60,7 +60,7 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
 
 
 def resolved(document: dict[str, Any], value: Any) -> Any:
-    """What a reference points to, or the value itself."""
+    """Return the target of a reference, or the value itself."""
     while "$ref" in value:
         _, *parts = value["$ref"].split("/")
         value = document
@@ -70,7 +70,7 @@ def resolved(document: dict[str, Any], value: Any) -> Any:
 
 
 def codes(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, list[str]]:
-    """The codes of the errors that a call may answer with, by status."""
+    """Return the codes of the errors that a call may answer with, by status."""
     found = {}
     for status, response in operation["responses"].items():
         content = resolved(document, response)["content"]["application/json"]

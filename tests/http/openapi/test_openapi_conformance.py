@@ -62,9 +62,9 @@ class CurrentApp:
 
 
 def configuration() -> SchemathesisConfig:
-    """The settings of Schemathesis: the same examples in each run."""
+    """Return the settings of Schemathesis: the same examples in each run."""
     config = SchemathesisConfig(seed=1)
-    # What becomes of NUL, tests/http/test_gate.py says; the document can only name it.
+    # NUL has its tests in tests/http/test_gate.py; the document can only name it.
     config.projects.default.generation.allow_x00 = False
     return config
 
@@ -94,7 +94,7 @@ class Bearer:
 
 @pytest.fixture(name="settings")
 def settings_with_a_service(database_url: str) -> TestConfig:
-    """The settings of an application to which a sister service may talk."""
+    """Return the settings of an application to which a sister service may talk."""
     return TestConfig(
         database_url=database_url, jwt_secret_key=KEY, events_tokens=(SERVICE,)
     )
@@ -102,7 +102,7 @@ def settings_with_a_service(database_url: str) -> TestConfig:
 
 @pytest.fixture
 def viewer(app: Flask) -> None:
-    """The account that calls, in an application that has some users to be found."""
+    """Return the account that calls, in an application with some users to be found."""
     api = Api(app)
     names = ("alice", "bob", "carol")
     alice, _, viewer = [api.register(name) for name in names]

@@ -67,7 +67,7 @@ def walls(query: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def document() -> dict[str, Any]:
-    """The document of an application that has two calls more."""
+    """Return the document of an application that has two calls more."""
     app = make()
     path = f"{BASE_PATH}/walls/"
     app.add_url_rule(f"{path}<int:number>/", view_func=paint, methods=["PUT"])

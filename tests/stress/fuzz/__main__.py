@@ -49,7 +49,7 @@ FIELDS = (Username(), Email(), NewPassword(), PersonName(), Bio(), AvatarUrl())
 
 
 class Service:
-    """The whole application on a database of its own, with somebody signed in."""
+    """The whole application on a database of its own, with a user signed in."""
 
     def __init__(self) -> None:
         config = TestConfig(
@@ -58,7 +58,7 @@ class Service:
             events_tokens=(SERVICE,),
         )
         self.app = create_app(config)
-        # So that what nobody expected comes here, rather than as a 500.
+        # So that unexpected exceptions come here, rather than as a 500.
         self.app.config["PROPAGATE_EXCEPTIONS"] = True
         with self.app.app_context():
             flask_migrate.upgrade()
@@ -87,7 +87,7 @@ class Service:
 
 
 def gate(service: Service, data: bytes) -> None:
-    """A call with any query, content type and body: no failure, always JSON."""
+    """Call with any query, content type and body: no failure, always JSON."""
     method, path = CALLS[data[0] % len(CALLS)] if data else CALLS[-1]
     query, kind, body = (*data[1:].split(BETWEEN, 2), b"", b"", b"")[:3]
     is_event = path == "events/"
@@ -111,7 +111,7 @@ def address(service: Service, data: bytes) -> None:
 
 
 def cursor(_service: Service, data: bytes) -> None:
-    """A word is a cursor that `encode` makes the same word of, or none."""
+    """Assert that a word is a cursor that `encode` gives back, or none."""
     word = data.decode("utf-8", "surrogateescape")
     found = decode(word)
     if found is not None:
@@ -131,7 +131,7 @@ def header(service: Service, data: bytes) -> None:
         PATH_INFO=f"{BASE_PATH}/me/",
         HTTP_AUTHORIZATION=value,
     )
-    # What we have signed may be in order, if it says what we would say.
+    # A token that we have signed may be in order, if it has the form of ours.
     assert status == 401 or (status == 200 and is_signed), answer
 
 
