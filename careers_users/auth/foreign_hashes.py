@@ -1,7 +1,7 @@
 """Password hashes that Django and Werkzeug made: recognised, bounded and verified.
 
-The cost of a hash stands in it, so whoever wrote the file that was imported decides how
-long a login takes. Costs above the bounds here, which allow more than the frameworks
+The cost of a hash stands in it, so the author of an imported file decides how long a
+login takes. Costs above the bounds here, which allow more than the frameworks
 have ever used by default, make a hash one that can't be verified.
 """
 

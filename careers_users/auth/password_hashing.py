@@ -1,7 +1,7 @@
-"""Passwords: hashed with Argon2id, verified in the same time for a user and for nobody.
+"""Passwords: hashed with Argon2id, verified as slowly for unknown users as for others.
 
-But for hashes that were made otherwise (imported ones, or with other settings): until a
-login renews one, verifying it takes the time that such a hash takes.
+Hashes that were made otherwise (imported ones, or with other settings) are an
+exception: until a login renews one, verifying it takes the time that such a hash takes.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ UNUSABLE = "!"
 
 
 class HashingBusy(Unavailable):
-    """More people are signing in at once than can be verified."""
+    """More passwords are to be verified at once than can be."""
 
     code = "overloaded"
 
@@ -60,7 +60,7 @@ class Passwords:
             return self._hasher.hash(password)
 
     def verify(self, stored: str | None, password: str) -> bool:
-        """Tell whether the password is the one hashed; `stored` is None for nobody.
+        """Return whether the password is the one hashed; `stored` may be None: no user.
 
         Raises HashingBusy if there is no turn.
         """
@@ -79,7 +79,7 @@ class Passwords:
                 return False
 
     def is_outdated(self, stored: str) -> bool:
-        """Tell whether a hash was made by another scheme or with other parameters."""
+        """Return whether a hash was made by another scheme or with other parameters."""
         try:
             return self._hasher.check_needs_rehash(stored)
         except InvalidHashError:
@@ -104,7 +104,7 @@ class Passwords:
     def watch(
         self, waiting: Callable[[int], object], running: Callable[[int], object]
     ) -> None:
-        """Call these with 1 and -1 as somebody begins and ends to wait, and to hash."""
+        """Call these with 1 and -1 as a request starts and stops waiting, and hashing."""
         self._waiting, self._running = waiting, running
 
 
@@ -149,6 +149,6 @@ def init_app(app: Flask, settings: Settings) -> Passwords:
 
 
 def verify(account: Row | None, password: str) -> bool:
-    """Verify a password, also for nobody."""
+    """Return whether a password is the account's; takes as long without an account."""
     stored = None if account is None else account["password_hash"]
     return passwords().verify(stored, password)

@@ -1,4 +1,4 @@
-"""What the auth calls take and answer."""
+"""The bodies and replies of the auth calls."""
 
 from typing import Any, ClassVar
 
@@ -118,7 +118,7 @@ class RefreshSchema(BodySchema):
 
 
 class UserSchema(Schema):
-    """What replies say of a user; a subclass names its part in `Meta.fields`."""
+    """The fields of a user in replies; a subclass names its part in `Meta.fields`."""
 
     example: ClassVar[dict[str, Any]] = {
         "id": 1,

@@ -1,9 +1,9 @@
-"""What is done with sessions: refresh and rotate their tokens, end them.
+"""The use cases of sessions: refresh and rotate their tokens, end them.
 
 A session has one row and one generation, the number of its newest refresh token. A
-rotation moves the row from one generation to the next, if nobody else has (so one of
-many at once does), and hands out a token of the next. The one before stays good until
-its successor is known to have arrived, and a moment longer. See
+rotation moves the row from one generation to the next, if no other request has (so one
+of many at once does), and hands out a token of the next. The one before stays good
+until its successor is known to have arrived, and a moment longer. See
 docs/decisions/0010-rotation.md.
 """
 
@@ -43,7 +43,7 @@ class SessionNotFound(ServiceError):
 
 @dataclass(frozen=True)
 class Renewed:
-    """What a refresh hands out; `refresh` only if it rotated."""
+    """The tokens of a refresh; `refresh` only if it rotated."""
 
     access: str
     refresh: str | None = None
@@ -99,7 +99,7 @@ def _live(claims: Claims) -> Row:
 
 
 def _is_good(claims: Claims, session: Row, now: datetime) -> bool:
-    """Tell whether a token's generation is the newest, or the one before in its grace.
+    """Return whether a token's generation is the newest, or the last one in its grace.
 
     An instance whose clock is behind finds a confirmation in its future: that is well
     within the window.

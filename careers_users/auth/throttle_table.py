@@ -44,8 +44,8 @@ def take_off(
 ) -> None:
     """Count a try less under each key; none at all under the one that is `cleared`.
 
-    As the last statement of a transaction: others at the same address wait for these
-    rows until it commits.
+    Call it last in a transaction: others at the same address wait for these rows until
+    it commits.
     """
     # A row that is named twice is one row.
     filled = [*keys, *[keys[-1]] * (BUCKETS_MAX - len(keys))]

@@ -32,7 +32,7 @@ LAST_USED_PRECISION = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Claims:
-    """What a valid token says: whose it is, of which session, until when."""
+    """The claims of a valid token: whose it is, of which session, until when."""
 
     user_id: int
     session_id: str
@@ -47,7 +47,7 @@ class Claims:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a login hands out."""
+    """The tokens of a login."""
 
     access: str
     refresh: str
@@ -130,7 +130,7 @@ def touch(session_id: str, now: datetime) -> None:
 def rotate(session_id: str, generation: int, now: datetime) -> bool:
     """Move a live session on to the next generation, if it still is at this one.
 
-    Tells whether it was. The caller commits.
+    Return whether it was. The caller commits.
     """
     return _changes_a_row(
         update(RefreshToken)
@@ -172,7 +172,7 @@ def _changes_a_row(statement: Update) -> bool:
 
 
 def end_session(session_id: str, reason: str, *, user_id: int | None = None) -> bool:
-    """Revoke a session with all its tokens; tell whether it was not over yet.
+    """Revoke a session with all its tokens; return whether it was still live.
 
     With a `user_id`, only if it is that user's. The caller commits. The id stays among
     the revoked ones until the session's last access token, issued at its very end,
@@ -210,8 +210,8 @@ def end_sessions(
         .order_by(RefreshToken.created_at.desc(), RefreshToken.id)
     )
     found = db.session.execute(live).scalars().all()[newest:]
-    # Locked in one order, as by a logout, so that nobody waits for a row while holding
-    # one that another waits for.
+    # Locked in one order, as by a logout, so that no transaction waits for a row while
+    # it holds one that another waits for.
     ids = db.session.execute(
         select(RefreshToken.id)
         .where(RefreshToken.id.in_([id_ for id_ in found if id_ != but]))

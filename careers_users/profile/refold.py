@@ -23,7 +23,7 @@ BATCH_ROWS_ON_SQLITE = 100
 _REWRITE = (
     update(User)
     .where(User.id == bindparam("user_id"))
-    # Not if somebody has written it since it was read.
+    # Not if it was written since it was read.
     .where(User.search_text == bindparam("old_text"))
     .values(
         first_name_key=bindparam("new_first_name_key"),

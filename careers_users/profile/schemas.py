@@ -1,4 +1,4 @@
-"""What the profile calls take and answer."""
+"""The bodies and replies of the profile calls."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""A database full of believable people, to look at and to measure with."""
+"""A database full of believable users, to look at and to measure with."""

@@ -1,4 +1,4 @@
-"""What believable people are made of: names, professions, places, interests."""
+"""The parts of believable users: names, professions, places, interests."""
 
 FIRST_NAMES = (
     "Ada Adam Agnes Ahmed Aisha Alan Alba Alice Amara Amir Ana Andre Anita Anja Anna "

@@ -1,4 +1,4 @@
-"""Believable people and who follows whom: the same ones for the same numbers.
+"""Believable users and who follows whom: the same ones for the same numbers.
 
 The account `celebrity` has by far the most followers; what users follow is skewed
 otherwise too, as it is in real networks.
@@ -52,7 +52,7 @@ class Size:
 
     @property
     def celebrity_followers(self) -> int:
-        """How many follow the celebrity: half of all who can, but no more than most."""
+        """Return how many follow the celebrity: half of all who can, within a limit."""
         return min(CELEBRITY_FOLLOWERS, self.users // 2, self.edges)
 
 
@@ -64,8 +64,8 @@ def people(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of the users, by their columns' names.
 
-    Everybody has the same password. `ids` are their numbers, in order; of the names in
-    `taken`, folded, nobody gets one.
+    All have one password. `ids` are their numbers, in order; no user gets one of the
+    names in `taken`, which are folded.
     """
     dice = random.Random(size.seed)
     given: Counter[str] = Counter()
@@ -92,7 +92,7 @@ def people(
 
 
 def _free_name(base: str, given: Counter[str], taken: Set[str]) -> str:
-    """Return the name, with a number behind it if somebody has it."""
+    """Return the name, with a number behind it if another user has it."""
     key, username = base.lower(), base
     while True:
         given[key] += 1
@@ -128,7 +128,7 @@ def _ascii(name: str) -> str:
 
 
 def _bio(dice: random.Random) -> str:
-    """Return none, one or two sentences about somebody."""
+    """Return none, one or two sentences about a user."""
     count = dice.choice((0, 1, 1, 1, 2, 2))
     sentences = []
     for template in dice.sample(SENTENCES, count):
@@ -159,7 +159,7 @@ def pairs(size: Size) -> list[Pair]:
         # Some follow many, many follow few; early users are followed by the most.
         follower = int(size.users * dice.random() ** 2) + 1
         following = int((size.users - 1) * dice.random() ** 3) + 2
-        # Nobody has more followers than the celebrity.
+        # No user has more followers than the celebrity.
         if follower != following and followers[following] < len(fans) - 1:
             followers[following] += (follower, following) not in found
             found.add((follower, following))
