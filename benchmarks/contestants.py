@@ -8,7 +8,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.serving import KEY, environment, free_port, served, started
+from benchmarks.serving import (
+    KEY,
+    environment,
+    free_port,
+    served,
+    service_environment,
+    started,
+)
 
 PEERS = Path(__file__).with_name("peers")
 # Two processes each, as many as the cores that the demanded figures are about.
@@ -17,6 +24,8 @@ THREADS = (2, 1)
 # DRF as it is usually written, which the demanded figures are about, and with what is
 # usually done when that is too slow; the README says what differs.
 USUAL_DRF, TUNED_DRF, FASTAPI = "drf", "drf tuned", "fastapi"
+# The service once more, under another server.
+GRANIAN = "ours under granian"
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,17 @@ def serve_bare(threads: int) -> Iterator[Contestant]:
 
 
 @contextmanager
+def serve_granian(url: str) -> Iterator[Contestant]:
+    """Serve the service by granian, with a thread for requests in each process."""
+    port = free_port()
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi"]
+    command += ["--workers", str(PROCESSES), "--blocking-threads", "1"]
+    command += ["--no-ws", "--port", str(port), "wsgi:app"]
+    with started(command, port, service_environment(url)):
+        yield Contestant(GRANIAN, port)
+
+
+@contextmanager
 def serve_drf(peers: Peers, name: str) -> Iterator[Contestant]:
     """Serve the Django peer of that name, by gunicorn's defaults but for processes."""
     port = free_port()
@@ -127,6 +147,7 @@ def everybody(urls: dict[str, str], peers: Peers | None) -> Iterator[list[Contes
                     served(url, processes=PROCESSES, threads=threads)
                 )
                 found.append(Contestant(ours(kind, threads), port))
+        found.append(stack.enter_context(serve_granian(urls["postgresql"])))
         if peers is not None:
             found.append(stack.enter_context(serve_drf(peers, USUAL_DRF)))
             found.append(stack.enter_context(serve_drf(peers, TUNED_DRF)))

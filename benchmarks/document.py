@@ -9,6 +9,7 @@ from benchmarks import figures
 from benchmarks.calls import CALLS, Call
 from benchmarks.contestants import (
     FASTAPI,
+    GRANIAN,
     TUNED_DRF,
     USUAL_DRF,
     argon2_beside,
@@ -39,7 +40,8 @@ BARE_WHEN_DEMANDED = (15, 19)
 def write(result: Mapping[str, Any]) -> None:
     """Write the document, and the charts it shows."""
     parts = [*_head(result), *_against_bare(result["loads"])]
-    parts += [*_against_peers(result["loads"]), *_against_itself(result)]
+    parts += [*_against_peers(result["loads"]), *_under_granian(result["loads"])]
+    parts += _against_itself(result)
     if "growth" in result:
         parts += growth(result["growth"])
     parts += [NOTES.read_text("utf-8").rstrip()]
@@ -222,6 +224,27 @@ def _peer_verdict(
         share = least * figures.middle(loads, name) / limit
         reached += f": it would be {share:.2f} of bare"
     return [f"{least:g}", reached]
+
+
+def _under_granian(loads: Mapping[str, Loads]) -> Iterator[str]:
+    if not all(of.get(GRANIAN) for of in loads.values()):
+        return
+    yield "## Under granian (PostgreSQL)\n"
+    yield (
+        "The same application under granian, with two processes and a thread each. "
+        "[deployment.md](deployment.md) says which promises hold there.\n"
+    )
+    head = ["call", "waitress, requests/s", "granian, requests/s", "granian : waitress"]
+    head += ["waitress: p99, ms", "granian: p99, ms"]
+    yield from table(head, (_granian_row(call, loads[call.name]) for call in CALLS))
+
+
+def _granian_row(call: Call, loads: Loads) -> list[str]:
+    names = (_mine(loads), GRANIAN)
+    rates = [f"{figures.middle(loads, name):,.0f}" for name in names]
+    p99s = [f"{figures.middle(loads, name, 'p99'):.1f}" for name in names]
+    found = figures.ratio(loads, GRANIAN, _mine(loads)) or 0
+    return [call.name, *rates, f"{found:.2f}", *p99s]
 
 
 def _mine(loads: Loads) -> str:

@@ -31,6 +31,16 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | variables
 
 
+def service_environment(url: str) -> dict[str, str]:
+    """Return the environment of the service on the database at `url`."""
+    return environment(
+        DATABASE_URL=url,
+        CAREERS_USERS_JWT_SECRET_KEY=KEY,
+        # All clients of a benchmark have one address.
+        CAREERS_USERS_RATELIMIT_ENABLED="false",
+    )
+
+
 @contextmanager
 def served(url: str, *, processes: int = 1, threads: int = 4) -> Iterator[int]:
     """Serve the database at `url` with `careers-users serve`; give the port."""
@@ -39,13 +49,7 @@ def served(url: str, *, processes: int = 1, threads: int = 4) -> Iterator[int]:
     numbers = {"--port": port, "--processes": processes, "--threads": threads}
     for option, number in numbers.items():
         command += [option, str(number)]
-    variables = {
-        "DATABASE_URL": url,
-        "CAREERS_USERS_JWT_SECRET_KEY": KEY,
-        # All clients of a benchmark have one address.
-        "CAREERS_USERS_RATELIMIT_ENABLED": "false",
-    }
-    with started(command, port, environment(**variables)):
+    with started(command, port, service_environment(url)):
         yield port
 
 
