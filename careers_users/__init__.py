@@ -25,6 +25,8 @@ from careers_users.http import (
 from careers_users.http.openapi import page
 from careers_users.jobs import runner
 from careers_users.jobs.runner import Job
+from careers_users.mail import outbox
+from careers_users.mail.outbox import Composer
 from careers_users.observability import health, metrics, request_log
 from careers_users.post_events import routes as activity_routes
 from careers_users.profile import refold, search_places
@@ -60,6 +62,9 @@ _JOBS = (
     Job("search-texts", timedelta(hours=1), refold.refold_some),
 )
 
+# How a mail of each purpose is composed when it is sent.
+_COMPOSERS: dict[str, Composer] = {}
+
 
 def create_app(settings: Settings) -> Flask:
     """Return the application with these settings.
@@ -80,6 +85,7 @@ def create_app(settings: Settings) -> Flask:
     throttle.init_app(app, settings)
     password_blocklist.init_app(app, settings.password_blocklist)
     runner.init_app(app, *_JOBS)
+    outbox.init_app(app, settings, _COMPOSERS)
     search_places.init_app(app, settings)
     metrics.init_app(app, settings, hasher.watch)
     flask_app.init_app(app)

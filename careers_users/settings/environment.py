@@ -14,10 +14,10 @@ from environs import EnvValidationError, FileAwareEnv
 from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy.engine import URL, make_url
 
-from careers_users.settings import parsers, rates, secret_file
+from careers_users.settings import mail, parsers, rates, secret_file
 from careers_users.settings.rates import Rate
 from careers_users.validation import password_blocklist
-from careers_users.validation.limits import PASSWORD_MIN
+from careers_users.validation.limits import BASE_PATH, PASSWORD_MIN
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,11 @@ class _Environment(FileAwareEnv):
             self._errors["CAREERS_USERS_TRUSTED_PROXY_COUNT"].append(
                 "No proxy is trusted: set CAREERS_USERS_TRUSTED_PROXY too."
             )
+
+    def refuse_mail_at_odds(self, values: Mapping[str, Any]) -> None:
+        """Count settings of mail that do not go together among the mistakes."""
+        for name, text in mail.mistakes(values):
+            self._errors[f"{_PREFIX}{name.upper()}"].append(text)
 
     def warn_of_unknown(self) -> None:
         """Log the variables that look like settings of ours and are none."""
@@ -109,6 +114,7 @@ class Settings:
         "replica_url", "", variable="DATABASE_READ_URL", is_secret=True
     )
     embedded: bool = False
+    data_dir: Path = _setting("directory", "instance")
     jwt_secret_key: str = _setting("secret", "", is_secret=True, is_required=True)
     jwt_key_ring: Path | None = _setting("path_to", "")
     jwt_issuer: str = _text("careers_users")
@@ -164,6 +170,14 @@ class Settings:
     )
     drain_timeout: int = _number(20, 0, 600)
 
+    mail: str = _setting("mail", "", is_secret=True)
+    mail_from: str = _setting("sender", "")
+    mail_templates: Path | None = _setting("path_to", "")
+    link_url: str = _setting("link_url", "")
+    locales: tuple[str, ...] = _setting("locales", "en")
+    email_verification: str = _choice("off", "off", "optional")
+    email_change: str = _choice("direct", "direct", "confirm")
+
     log_format: str = _choice("auto", "auto", "json", "text")
     log_level: str = _choice("INFO", "DEBUG", "INFO", "WARNING", "ERROR")
     metrics: bool = _setting("bool", False)
@@ -173,6 +187,18 @@ class Settings:
     def url(self) -> URL:
         """Return the database's address, ready for SQLAlchemy."""
         return make_url(self.database_url)
+
+    @property
+    def sender(self) -> str:
+        """What mail is from; a name that reaches nobody where it goes to files."""
+        return self.mail_from or "Careers <careers@localhost>"
+
+    @property
+    def link_page(self) -> str:
+        """The page that links in mail lead to."""
+        host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)
+        host = f"[{host}]" if ":" in host else host
+        return self.link_url or f"http://{host}:{self.port}{BASE_PATH}/email/confirm/"
 
     @property
     def hashes_at_once(self) -> int:
@@ -207,14 +233,16 @@ class Settings:
         }
         env.refuse_replica_of_sqlite(values)
         env.refuse_chain_of_untrusted(values)
-        data_dir = Path(env.str(f"{_PREFIX}DATA_DIR", "instance")).resolve()
+        if values["database_url"] is None and not env.str(f"{_PREFIX}MAIL", ""):
+            values["mail"] = mail.FILE
+        env.refuse_mail_at_odds(values)
         try:
             env.seal()
         except EnvValidationError as error:
             raise SettingsError(_list_mistakes(error)) from None
         env.warn_of_unknown()
         if values["database_url"] is None:
-            values["embedded"] = True
+            values["embedded"], data_dir = True, values["data_dir"]
             values["database_url"] = _embedded_database_url(data_dir, create)
             if not values["jwt_secret_key"] and not values["jwt_key_ring"]:
                 values["jwt_secret_key"] = _own_key(data_dir, create)
@@ -235,8 +263,7 @@ def _read_from_environment() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
 def variables() -> list[str]:
     """Return the names of all variables that are read."""
-    names = [variable for _, variable, _ in _read_from_environment()]
-    return [*names, f"{_PREFIX}DATA_DIR"]
+    return [variable for _, variable, _ in _read_from_environment()]
 
 
 def _list_mistakes(error: EnvValidationError) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from careers_users.settings import rates
+from careers_users.settings.mail import MAIL_PARSERS
 from careers_users.settings.rates import Rate
 from careers_users.validation import password_blocklist
 from careers_users.validation.limits import MINIMUM_KEY_BYTES
@@ -104,6 +105,10 @@ def _absolute(value: str) -> Path | None:
     return Path(value).resolve() if value else None
 
 
+def _directory(value: str) -> Path:
+    return Path(value).resolve()
+
+
 def _rate(value: str) -> Rate | None:
     try:
         return rates.parse(value)
@@ -182,9 +187,11 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "service_tokens": _service_tokens,
     "blocklist": _blocklist,
     "path_to": _absolute,
+    "directory": _directory,
     "rate": _rate,
     "proxy_headers": _proxy_headers,
     "trusted_proxies": _trusted_proxies,
     "origins": _origins,
     "domains": _domains,
+    **MAIL_PARSERS,
 }

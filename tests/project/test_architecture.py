@@ -32,7 +32,7 @@ ROWS = (
     "cli",
     "follow profile account auth post_events",
     "observability",
-    "http jobs",
+    "http jobs mail",
     "database",
     "models keys settings validation extensions",
     "server clock",
