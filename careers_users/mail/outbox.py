@@ -53,10 +53,12 @@ Composer = Callable[[MailRow], Letter | None]
 
 @dataclass(frozen=True)
 class Outbox:
-    """The mail of an application: its settings, and a composer for each purpose."""
+    """The mail of an application: its settings, its composers and who watches it."""
 
     settings: Settings
     composers: Mapping[str, Composer]
+    # Called with a mail's purpose and how a try has ended.
+    ended: list[Callable[[str, str], object]] = field(default_factory=list)
 
 
 def init_app(app: Flask, settings: Settings, composers: Mapping[str, Composer]) -> None:

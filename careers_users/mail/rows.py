@@ -1,0 +1,201 @@
+"""The rows of the outbox: how a process claims one, and writes down what became of it.
+
+A claim counts as a try and lasts LEASE_SECONDS, so a killed process keeps no mail from
+being sent by another. The number of the try tells a claim from the next: a process
+that was slower than its lease changes nothing any more.
+"""
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    bindparam,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
+
+from careers_users import clock, database
+from careers_users.database import Query
+from careers_users.database.pruning import delete_batch
+from careers_users.mail.outbox import MailRow
+from careers_users.models import Mail, User
+
+# Longer than any conversation with a mail server takes (see `smtp`).
+LEASE_SECONDS = 300
+# From one try to the next: tries at 0, 1, 5, 15 and 60 minutes.
+_FIRST_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 4, 10, 45))
+_LATER_DELAY = timedelta(hours=3)
+# Of the later delays, so that the mail of an outage does not come back all at once.
+_SPREAD = 0.2
+# Tries end so long after the mail was written, or earlier with its link.
+_TRIED_FOR = timedelta(hours=24)
+KEPT_DAYS = 30
+
+SENT, FAILED, DROPPED = "sent", "failed", "dropped"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row that this process is to send, and the number of its try."""
+
+    row: MailRow
+    tries: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How the mail stands that is not sent yet."""
+
+    number: int = 0
+    oldest: datetime | None = None
+    # Tried in vain, and why the last of them was.
+    tried: int = 0
+    error: str | None = None
+    # Due, but claimed by no process, since when.
+    unclaimed_since: datetime | None = None
+
+
+def is_due() -> bool:
+    """Return whether there is mail to be claimed; a read of one entry of an index."""
+    return bool(_DUE.all(now=clock.utcnow()))
+
+
+def claim() -> Claim | None:
+    """Claim the next mail that is due, first tries before others; None if none is."""
+    now = clock.utcnow()
+    until = now + timedelta(seconds=LEASE_SECONDS)
+    with database.transaction() as transaction:
+        found = transaction.execute(_CLAIM, now=now, until=until)
+    if not found:
+        return None
+    tries = found[0].pop("tries")
+    return Claim(MailRow(**found[0]), tries)
+
+
+def finish(claimed: Claim, state: str, error: str | None, to: str | None) -> bool:
+    """Write down the end of a mail; return whether the claim was still ours.
+
+    `to` is where it went: if that is the user's address, they can see that it fails.
+    """
+    now = clock.utcnow()
+    with database.transaction() as transaction:
+        held = transaction.execute(
+            _FINISH, **_key(claimed), now=now, outcome=state, why=error
+        )
+        if held and to is not None and claimed.row.user_id is not None:
+            failed_at = now if state == FAILED else None
+            noted = {"whose": claimed.row.user_id, "at": to, "failed_at": failed_at}
+            transaction.defer(_NOTE if state == FAILED else _FORGET, **noted)
+    return bool(held)
+
+
+def try_again(claimed: Claim, error: str) -> datetime | None:
+    """Let a mail be tried again; return when, or None if there is no time left."""
+    row, next_try = claimed.row, clock.utcnow() + delay(claimed)
+    if next_try >= min(row.ends_at, row.created_at + _TRIED_FOR):
+        finish(claimed, FAILED, error, None)
+        return None
+    with database.transaction() as transaction:
+        transaction.execute(_AGAIN, **_key(claimed), next_try=next_try, why=error)
+    return next_try
+
+
+def delay(claimed: Claim) -> timedelta:
+    """Return how long a mail waits for its next try."""
+    if claimed.tries <= len(_FIRST_DELAYS):
+        return _FIRST_DELAYS[claimed.tries - 1]
+    # As good as random, and the same in a test.
+    dice = zlib.crc32(f"{claimed.row.id} {claimed.tries}".encode()) / 2**32
+    return _LATER_DELAY * (1 + _SPREAD * (2 * dice - 1))
+
+
+def waiting(engine: Engine) -> Waiting:
+    """Return how the mail stands that waits; SQLAlchemyError if none can be asked."""
+    with engine.connect() as connection:
+        found = connection.execute(_STANDS, {"now": clock.utcnow()}).mappings().one()
+        error = connection.scalar(_LAST_ERROR) if found["tried"] else None
+    return Waiting(**found, error=error)
+
+
+def prune() -> int:
+    """Delete a batch of rows that are KEPT_DAYS old; return how many."""
+    return delete_batch(Mail.created_at, clock.utcnow() - timedelta(days=KEPT_DAYS))
+
+
+def _key(claimed: Claim) -> dict[str, Any]:
+    return {"number": claimed.row.id, "try": claimed.tries}
+
+
+# As text, or no partial index would be found.
+IS_WAITING: ColumnElement[bool] = Mail.state == literal_column("'waiting'")
+_IS_FREE = or_(Mail.leased_until.is_(None), Mail.leased_until <= bindparam("now"))
+_IS_DUE = (IS_WAITING, Mail.next_try_at <= bindparam("now"), _IS_FREE)
+_ONE: ColumnElement[int] = literal_column("1")
+_DUE = Query(select(Mail.id).where(*_IS_DUE).limit(_ONE))
+# The rows that other processes claim just now are passed over. PostgreSQL evaluates a
+# CTE with a lock once; as a plain subquery it might run it for each row.
+_NEXT = (
+    select(Mail.id)
+    .where(*_IS_DUE)
+    .order_by(Mail.tries, Mail.next_try_at)
+    .limit(_ONE)
+    .with_for_update(skip_locked=True)
+    .cte("next_mail")
+)
+_CLAIM = Query(
+    update(Mail)
+    .where(Mail.id.in_(select(_NEXT.c.id)))
+    .values(tries=Mail.tries + 1, leased_until=bindparam("until"))
+    .returning(*(getattr(Mail, name) for name in MailRow.__dataclass_fields__))
+    .returning(Mail.tries)
+)
+_HELD = (
+    update(Mail)
+    .where(Mail.id == bindparam("number"))
+    .where(Mail.tries == bindparam("try"))
+    .where(IS_WAITING)
+    .returning(Mail.id)
+)
+_FINISH = Query(
+    _HELD.values(
+        state=bindparam("outcome"),
+        error=bindparam("why"),
+        done_at=bindparam("now"),
+        leased_until=null(),
+        address=null(),
+    )
+)
+_AGAIN = Query(
+    _HELD.values(
+        next_try_at=bindparam("next_try"), error=bindparam("why"), leased_until=null()
+    )
+)
+_OF_ADDRESS = (
+    update(User)
+    .where(User.id == bindparam("whose"))
+    .where(User.email == bindparam("at"))
+    .values(mail_failed_at=bindparam("failed_at"))
+)
+_NOTE = Query(_OF_ADDRESS)
+_FORGET = Query(_OF_ADDRESS.where(User.mail_failed_at.is_not(None)))
+_STANDS = select(
+    func.count(Mail.id).label("number"),
+    func.min(Mail.created_at).label("oldest"),
+    func.count(Mail.error).label("tried"),
+    func.min(Mail.next_try_at).filter(_IS_FREE).label("unclaimed_since"),
+).where(IS_WAITING)
+_LAST_ERROR = (
+    select(Mail.error)
+    .where(IS_WAITING)
+    .where(Mail.error.is_not(None))
+    .order_by(Mail.id.desc())
+    .limit(_ONE)
+)
