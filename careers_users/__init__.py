@@ -59,6 +59,7 @@ _JOBS = (
         models.ActivityEvent.received_at,
         days="EVENTS_RETENTION_DAYS",
     ),
+    _deletion("old-mail", models.Mail.created_at, days="MAIL_RETENTION_DAYS"),
     Job("search-texts", timedelta(hours=1), refold.refold_some),
 )
 

@@ -18,10 +18,16 @@ from careers_users import create_app, extensions, server
 from careers_users.auth.password_hashing import HashingBusy
 from careers_users.cli import console, groups, schema
 from careers_users.cli.console import EXIT_CONFIG, EXIT_NO, EXIT_UNAVAILABLE
-from careers_users.cli.startup import NotReady, prepare, prepare_database
+from careers_users.cli.startup import (
+    NotReady,
+    prepare,
+    prepare_database,
+    prepare_worker,
+)
 from careers_users.http.decorators import operation_of
 from careers_users.http.refusals import refuser
 from careers_users.jobs.runner import Runner
+from careers_users.mail.sender import Sender
 from careers_users.observability import checks, logs, metrics
 from careers_users.observability import findings as observability_findings
 from careers_users.observability.findings import Finding
@@ -126,18 +132,21 @@ def serve(**options: Any) -> None:
 
 @main.command(with_appcontext=False)
 def worker() -> None:
-    """Run the background jobs until SIGTERM or Ctrl-C.
+    """Run the background jobs and send mail until SIGTERM or Ctrl-C.
 
-    For instances under other servers than `serve`, which runs them beside requests.
+    For instances under other servers than `serve`, which does both beside requests.
     """
     settings, stop = _settings(), threading.Event()
     app = create_app(replace(settings, metrics=False))
     with _stopping():
-        prepare_database(app, settings)
+        prepare_worker(app, settings)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     log.info("Running background jobs")
+    sender = Sender(app, stop)
+    sender.start()
     Runner(app, stop).work()
+    sender.join()
     log.info("Stopped running background jobs")
 
 
@@ -180,8 +189,8 @@ def run(settings: Settings) -> int:
     Exits with a sentence on stderr if it can't be served like this.
     """
     # A thread without a connection of its own to use would only wait for the others;
-    # one more runs the jobs.
-    pool_size = max(settings.db_pool_size, settings.threads + 1)
+    # one more runs the jobs, and some share one for mail.
+    pool_size = max(settings.db_pool_size, settings.threads + 2)
     settings = replace(settings, db_pool_size=pool_size)
     # This process may become the parent of those that serve; it counts nothing.
     with _stopping():
@@ -194,19 +203,21 @@ def run(settings: Settings) -> int:
 
 
 def _served(settings: Settings) -> Application:
-    """Return the application to serve, and run its jobs beside it.
+    """Return the application to serve; run its jobs and send its mail beside it.
 
     Called after the fork, which no thread would outlive.
     """
     app = create_app(settings)
-    runner = Runner(app, draining)
+    runner, sender = Runner(app, draining), Sender(app, draining)
 
     def close() -> None:
         runner.join()
+        sender.join()
         with app.app_context():
             extensions.db.engine.dispose()
 
     runner.start()
+    sender.start()
     return Application(
         app,
         refuser(settings.cors_origins),

@@ -2,7 +2,7 @@
 
 from flask.cli import AppGroup
 
-from careers_users.cli import follow_transfer, jobs, keys, openapi, transfer
+from careers_users.cli import follow_transfer, jobs, keys, mail, openapi, transfer
 from careers_users.cli import post_events as activity_cli
 from careers_users.cli import recount as follow_cli
 from careers_users.cli import sessions as auth_cli
@@ -36,6 +36,7 @@ COMMANDS = (
     users,
     activity_cli.activity,
     jobs.jobs,
+    mail.mail,
     keys.keys,
     demo_cli.demo,
     openapi.openapi_command,

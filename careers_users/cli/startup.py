@@ -11,6 +11,8 @@ from careers_users import database, keys
 from careers_users.database import errors, schema_version
 from careers_users.extensions import db
 from careers_users.keys import KeyRingError
+from careers_users.mail import outbox, templates
+from careers_users.mail.templates import TemplateMistake
 from careers_users.observability import checks, meters
 from careers_users.settings import Settings
 
@@ -29,23 +31,45 @@ def prepare(app: Flask, settings: Settings) -> None:
     The embedded database is migrated here; any other is its operator's to migrate.
     Raises NotReady with a sentence that says what to do.
     """
+    _require_key(app, settings)
+    if settings.metrics and not meters.AVAILABLE:
+        raise NotReady(
+            "CAREERS_USERS_METRICS is on, but prometheus-client is not installed; "
+            "install it with: pip install 'careers_users[metrics]'"
+        )
+    _require_templates(app, settings)
+    prepare_database(app, settings)
+
+
+def prepare_worker(app: Flask, settings: Settings) -> None:
+    """Make sure that jobs can be run and mail can be sent; otherwise as `prepare`."""
+    if outbox.is_on(app):  # Its links take the key.
+        _require_key(app, settings)
+    _require_templates(app, settings)
+    prepare_database(app, settings)
+
+
+def _require_key(app: Flask, settings: Settings) -> None:
     if not settings.jwt_secret_key and not settings.jwt_key_ring:
         raise NotReady(
             "With a DATABASE_URL, CAREERS_USERS_JWT_SECRET_KEY must be set too, to the "
             "same value for all instances; make one with: "
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
-    if settings.metrics and not meters.AVAILABLE:
-        raise NotReady(
-            "CAREERS_USERS_METRICS is on, but prometheus-client is not installed; "
-            "install it with: pip install 'careers_users[metrics]'"
-        )
     try:
         with app.app_context():
             keys.current_keys().ring().signing_key()
     except KeyRingError as error:
         raise NotReady(str(error)) from error
-    prepare_database(app, settings)
+
+
+def _require_templates(app: Flask, settings: Settings) -> None:
+    if not outbox.is_on(app):
+        return
+    try:
+        templates.load(settings.mail_templates, settings.locales)
+    except TemplateMistake as error:
+        raise NotReady(f"CAREERS_USERS_MAIL_TEMPLATES: {error}") from error
 
 
 def prepare_database(app: Flask, settings: Settings) -> None:

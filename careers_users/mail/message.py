@@ -26,9 +26,9 @@ def compose(
     Raises ValueError for an address that no header can hold, such as one with a line
     break, and KeyError if the letter lacks a value that a template names.
     """
-    link = _link(settings, row.purpose, letter.link_token)
+    leads_to = link(settings, row.purpose, letter.link_token)
     values = {**letter.values, "service": service_of(settings)}
-    words = templates.words(row.locale, row.purpose, values, link)
+    words = templates.words(row.locale, row.purpose, values, leads_to)
     return _message(settings, row, Address(addr_spec=letter.to), words)
 
 
@@ -43,8 +43,8 @@ def sender_of(settings: Settings) -> str:
     return parseaddr(settings.sender)[1]
 
 
-def _link(settings: Settings, purpose: str, token: str | None) -> str:
-    """Return the link; behind `#`, which no browser sends to a server."""
+def link(settings: Settings, purpose: str, token: str | None) -> str:
+    """Return the link of a mail, "" if it has none; the token is behind `#`, which no browser sends to a server."""
     if not PURPOSES[purpose].link:
         return ""
     if not token:

@@ -17,6 +17,8 @@ from careers_users.models import Mail
 from careers_users.settings import Settings
 
 WAITING = "waiting"
+# Rows are deleted after so long, whatever has become of the mail.
+KEPT_DAYS = 30
 _EXTENSION = "careers_users.mail"
 
 
@@ -59,10 +61,14 @@ class Outbox:
     composers: Mapping[str, Composer]
     # Called with a mail's purpose and how a try has ended.
     ended: list[Callable[[str, str], object]] = field(default_factory=list)
+    # Called now and then with the number of mails that wait, and the seconds that the
+    # oldest of them has waited.
+    saw: list[Callable[[int, float], object]] = field(default_factory=list)
 
 
 def init_app(app: Flask, settings: Settings, composers: Mapping[str, Composer]) -> None:
     """Register how the mail of `app` is composed, by purpose."""
+    app.config["MAIL_RETENTION_DAYS"] = KEPT_DAYS
     app.extensions[_EXTENSION] = Outbox(settings, composers)
 
 

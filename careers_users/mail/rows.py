@@ -6,12 +6,14 @@ that was slower than its lease changes nothing any more.
 """
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    CursorResult,
     Engine,
     bindparam,
     func,
@@ -23,9 +25,9 @@ from sqlalchemy import (
 )
 
 from careers_users import clock, database
-from careers_users.database import Query
-from careers_users.database.pruning import delete_batch
-from careers_users.mail.outbox import MailRow
+from careers_users.database import Query, Row
+from careers_users.extensions import db
+from careers_users.mail.outbox import WAITING, MailRow
 from careers_users.models import Mail, User
 
 # Longer than any conversation with a mail server takes (see `smtp`).
@@ -37,9 +39,9 @@ _LATER_DELAY = timedelta(hours=3)
 _SPREAD = 0.2
 # Tries end so long after the mail was written, or earlier with its link.
 _TRIED_FOR = timedelta(hours=24)
-KEPT_DAYS = 30
 
 SENT, FAILED, DROPPED = "sent", "failed", "dropped"
+STATES = (WAITING, SENT, FAILED, DROPPED)
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,54 @@ def waiting(engine: Engine) -> Waiting:
     return Waiting(**found, error=error)
 
 
-def prune() -> int:
-    """Delete a batch of rows that are KEPT_DAYS old; return how many."""
-    return delete_batch(Mail.created_at, clock.utcnow() - timedelta(days=KEPT_DAYS))
+def listed(state: str | None, limit: int) -> list[Row]:
+    """Return the newest mails, in one state or in all; for operators."""
+    chosen = select(*_LISTED).order_by(Mail.id.desc()).limit(limit)
+    return [
+        *database.fetch(chosen if state is None else chosen.where(Mail.state == state))
+    ]
+
+
+def retry(numbers: Sequence[int] | None) -> int:
+    """Let these mails be tried again now, or all that failed; return how many.
+
+    Not those that are sent or dropped, have expired, or are being sent just now.
+    """
+    now = clock.utcnow()
+    is_asked_for = (
+        Mail.state == FAILED
+        if numbers is None
+        else Mail.state.in_((WAITING, FAILED)) & Mail.id.in_(numbers)
+    )
+    again = (
+        update(Mail)
+        .where(is_asked_for)
+        .where(Mail.ends_at > now)
+        .where(or_(Mail.leased_until.is_(None), Mail.leased_until <= now))
+        .values(state=WAITING, next_try_at=now, done_at=None, error=None)
+    )
+    with db.session.begin():
+        result = db.session.execute(
+            again, execution_options={"synchronize_session": False}
+        )
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+_LISTED = (
+    Mail.id,
+    Mail.purpose,
+    Mail.user_id,
+    Mail.locale,
+    Mail.state,
+    Mail.tries,
+    Mail.error,
+    Mail.created_at,
+    Mail.next_try_at,
+    Mail.ends_at,
+    Mail.done_at,
+    Mail.used_at,
+)
 
 
 def _key(claimed: Claim) -> dict[str, Any]:

@@ -12,13 +12,12 @@ import time
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users import clock
+from careers_users import clock, database
 from careers_users.database.errors import is_trouble, sentence
-from careers_users.mail import files, message, outbox, rows, smtp, templates
+from careers_users.mail import message, outbox, rows, smtp, templates, transport
 from careers_users.mail.outbox import Letter
 from careers_users.mail.rows import DROPPED, FAILED, SENT, Claim
 from careers_users.mail.smtp import Later, Refused
-from careers_users.settings.mail import FILE
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +25,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 # ... and if the database can't be asked.
 TROUBLE_SECONDS = 15.0
+# Between two counts of what waits, for the metrics.
+COUNT_SECONDS = 15.0
 SENDERS = 4
 # How long the end of a process waits for conversations; after that the mail is sent
 # again once its lease has expired, even if the server was about to take it.
@@ -44,6 +45,7 @@ class Sender:
         self._settings = self._outbox.settings
         self._looking = threading.Thread(target=self._work, name="mail", daemon=True)
         self._sending: list[threading.Thread] = []
+        self._count_at = 0.0
 
     def start(self) -> None:
         """Send mail in threads, if mail is on; call it after a fork."""
@@ -81,6 +83,9 @@ class Sender:
                 pause = TROUBLE_SECONDS
 
     def _look(self) -> None:
+        if self._outbox.saw and time.monotonic() >= self._count_at:
+            self._count_at = time.monotonic() + COUNT_SECONDS
+            self._count()
         self._sending = [thread for thread in self._sending if thread.is_alive()]
         if len(self._sending) >= SENDERS:
             return
@@ -90,6 +95,14 @@ class Sender:
             thread = threading.Thread(target=self._send_beside, daemon=True)
             self._sending.append(thread)
             thread.start()
+
+    def _count(self) -> None:
+        with self._app.app_context():
+            stands = rows.waiting(database.reader())
+        now = clock.utcnow()
+        age = (now - (stands.oldest or now)).total_seconds()
+        for saw in self._outbox.saw:
+            saw(stands.number, age)
 
     def _send_beside(self) -> None:
         try:
@@ -136,18 +149,9 @@ class Sender:
             # The error's own words may have the address in them.
             log.error("Mail %d has a fault (%s)", row.id, type(error).__name__)
             raise Refused("message") from error
-        if settings.mail == FILE:
-            try:
-                path = files.write(settings.data_dir / "mail", row, mail)
-            except OSError as error:
-                log.warning("Mail can't be written: %s", error.strerror)
-                raise Later("file") from error
-            log.info("Mail %d (%s) is in %s", row.id, row.purpose, path)
-            self._end(claimed, SENT, None, letter.to)
-            return
-        smtp.deliver(
-            smtp.Server.of(settings.mail),
-            message.sender_of(settings),
+        transport.deliver(
+            settings,
+            row,
             letter.to,
             mail,
             lambda: self._end(claimed, SENT, None, letter.to),

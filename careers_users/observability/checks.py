@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from careers_users import database
 from careers_users.database import errors
+from careers_users.observability import mail_checks
 from careers_users.observability.database_checks import (
     clock_of,
     jobs,
@@ -52,6 +53,7 @@ def all_of(app: Flask, settings: Settings) -> list[Finding]:
         files(settings),
         proxy(settings),
         disk(settings),
+        mail_checks.mail(settings),
     ]
     if _is_fresh(settings):
         message = f"Nothing in {_data_dir(settings)} yet: serve makes it."
@@ -67,6 +69,7 @@ def all_of(app: Flask, settings: Settings) -> list[Finding]:
             findings.append(_ask("clock", lambda: clock_of(database.reader(app))))
             findings.append(_ask("sign-ins", lambda: sign_ins(app, settings)))
             findings.append(_ask("jobs", lambda: jobs(app)))
+            findings.append(_ask("outbox", lambda: mail_checks.outbox(app)))
             findings.append(_ask("replica", lambda: read_replica(app, settings)))
     return findings
 

@@ -16,7 +16,7 @@ from careers_users.database import errors, probing_engine, schema_version
 from careers_users.extensions import Slot
 from careers_users.http.decorators import answers
 from careers_users.http.errors import Unavailable
-from careers_users.observability import checks, database_checks
+from careers_users.observability import checks, database_checks, mail_checks
 from careers_users.observability import findings as observability_findings
 from careers_users.server import status
 from careers_users.server.status import draining
@@ -95,6 +95,7 @@ class Probe:
             database_checks.clock_of(self._engine),
             checks.disk_of(self._engine),
             database_checks.jobs_of(self._app, self._engine),
+            mail_checks.outbox_of(self._app, self._engine),
         )
         return "ok", [
             found.message

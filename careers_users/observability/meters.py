@@ -93,9 +93,9 @@ class Meters:
             registry=self._registry,
             buckets=BUCKETS,
         )
-        self._in_flight = self._gauge("requests_in_flight", "Requests being served.")
+        self._in_flight = self.gauge("requests_in_flight", "Requests being served.")
         flows = {
-            name: self._counter(name, text, "outcome")
+            name: self.counter(name, text, "outcome")
             for name, text in dict(FLOWS.values()).items()
         }
         self._flows = {endpoint: flows[name] for endpoint, (name, _) in FLOWS.items()}
@@ -103,45 +103,46 @@ class Meters:
             # From 0, so that a rate sees the first of a kind.
             for outcome in (*OUTCOMES.values(), _OTHERWISE):
                 flow.labels(outcome)
-        self._events = self._counter(
+        self._events = self.counter(
             "security_events", "Security events, by name.", "event"
         )
-        self.overloaded: Callable[[], object] = self._counter(
+        self.overloaded: Callable[[], object] = self.counter(
             "overloaded", "Requests refused with 503 for want of a free thread."
         ).inc
         self._watch_jobs()
-        build = self._gauge("build_info", "Processes, by their version.", "version")
+        build = self.gauge("build_info", "Processes, by their version.", "version")
         build.labels(version("careers_users")).set(1)
         # Looking children up by their labels takes longer than counting.
         self._children: dict[tuple[str, str, int], Any] = {}
 
     def _watch_jobs(self) -> None:
-        self._jobs = self._counter(
+        self._jobs = self.counter(
             "jobs", "Runs of background jobs, by how they ended.", *("task", "outcome")
         )
         # Not the label `job`, which Prometheus sets itself.
-        self._job_due = self._gauge(
+        self._job_due = self.gauge(
             "job_due_timestamp_seconds",
             "When a background job is due; in the past, since when it is late.",
             "task",
             together="max",
         )
-        self._job_seconds = self._gauge(
+        self._job_seconds = self.gauge(
             "job_seconds",
             "Duration of a background job's last success, in seconds.",
             "task",
             together="mostrecent",
         )
 
-    def _counter(self, name: str, text: str, *labels: str) -> Any:
+    def counter(self, name: str, text: str, *labels: str) -> Any:
+        """Return a new counter of this name, with `careers_users_` before it."""
         return prometheus.Counter(
             f"careers_users_{name}", text, labels, registry=self._registry
         )
 
-    def _gauge(
+    def gauge(
         self, name: str, text: str, *labels: str, together: Any = "livesum"
     ) -> Any:
-        # With several processes: the sum of those that live, unless said otherwise.
+        """Return a new gauge; of several processes `together` says how they add up."""
         return prometheus.Gauge(
             f"careers_users_{name}",
             text,
@@ -185,9 +186,9 @@ class Meters:
     def watch_pool(self, engine: Engine, size: int) -> None:
         """Follow the connections of an engine, whose pool has room for `size`."""
         prefix, text = "database_connections", "Connections to the database"
-        self._gauge(f"{prefix}_max", f"{text} that may be open.").set(size)
-        is_open = self._gauge(f"{prefix}_open", f"{text} that are open.")
-        in_use = self._gauge(f"{prefix}_in_use", f"{text} that work for a request.")
+        self.gauge(f"{prefix}_max", f"{text} that may be open.").set(size)
+        is_open = self.gauge(f"{prefix}_open", f"{text} that are open.")
+        in_use = self.gauge(f"{prefix}_in_use", f"{text} that work for a request.")
         if self._is_shared:
             _follow_pool(engine, is_open, in_use)
             return
@@ -202,15 +203,15 @@ class Meters:
     def watch_replica(self, replica: Replica) -> None:
         """Follow whether the replica is used."""
         text = "Processes that may read from the replica."
-        replica.tell(self._gauge("replica_in_use", text).set)
+        replica.tell(self.gauge("replica_in_use", text).set)
 
     def watch_hashing(self, watch: Watch) -> None:
         """Follow the requests that wait for a turn to hash, and those that hash.
 
         `watch` takes a function for each of the two, to be called with the change.
         """
-        waiting = self._gauge("hashes_waiting", "Requests waiting for a turn to hash.")
-        running = self._gauge("hashes_running", "Passwords being hashed or verified.")
+        waiting = self.gauge("hashes_waiting", "Requests waiting for a turn to hash.")
+        running = self.gauge("hashes_running", "Passwords being hashed or verified.")
         watch(waiting.inc, running.inc)
 
     def exposition(self) -> bytes:

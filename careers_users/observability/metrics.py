@@ -13,7 +13,8 @@ from careers_users.extensions import Slot, db
 from careers_users.http import context
 from careers_users.http.client_address import FORWARDED
 from careers_users.jobs import runner
-from careers_users.observability import meters, security_log
+from careers_users.mail import outbox
+from careers_users.observability import mail_meters, meters, security_log
 from careers_users.observability.meters import Meters, Watch
 from careers_users.server import status
 from careers_users.settings import Settings
@@ -30,7 +31,7 @@ def init_app(app: Flask, settings: Settings, watch_hashing: Watch) -> None:
     """Count what `app` does and serve it at `/metrics`, if the settings want it.
 
     Otherwise, or without the extra, nothing is counted and the address is a 404. After
-    the database and the jobs. `watch_hashing` is `Passwords.watch` of this application.
+    the database, the jobs and the mail. `watch_hashing` is `Passwords.watch` of this application.
     """
     if not (settings.metrics and meters.AVAILABLE):
         return
@@ -41,6 +42,7 @@ def init_app(app: Flask, settings: Settings, watch_hashing: Watch) -> None:
     status.watch_refusals(mine.overloaded)
     mine.watch_hashing(watch_hashing)
     runner.observe(app, ran=mine.job_ran, saw=mine.jobs_seen)
+    mail_meters.watch(mine, outbox.outbox(app))
     with app.app_context():
         mine.watch_pool(db.engine, settings.db_pool_size)
         if (copy := replica.current()) is not None:
