@@ -44,7 +44,10 @@ def sender_of(settings: Settings) -> str:
 
 
 def link(settings: Settings, purpose: str, token: str | None) -> str:
-    """Return the link of a mail, "" if it has none; the token is behind `#`, which no browser sends to a server."""
+    """Return the link of a mail, "" if it has none.
+
+    The token is behind `#`: no browser sends that to a server.
+    """
     if not PURPOSES[purpose].link:
         return ""
     if not token:
@@ -67,8 +70,8 @@ def _message(
     message["Message-ID"] = f"<{number}@{address.rpartition('@')[2]}>"
     # RFC 3834, section 5: no vacation message comes back.
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = row.locale
     message.set_content(words.text)
     message.add_alternative(words.html, subtype="html")
+    message["Content-Language"] = row.locale  # Contents replace it.
     message.set_boundary(f"={number}")
     return message

@@ -31,7 +31,8 @@ def init_app(app: Flask, settings: Settings, watch_hashing: Watch) -> None:
     """Count what `app` does and serve it at `/metrics`, if the settings want it.
 
     Otherwise, or without the extra, nothing is counted and the address is a 404. After
-    the database, the jobs and the mail. `watch_hashing` is `Passwords.watch` of this application.
+    the database, the jobs and the mail. `watch_hashing` is `Passwords.watch` of this
+    application.
     """
     if not (settings.metrics and meters.AVAILABLE):
         return
