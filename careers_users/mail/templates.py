@@ -116,7 +116,8 @@ def _read(directory: Path | None, locale: str, purpose: str) -> _Pair:
 def _subject_and_text(path: Path) -> tuple[str, str]:
     first, _, text = _text_of(path).partition("\n")
     subject = first.removeprefix(_SUBJECT).strip()
-    if not first.startswith(_SUBJECT) or not subject.isprintable() or "$" in subject:
+    is_subject = first.startswith(_SUBJECT) and subject and subject.isprintable()
+    if not is_subject or "$" in subject:
         raise TemplateMistake(
             f"{path} does not begin with a line `{_SUBJECT}...` without $names."
         )

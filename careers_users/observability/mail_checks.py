@@ -63,7 +63,7 @@ def outbox_of(app: Flask, engine: Engine) -> Finding:
         return Finding(
             "outbox",
             WARNING,
-            f"No process sends mail: {stands.number} wait.",
+            f"No process sends mail ({stands.number} waiting).",
             "careers-users serve sends it; under other servers, run careers-users "
             "worker.",
         )
@@ -71,7 +71,7 @@ def outbox_of(app: Flask, engine: Engine) -> Finding:
         return Finding(
             "outbox",
             WARNING,
-            f"{stands.tried} mails wait for another try; the last failed: "
+            f"Mail waits for another try ({stands.tried}); the last try failed: "
             f"{stands.error}.",
             "careers-users mail list shows them; docs/mail.md explains the codes.",
         )

@@ -19,7 +19,7 @@ OFF, FILE = "off", "file"
 # Their ports if the URL names none: RFC 6409 and RFC 8314, section 7.3.
 SMTP_PORTS = {"smtp": 587, "smtps": 465}
 _LOCALE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
-_PRINTABLE = re.compile(r"[\x20-\x7e]+", re.ASCII)
+_VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 
 def _mail(value: str) -> str:
@@ -36,7 +36,7 @@ def _mail(value: str) -> str:
     except ValueError:
         raise wrong from None
     has_more = url.path not in ("", "/") or url.query or url.fragment
-    if is_wrong or has_more or not _PRINTABLE.fullmatch(value):
+    if is_wrong or has_more or not _VISIBLE.fullmatch(value):
         raise wrong
     if bool(url.username) != bool(url.password):
         raise ValidationError("Name both user and password, or neither.")
@@ -73,8 +73,8 @@ def _link_url(value: str) -> str:
         or not url.hostname
         or url.username is not None
         or "#" in value
-        or not _PRINTABLE.fullmatch(value)
-        or set(value) & set(' "<>\\^`{|}')
+        or not _VISIBLE.fullmatch(value)
+        or set(value) & set('"<>\\^`{|}')
     ):
         raise ValidationError(
             "Set it to the page that links in mail lead to, without a fragment, as "

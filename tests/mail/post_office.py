@@ -54,6 +54,18 @@ def make_certificate(folder: Path) -> Path:
     return path
 
 
+class _Conversation(SMTP):
+    """A conversation whose connection can be ended from elsewhere."""
+
+    connection: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the connection, before and after TLS begins."""
+        assert isinstance(transport, asyncio.Transport)
+        self.connection = transport
+        super().connection_made(transport)
+
+
 class PostOffice:
     """A running mail server, and the mail that it has taken.
 
@@ -67,7 +79,7 @@ class PostOffice:
         self, certificate: Path, *, is_tls: bool = False, offers_tls: bool = True
     ) -> None:
         self.taken: list[tuple[str, EmailMessage]] = []
-        self.connections = 0
+        self.conversations: list[_Conversation] = []
         self.replies: dict[str, list[str]] = defaultdict(list)
         self.loses: set[str] = set()
         self.hangs: set[str] = set()
@@ -88,6 +100,15 @@ class PostOffice:
     def mails_to(self, address: str) -> list[EmailMessage]:
         """Return the mail that was taken for an address."""
         return [mail for to, mail in self.taken if to == address]
+
+    def hang_up(self) -> None:
+        """End all connections."""
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(PATIENCE)
+
+    async def _hang_up(self) -> None:
+        for each in self.conversations:
+            if each.connection is not None:
+                each.connection.abort()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -113,6 +134,7 @@ class PostOffice:
 
     async def _end(self) -> None:
         self._server.close()
+        await self._hang_up()
         mine = asyncio.current_task()
         others = [task for task in asyncio.all_tasks() if task is not mine]
         for task in others:
@@ -120,15 +142,21 @@ class PostOffice:
         await asyncio.gather(*others, return_exceptions=True)
 
     def _conversation(self) -> SMTP:
-        self.connections += 1
         options: dict[str, Any] = {"authenticator": self._authenticate}
         if self._is_tls:
             options |= {"auth_require_tls": False}
         elif self._offers_tls:
             options |= {"tls_context": self._context, "require_starttls": True}
-        return SMTP(
-            self, hostname="post.example", loop=self._loop, timeout=PATIENCE, **options
+        self.conversations.append(
+            _Conversation(
+                self,
+                hostname="post.example",
+                loop=self._loop,
+                timeout=PATIENCE,
+                **options,
+            )
         )
+        return self.conversations[-1]
 
     def _authenticate(
         self, _smtp: SMTP, _session: Session, _envelope: Envelope, _how: str, given: Any

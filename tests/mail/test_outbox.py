@@ -28,13 +28,13 @@ def test_a_mail_is_one_statement_of_the_transaction(mailing: Flask) -> None:
 
 
 def test_a_mail_that_is_rolled_back_is_none(mailing: Flask) -> None:
-    with (
-        mailing.app_context(),
-        pytest.raises(ZeroDivisionError),
-        database.transaction() as transaction,
-    ):
-        outbox.put(transaction, "reset", user_id=3, locale="en", ends_after=DAY)
-        raise ZeroDivisionError
+    def fail() -> None:
+        with database.transaction() as transaction:
+            outbox.put(transaction, "reset", user_id=3, locale="en", ends_after=DAY)
+            raise ZeroDivisionError
+
+    with mailing.app_context(), pytest.raises(ZeroDivisionError):
+        fail()
     assert put(mailing) <= 2
     send(mailing)
     url = mailing.config["SQLALCHEMY_DATABASE_URI"]

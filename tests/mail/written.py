@@ -1,6 +1,7 @@
 """Mail that tests write: its composers, rows put into the outbox and looked at."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event
 from typing import Any
@@ -33,7 +34,9 @@ COMPOSERS: Mapping[str, Composer] = dict.fromkeys(PURPOSES, to_ann)
 
 def register(app: Flask, composers: Mapping[str, Composer]) -> None:
     """Have an application compose its mail by these."""
-    outbox.init_app(app, outbox.outbox(app).settings, composers)
+    app.extensions["careers_users.mail"] = replace(
+        outbox.outbox(app), composers=composers
+    )
 
 
 def put(app: Flask, purpose: str = "verify", **options: Any) -> int:
