@@ -71,8 +71,7 @@ class PostOffice:
 
     `replies` holds what is answered to a step instead of accepting it, one for each
     time. At a step of `loses` the connection ends without a reply, and at one of
-    `hangs` there is none for ever, but only for recipients that begin with "slow" if
-    the step is RCPT.
+    `hangs` there is none until `go_on()`, as for a recipient that begins with "slow".
     """
 
     def __init__(
@@ -88,6 +87,7 @@ class PostOffice:
         self._context.load_cert_chain(certificate)
         self._is_tls, self._offers_tls = is_tls, offers_tls
         self._loop = asyncio.new_event_loop()
+        self._go_on = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self.port = 0
 
@@ -100,6 +100,11 @@ class PostOffice:
     def mails_to(self, address: str) -> list[EmailMessage]:
         """Return the mail that was taken for an address."""
         return [mail for to, mail in self.taken if to == address]
+
+    def go_on(self) -> None:
+        """Answer to what hangs, and hang no more."""
+        self.hangs = set()
+        self._loop.call_soon_threadsafe(self._go_on.set)
 
     def hang_up(self) -> None:
         """End all connections."""
@@ -171,7 +176,7 @@ class PostOffice:
     async def _step(self, server: SMTP, step: str, usual: str) -> str:
         self.reached[step].set()
         if step in self.hangs:
-            await asyncio.Event().wait()
+            await self._go_on.wait()
         if step in self.loses:
             transport = server.transport
             assert isinstance(transport, asyncio.Transport)
@@ -216,7 +221,7 @@ class PostOffice:
         """Take the recipient, unless something else is wanted."""
         if address.startswith("slow"):
             self.reached["slow"].set()
-            await asyncio.Event().wait()
+            await self._go_on.wait()
         reply = await self._step(server, "RCPT", "250 OK")
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)

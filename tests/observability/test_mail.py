@@ -28,7 +28,7 @@ __all__ = ["certificate", "mailing", "office", "trusted"]
 def warnings(app: Flask) -> list[str]:
     """Return the warnings of readiness that are about mail."""
     reply: Any = app.test_client().get("/health/ready").json
-    return [text for text in reply.get("warnings", []) if "mail" in text]
+    return [text for text in reply.get("warnings", []) if "mail" in text.lower()]
 
 
 def test_readiness_warns_of_mail_that_is_refused(
