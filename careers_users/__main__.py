@@ -157,7 +157,8 @@ def check(as_json: bool, strict: bool) -> None:
     """Look whether the service can run well here, and say what to do if not.
 
     At settings, signing key, files, database, replica, migrations, clock, proxy, search
-    index, background jobs and disk. Changes nothing. Exits with 1 if there is an error.
+    index, background jobs, mail and disk. Changes nothing. Exits with 1 if there is an
+    error.
     """
     findings = _findings()
     worst = {finding.state for finding in findings}

@@ -42,7 +42,7 @@ def prepare(app: Flask, settings: Settings) -> None:
 
 
 def prepare_worker(app: Flask, settings: Settings) -> None:
-    """Make sure that jobs can be run and mail can be sent; otherwise as `prepare`."""
+    """Make sure that jobs can be run and mail can be sent; raises NotReady."""
     if outbox.is_on(app):  # Its links take the key.
         _require_key(app, settings)
     _require_templates(app, settings)

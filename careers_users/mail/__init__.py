@@ -1,1 +1,1 @@
-"""Mail: rows of the outbox, and how they reach people."""
+"""Mail: rows of the outbox, and how they reach mailboxes."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from careers_users.mail.outbox import MailRow
 
-# Of the newest mails; older files are deleted.
+# Older files are deleted.
 FILES_KEPT = 100
 _PRIVATE = stat.S_IRUSR | stat.S_IWUSR
 

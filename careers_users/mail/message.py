@@ -65,7 +65,7 @@ def _message(
     message["To"] = to
     message["Subject"] = words.subject
     message["Date"] = row.created_at
-    # The same in each try: a mail that arrives twice can be told from two.
+    # Each try has the same one, so that a mail that arrives twice can be told from two.
     number = keyed_hash("mail", row.id)[:32]
     message["Message-ID"] = f"<{number}@{address.rpartition('@')[2]}>"
     # RFC 3834, section 5: no vacation message comes back.

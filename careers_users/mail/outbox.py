@@ -1,7 +1,7 @@
 """The outbox: mail is a row of the transaction that it tells of, and is sent later.
 
-What a mail says is decided when it is sent, by the *composer* of its purpose, which
-`create_app` registers. So the row holds no address, no text and no token.
+The *composer* of its purpose, which `create_app` registers, decides when it is sent
+about its text and its recipient. So the row holds no address, no text and no token.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ class MailRow:
 
 @dataclass(frozen=True)
 class Letter:
-    """What a composer wants to be sent.
+    """A mail as a composer wants it.
 
     `to` is one address; `values` are what the purpose's templates name besides the
     link, which is made of `link_token`: None for a mail without one.
@@ -103,7 +103,7 @@ def put(
 ) -> None:
     """Add a mail to the transaction, by one statement; nothing if mail is off.
 
-    `locale` is one of `locales()`. `asked` is a keyed hash of what somebody typed, and
+    `locale` is one of `locales()`. `asked` is a keyed hash of a client's input, and
     `address` one that was stored with the user and is not any more. After `ends_after`
     the mail is not sent any more.
     """

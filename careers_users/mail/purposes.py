@@ -8,7 +8,7 @@ _TIME = "2026-11-29 14:05 UTC"
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a mail is for.
+    """A reason to send mail.
 
     `link` is what its link says it is for, "" for a mail without a link. `examples`
     has the names that templates may use besides `service` and `link`, each with the

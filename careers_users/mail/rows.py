@@ -35,7 +35,7 @@ LEASE_SECONDS = 300
 # From one try to the next: tries at 0, 1, 5, 15 and 60 minutes.
 _FIRST_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 4, 10, 45))
 _LATER_DELAY = timedelta(hours=3)
-# Of the later delays, so that the mail of an outage does not come back all at once.
+# A part of the later delay, so that an outage's mail does not come back all at once.
 _SPREAD = 0.2
 # Tries end so long after the mail was written, or earlier with its link.
 _TRIED_FOR = timedelta(hours=24)

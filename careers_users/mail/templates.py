@@ -19,7 +19,7 @@ BUILT_IN = Path(__file__).parent / "templates"
 _SUBJECT = "Subject: "
 # More than any mail needs; a file by mistake is not read whole.
 _TEMPLATE_MAX_BYTES = 100_000
-# What makes a mail program fetch something, or leads elsewhere than the link.
+# A mail program would fetch these, or they lead elsewhere than the link.
 _REMOTE = re.compile(
     r"://|\bsrc\s*=|\burl\s*\(|<\s*(link|script|base|iframe)\b", re.IGNORECASE
 )
@@ -31,7 +31,7 @@ class TemplateMistake(Exception):
 
 @dataclass(frozen=True)
 class Words:
-    """What a mail says."""
+    """The words of one mail."""
 
     subject: str
     text: str

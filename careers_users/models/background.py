@@ -32,8 +32,8 @@ class Mail(Base):
 
     It holds no token, no text, and no address that was typed. `address` is one that was
     stored with an account and is no longer: for the mail that says so, until it has
-    been sent. Without a reference to `users`: it outlives the account, and nothing that
-    refers to a row waits for its deletion.
+    been sent. Without a reference to `users`: it stays when the account is deleted, and
+    no insert waits for that.
     """
 
     __tablename__ = "mails"

@@ -74,10 +74,10 @@ class User(Base):
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # While the account is being deleted, nobody can follow it, or be followed by it.
     closing_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # When somebody who reads mail at the address said so.
+    # When the address was confirmed by a link in mail.
     email_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The address that is to replace it, once those who read mail at both agree. It is
-    # nobody's until then, and unique only as `email_key`.
+    # The address that replaces it once it is confirmed at both. Others may have it
+    # until then: it becomes unique as `email_key`.
     pending_email: Mapped[str | None] = mapped_column(String(EMAIL_MAX))
     pending_old_confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     pending_new_confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

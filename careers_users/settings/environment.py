@@ -190,12 +190,12 @@ class Settings:
 
     @property
     def sender(self) -> str:
-        """What mail is from; a name that reaches nobody where it goes to files."""
+        """Return the sender of mail; for files one without a mailbox will do."""
         return self.mail_from or "Careers <careers@localhost>"
 
     @property
     def link_page(self) -> str:
-        """The page that links in mail lead to."""
+        """Return the page that links in mail lead to."""
         host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)
         host = f"[{host}]" if ":" in host else host
         return self.link_url or f"http://{host}:{self.port}{BASE_PATH}/email/confirm/"

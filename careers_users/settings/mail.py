@@ -50,7 +50,7 @@ def _sender(value: str) -> str:
             raise ValueError
     except (ValueError, IndexError):
         raise _not_a_sender() from None
-    # What parseaddr leaves out was not understood.
+    # A part that parseaddr leaves out was not understood.
     if value and (not value.isprintable() or value.count("@") != 1 or not address):
         raise _not_a_sender()
     return value if name or not value else address

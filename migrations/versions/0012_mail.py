@@ -1,9 +1,11 @@
 """Mail to be sent, verified and pending addresses, and how long a step-up lasts.
 
-No address counts as verified: nobody has been asked.
+No address counts as verified: none has been asked for a confirmation.
 
 Revision: 0012, after 0011.
 """
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,7 +19,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TIME = sa.DateTime(timezone=True)
 IS_WAITING = sa.text("state = 'waiting'")
 # All may be empty, so that neither database writes the table anew.
-USERS = {
+USERS: dict[str, sa.types.TypeEngine[Any]] = {
     "email_verified_at": TIME,
     "pending_email": sa.String(254),
     "pending_old_confirmed_at": TIME,

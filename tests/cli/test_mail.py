@@ -12,12 +12,12 @@ from careers_users import create_app
 from config import TestConfig
 from tests.auth.stored import NOON, set_clock
 from tests.cli.command import done, refused
-from tests.mail.conftest import certificate, mailing, office, trusted
+from tests.mail.conftest import certificate, mailing, make, office, trusted
 from tests.mail.post_office import PostOffice
 from tests.mail.written import ANN, DAY, put, register, row, send
 
 # Fixtures.
-__all__ = ["certificate", "mailing", "office", "trusted"]
+__all__ = ["certificate", "mailing", "make", "office", "trusted"]
 
 
 def test_mail_is_listed_without_addresses(

@@ -1,8 +1,9 @@
-"""What tests of mail share: a post office, and an application that sends there."""
+"""Fixtures of mail: a post office, and an application that sends there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,10 +15,12 @@ from tests.mail import post_office
 from tests.mail.post_office import PostOffice
 from tests.mail.written import COMPOSERS, FROM, LINK_URL, register
 
+Make = Callable[..., Flask]
+
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for the post office."""
+    """Make a certificate for the post office."""
     return post_office.make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
@@ -30,17 +33,30 @@ def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def office(trusted: Path) -> Iterator[PostOffice]:
-    """A mail server that wants STARTTLS."""
+    """Run a mail server that wants STARTTLS."""
     with PostOffice(trusted) as office:
         yield office
 
 
 @pytest.fixture
-def mailing(settings: TestConfig, office: PostOffice) -> Iterator[Flask]:
-    """An application that sends its mail to the post office."""
-    with_mail = replace(settings, mail=office.url, mail_from=FROM, link_url=LINK_URL)
-    app = create_app(with_mail)
-    register(app, COMPOSERS)
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def make(settings: TestConfig) -> Iterator[Make]:
+    """Give a function that makes an application with these changes of settings."""
+    made = []
+
+    def make(**changes: Any) -> Flask:
+        known = {"mail_from": FROM, "link_url": LINK_URL}
+        app = create_app(replace(settings, **{**known, **changes}))
+        register(app, COMPOSERS)
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def mailing(make: Make, office: PostOffice) -> Flask:
+    """Make an application that sends its mail to the post office."""
+    return make(mail=office.url)

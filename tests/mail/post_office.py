@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from tests.live_server import PATIENCE
 
 USER, PASSWORD = "careers", "p@ss/w:rd"
-# The same, as a URL spells it.
+# Both as a URL spells them.
 SIGN_IN = "careers:p%40ss%2Fw%3Ard"
 
 
@@ -93,7 +93,7 @@ class PostOffice:
 
     @property
     def url(self) -> str:
-        """The setting that leads here."""
+        """Return the setting that leads here."""
         scheme = "smtps" if self._is_tls else "smtp"
         return f"{scheme}://{SIGN_IN}@127.0.0.1:{self.port}"
 

@@ -1,26 +1,22 @@
 """Mail as files, for developers: whole, private, and not too many."""
 
 import stat
-from dataclasses import replace
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
-from careers_users import create_app
 from careers_users.mail import files
-from config import TestConfig
 from tests.live_server import Server, ask, until
-from tests.mail.written import COMPOSERS, put, register, row, send
+from tests.mail.conftest import Make
+from tests.mail.written import put, row, send
 
 
 @pytest.fixture
-def writing(settings: TestConfig, tmp_path: Path) -> Flask:
-    """An application that writes its mail into files."""
-    app = create_app(replace(settings, mail="file", data_dir=tmp_path / "data"))
-    register(app, COMPOSERS)
-    return app
+def writing(make: Make, tmp_path: Path) -> Flask:
+    """Make an application that writes its mail into files."""
+    return make(mail="file", mail_from="", link_url="", data_dir=tmp_path / "data")
 
 
 def test_a_mail_is_a_private_file_that_the_log_names(

@@ -91,7 +91,7 @@ def test_a_worker_killed_after_it_has_written_the_end(
 
 @contextmanager
 def locked(url: str) -> Iterator[None]:
-    """Let nobody write to the outbox."""
+    """Lock the outbox."""
     engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":

@@ -1,17 +1,16 @@
 """The outbox: rows of the transaction that they tell of, with nothing to steal."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 
-from careers_users import create_app, database
+from careers_users import database
 from careers_users.mail import outbox
-from config import TestConfig
 from tests.auth.stored import NOON, set_clock
 from tests.jobs.run import run_jobs
 from tests.live_server import ask
+from tests.mail.conftest import Make
 from tests.mail.written import DAY, put, row, send
 
 
@@ -41,8 +40,7 @@ def test_a_mail_that_is_rolled_back_is_none(mailing: Flask) -> None:
     assert ask(url, "SELECT purpose FROM mails") == [("verify",)]
 
 
-def test_no_statement_where_mail_is_off(settings: TestConfig) -> None:
-    app = create_app(settings)
+def test_no_statement_where_mail_is_off(app: Flask) -> None:
     seen: list[str] = []
     with app.app_context():
         assert not outbox.is_on()
@@ -99,7 +97,7 @@ def test_rows_are_deleted_after_thirty_days(
     assert run_jobs(mailing, "old-mail") == 1
 
 
-def test_the_languages_are_those_of_the_settings(settings: TestConfig) -> None:
-    app = create_app(replace(settings, locales=("de", "en")))
+def test_the_languages_are_those_of_the_settings(make: Make) -> None:
+    app = make(locales=("de", "en"))
     with app.app_context():
         assert outbox.locales() == ("de", "en")

@@ -4,35 +4,17 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
-from careers_users import create_app
 from careers_users.mail import smtp
 from careers_users.mail.smtp import Server
-from config import TestConfig
 from tests.live_server import PATIENCE
+from tests.mail.conftest import Make
 from tests.mail.post_office import PostOffice
-from tests.mail.written import (
-    ANN,
-    COMPOSERS,
-    FROM,
-    LINK_URL,
-    put,
-    register,
-    row,
-    send,
-)
-
-
-def app_at(settings: TestConfig, url: str) -> Flask:
-    """Return an application that sends its mail to a URL."""
-    app = create_app(replace(settings, mail=url, mail_from=FROM, link_url=LINK_URL))
-    register(app, COMPOSERS)
-    return app
+from tests.mail.written import ANN, FROM, LINK_URL, put, row, send
 
 
 def outcome(app: Flask, number: int) -> tuple[str, str | None]:
@@ -59,9 +41,9 @@ def test_a_mail_is_sent_over_starttls(mailing: Flask, office: PostOffice) -> Non
     assert f'href="{link.replace("&", "&amp;")}"' in markup
 
 
-def test_a_mail_is_sent_over_tls(settings: TestConfig, trusted: Path) -> None:
+def test_a_mail_is_sent_over_tls(make: Make, trusted: Path) -> None:
     with PostOffice(trusted, is_tls=True) as office:
-        app = app_at(settings, office.url)
+        app = make(mail=office.url)
         number = put(app)
         send(app)
         assert outcome(app, number) == ("sent", None)
@@ -70,10 +52,10 @@ def test_a_mail_is_sent_over_tls(settings: TestConfig, trusted: Path) -> None:
 
 @pytest.mark.parametrize("is_tls", [True, False])
 def test_a_certificate_that_is_not_trusted_is_refused(
-    settings: TestConfig, certificate: Path, is_tls: bool
+    make: Make, certificate: Path, is_tls: bool
 ) -> None:
     with PostOffice(certificate, is_tls=is_tls) as office:
-        app = app_at(settings, office.url)
+        app = make(mail=office.url)
         number = put(app)
         send(app)
         assert outcome(app, number) == ("waiting", "certificate")
@@ -82,19 +64,19 @@ def test_a_certificate_that_is_not_trusted_is_refused(
 
 
 def test_a_certificate_for_another_name_is_refused(
-    settings: TestConfig, office: PostOffice
+    make: Make, office: PostOffice
 ) -> None:
-    app = app_at(settings, office.url.replace("127.0.0.1", "localhost"))
+    app = make(mail=office.url.replace("127.0.0.1", "localhost"))
     number = put(app)
     send(app)
     assert outcome(app, number) == ("waiting", "certificate")
 
 
 def test_nothing_is_sent_where_no_encryption_is_offered(
-    settings: TestConfig, trusted: Path
+    make: Make, trusted: Path
 ) -> None:
     with PostOffice(trusted, offers_tls=False) as office:
-        app = app_at(settings, office.url)
+        app = make(mail=office.url)
         number = put(app)
         send(app)
         assert outcome(app, number) == ("waiting", "tls not offered")
@@ -187,29 +169,29 @@ def greeting(text: bytes, *, again: bool = False) -> Iterator[str]:
         thread.join(PATIENCE)
 
 
-def test_a_server_that_takes_no_connections_now(settings: TestConfig) -> None:
+def test_a_server_that_takes_no_connections_now(make: Make) -> None:
     with greeting(b"554 5.3.2 Not now\r\n") as url:
-        app = app_at(settings, url)
+        app = make(mail=url)
         number = put(app)
         send(app)
         assert outcome(app, number) == ("waiting", "connect 554")
 
 
 def test_a_conversation_that_never_ends_is_cut(
-    settings: TestConfig, monkeypatch: pytest.MonkeyPatch
+    make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(smtp, "WHOLE_SECONDS", 0.3)
     with greeting(b"220-\r\n", again=True) as url:
-        app = app_at(settings, url)
+        app = make(mail=url)
         number = put(app)
         send(app)
         assert outcome(app, number) == ("waiting", "connect lost")
 
 
-def test_nobody_listens(settings: TestConfig) -> None:
+def test_nobody_listens(make: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    app = app_at(settings, f"smtp://127.0.0.1:{port}")
+    app = make(mail=f"smtp://127.0.0.1:{port}")
     number = put(app)
     send(app)
     assert outcome(app, number) == ("waiting", "connect failed")

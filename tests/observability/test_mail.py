@@ -1,4 +1,4 @@
-"""What checks, readiness and metrics tell of mail."""
+"""Checks, readiness and metrics of mail."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,20 +9,18 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from careers_users import create_app
-from careers_users.extensions import db
 from careers_users.mail.sender import Sender
 from careers_users.observability import mail_checks
 from config import TestConfig
 from tests.auth.stored import NOON, set_clock
 from tests.live_server import until
-from tests.mail.conftest import certificate, mailing, office, trusted
+from tests.mail.conftest import Make, certificate, mailing, make, office, trusted
 from tests.mail.post_office import PostOffice
-from tests.mail.written import COMPOSERS, put, register, send
+from tests.mail.written import put, send
 from tests.observability.scraped import samples
 
 # Fixtures.
-__all__ = ["certificate", "mailing", "office", "trusted"]
+__all__ = ["certificate", "mailing", "make", "office", "trusted"]
 
 
 def warnings(app: Flask) -> list[str]:
@@ -86,12 +84,11 @@ def test_the_check_of_other_settings(settings: TestConfig, tmp_path: Path) -> No
 
 
 def test_mail_is_counted(
-    settings: TestConfig, office: PostOffice, monkeypatch: pytest.MonkeyPatch
+    make: Make, office: PostOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("careers_users.mail.sender.POLL_SECONDS", 0.02)
     monkeypatch.setattr("careers_users.mail.sender.COUNT_SECONDS", 0)
-    app = create_app(replace(settings, mail=office.url, metrics=True))
-    register(app, COMPOSERS)
+    app = make(mail=office.url, metrics=True)
 
     def numbers() -> Any:
         return samples(app.test_client().get("/metrics").get_data(as_text=True))
@@ -112,5 +109,3 @@ def test_mail_is_counted(
     assert found[tries]["sent", "reset"] == 1
     assert found[tries]["failed", "verify"] == 1
     assert found["careers_users_mail_oldest_seconds"][()] >= 0
-    with app.app_context():
-        db.engine.dispose()

@@ -1,4 +1,4 @@
-"""Mail. What is written into the outbox is sent, whatever happens to the workers."""
+"""Mail. The outbox is emptied, whatever happens to the workers."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ LEFT = "SELECT count(*) FROM mails WHERE state = 'waiting'"
 
 @pytest.fixture
 def writing(settings: TestConfig, office: PostOffice) -> Iterator[Flask]:
-    """An application that writes mail and sends none."""
+    """Make an application that writes mail and sends none."""
     app = create_app(
         replace(settings, mail=office.url, mail_from=FROM, link_url=LINK_URL)
     )
