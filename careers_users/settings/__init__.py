@@ -1,10 +1,11 @@
 """The settings of the service, as the environment gives them."""
 
-from careers_users.settings import rates
+from careers_users.settings import mail, rates
 from careers_users.settings.environment import Settings, SettingsError
 
 __all__ = [
     "Settings",
     "SettingsError",
+    "mail",
     "rates",
 ]

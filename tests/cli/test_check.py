@@ -20,8 +20,8 @@ from tests.auth.stored import change
 from tests.live_server import COMMAND, KEY, environment, run
 
 NAMES = (
-    "settings secret files proxy disk database migrations search timeouts clock"
-    " sign-ins jobs replica"
+    "settings secret files proxy disk mail database migrations search timeouts clock"
+    " sign-ins jobs outbox replica"
 )
 
 
