@@ -52,7 +52,7 @@ EVENT_MAX = 40
 USER_AGENT_MAX = 255
 # The longest form of an IPv6 address (with an embedded IPv4 one).
 ADDRESS_MAX = 45
-# Of a language tag: RFC 5646, section 4.4.1.
+# Room for a language tag: RFC 5646, section 4.4.1.
 LOCALE_MAX = 35
 
 # Events in one batch: with names of usual length they fit a body of 64 KiB.
