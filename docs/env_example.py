@@ -27,7 +27,7 @@ EXAMPLES = {
     "DATABASE_URL": "postgresql://careers:change-me@127.0.0.1/careers",
     "CAREERS_USERS_JWT_SECRET_KEY": "",
     "CAREERS_USERS_MAIL": "smtps://careers:change-me@mail.example.com:465",
-    "CAREERS_USERS_MAIL_FROM": "Careers <no-reply@example.com>",
+    "CAREERS_USERS_MAIL_FROM": "no-reply@example.com",
     "CAREERS_USERS_LINK_URL": ("https://www.example.com/careers/users/email/confirm/"),
     "CAREERS_USERS_EMAIL_VERIFICATION": "optional",
     "CAREERS_USERS_EMAIL_CHANGE": "confirm",

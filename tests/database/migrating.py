@@ -19,7 +19,9 @@ KEY = "a signing key for the tests of migrations"
 FIRST_TABLES = "users user_counters follows refresh_tokens revoked_tokens"
 ADDED_LATER = (
     "refresh_tokens.confirmed_at users.changed_at user_counters.changed_at "
-    "users.closing_until"
+    "users.closing_until users.email_verified_at users.pending_email "
+    "users.pending_old_confirmed_at users.pending_new_confirmed_at "
+    "users.mail_failed_at refresh_tokens.step_up_until"
 )
 # The readers of what revisions write, as their versions have them.
 DERIVED = "users.first_name_key users.last_name_key users.search_text"
