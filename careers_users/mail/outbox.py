@@ -34,6 +34,8 @@ class MailRow:
     address: str | None
     created_at: datetime
     ends_at: datetime
+    # The number of the try, from 1.
+    tries: int = 1
 
 
 @dataclass(frozen=True)

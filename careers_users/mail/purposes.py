@@ -32,7 +32,8 @@ PURPOSES: Mapping[str, Purpose] = {
     "password-changed": Purpose("", {"username": "ada", "time": _TIME}),
     "address-changed": Purpose("", {"username": "ada", "time": _TIME}),
     "suspension": Purpose("", {"username": "ada", "time": _TIME}),
-    "deletion": Purpose("", {"username": "ada", "time": _TIME}),
+    # The name has gone with the account.
+    "deletion": Purpose("", {"time": _TIME}),
     "new-device": Purpose(
         "",
         {

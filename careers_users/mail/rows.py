@@ -46,10 +46,14 @@ STATES = (WAITING, SENT, FAILED, DROPPED)
 
 @dataclass(frozen=True)
 class Claim:
-    """A row that this process is to send, and the number of its try."""
+    """A row that this process is to send."""
 
     row: MailRow
-    tries: int
+
+    @property
+    def tries(self) -> int:
+        """Return the number of the try."""
+        return self.row.tries
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,7 @@ def claim() -> Claim | None:
         found = transaction.execute(_CLAIM, now=now, until=until)
     if not found:
         return None
-    tries = found[0].pop("tries")
-    return Claim(MailRow(**found[0]), tries)
+    return Claim(MailRow(**found[0]))
 
 
 def finish(claimed: Claim, state: str, error: str | None, to: str | None) -> bool:
@@ -89,13 +92,14 @@ def finish(claimed: Claim, state: str, error: str | None, to: str | None) -> boo
     """
     now = clock.utcnow()
     with database.transaction() as transaction:
-        held = transaction.execute(
-            _FINISH, **_key(claimed), now=now, outcome=state, why=error
-        )
-        if held and to is not None and claimed.row.user_id is not None:
+        # Users before their mail, as changes of an account lock them.
+        if to is not None and claimed.row.user_id is not None:
             failed_at = now if state == FAILED else None
             noted = {"whose": claimed.row.user_id, "at": to, "failed_at": failed_at}
             transaction.defer(_NOTE if state == FAILED else _FORGET, **noted)
+        held = transaction.execute(
+            _FINISH, **_key(claimed), now=now, outcome=state, why=error
+        )
     return bool(held)
 
 
@@ -202,7 +206,6 @@ _CLAIM = Query(
     .where(Mail.id.in_(select(_NEXT.c.id)))
     .values(tries=Mail.tries + 1, leased_until=bindparam("until"))
     .returning(*(getattr(Mail, name) for name in MailRow.__dataclass_fields__))
-    .returning(Mail.tries)
 )
 _HELD = (
     update(Mail)
