@@ -7,7 +7,12 @@ from flask import Flask
 
 from careers_users import database, keys, models
 from careers_users.account import routes as account_routes
-from careers_users.auth import jwks, password_hashing, throttle
+from careers_users.auth import (
+    jwks,
+    letters,
+    password_hashing,
+    throttle,
+)
 from careers_users.auth import routes as auth_routes
 from careers_users.auth import session_routes as sessions_routes
 from careers_users.cli import groups
@@ -26,7 +31,6 @@ from careers_users.http.openapi import page
 from careers_users.jobs import runner
 from careers_users.jobs.runner import Job
 from careers_users.mail import outbox
-from careers_users.mail.outbox import Composer
 from careers_users.observability import health, metrics, request_log
 from careers_users.post_events import routes as activity_routes
 from careers_users.profile import refold, search_places
@@ -63,9 +67,6 @@ _JOBS = (
     Job("search-texts", timedelta(hours=1), refold.refold_some),
 )
 
-# How a mail of each purpose is composed when it is sent.
-_COMPOSERS: dict[str, Composer] = {}
-
 
 def create_app(settings: Settings) -> Flask:
     """Return the application with these settings.
@@ -86,7 +87,7 @@ def create_app(settings: Settings) -> Flask:
     throttle.init_app(app, settings)
     password_blocklist.init_app(app, settings.password_blocklist)
     runner.init_app(app, *_JOBS)
-    outbox.init_app(app, settings, _COMPOSERS)
+    outbox.init_app(app, settings, letters.COMPOSERS)
     search_places.init_app(app, settings)
     metrics.init_app(app, settings, hasher.watch)
     flask_app.init_app(app)
@@ -118,6 +119,7 @@ def _register(app: Flask, settings: Settings) -> None:
 
 
 def _configure(app: Flask, settings: Settings) -> None:
+    is_mail_on = settings.mail != "off"
     # No SECRET_KEY: it would only serve Flask's cookie sessions, and there are none.
     app.config.from_mapping(
         MAX_CONTENT_LENGTH=settings.max_request_body_size,
@@ -128,6 +130,9 @@ def _configure(app: Flask, settings: Settings) -> None:
         REFRESH_REUSE_WINDOW=settings.refresh_reuse_window,
         USERNAME_RESERVED_DAYS=settings.username_reserved_days,
         AUDIT_RETENTION_DAYS=settings.audit_retention_days,
+        # Without mail neither is there.
+        EMAIL_VERIFICATION=settings.email_verification if is_mail_on else "off",
+        EMAIL_CHANGE=settings.email_change if is_mail_on else "direct",
         EMAIL_PRIVATE_DOMAINS=settings.email_private_domains,
         PASSWORD_MIN_LENGTH=settings.password_min_length,
         JWT_SECRET_KEY=settings.jwt_secret_key,

@@ -25,10 +25,11 @@ from tests import browser, pgbouncer, postgres
 from tests.api import Api
 from tests.browser import chromium
 from tests.deploy import programs
+from tests.mailbox import app_with_mail, mail_api, mails
 from tests.node import node
 
 # Fixtures; one browser, and one set of packages, for all tests that need them.
-__all__ = ["chromium", "node"]
+__all__ = ["app_with_mail", "chromium", "mail_api", "mails", "node"]
 
 KEY = "a signing key for tests, and for nothing else"
 KINDS = tuple(

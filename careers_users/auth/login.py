@@ -44,8 +44,7 @@ def log_in(identifier: str, password: str, device: Device) -> tuple[Row, Tokens]
     the same statements and commits, as one whose hash is of today's kind.
     """
     key = identity(identifier)
-    place = places.place_key(device.address)
-    account = None if key is None else queries.login_account(key, place)
+    account = None if key is None else queries.login_account(key, device)
     name = key or identifier  # What can be no name is counted as it was typed.
     tries = _reserve(name, account, device)
     with uncounted_in_trouble(tries):
@@ -127,7 +126,7 @@ def _add_session(
         account["id"],
         account["token_version"],
         device,
-        account["place_known_until"],
+        account,
     )
     if opened is not None:
         tries.succeed(trail.transaction)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     Interval,
+    ScalarSelect,
     Select,
     bindparam,
     exists,
@@ -15,8 +16,10 @@ from sqlalchemy import (
 
 from careers_users import clock
 from careers_users.auth import places
+from careers_users.auth.device import Device
 from careers_users.auth.tokens import Claims
 from careers_users.database import Query, Row, replica
+from careers_users.mail import outbox
 from careers_users.models import RefreshToken, RevokedToken, User, UserCounters
 from careers_users.validation.usernames import identity
 
@@ -47,8 +50,10 @@ VIEWER = (
     .where(User.is_active)
     .where(~_IS_REVOKED)
 )
-# The same where there is a replica, which may not have the user's last change yet. By
-# the one clock that all instances share.
+# With whether the address is verified.
+VERIFIED_VIEWER = VIEWER.add_columns(User.email_verified_at)
+# VIEWER where there is a replica, which may not have the user's last change yet. By the
+# one clock that all instances share.
 _SETTLING_VIEWER = VIEWER.join(
     UserCounters, UserCounters.user_id == User.id
 ).add_columns(
@@ -97,6 +102,7 @@ _ACCOUNT = select(
     User.id,
     User.username,
     User.email,
+    User.email_verified_at,
     User.first_name,
     User.last_name,
     User.password_hash,
@@ -115,15 +121,26 @@ _BY_EMAIL = User.email_key == bindparam("key")
 _LOGIN = _ACCOUNT.add_columns(places.KNOWN_UNTIL)
 _LOGIN_BY_USERNAME = Query(_LOGIN.where(_BY_USERNAME))
 _LOGIN_BY_EMAIL = Query(_LOGIN.where(_BY_EMAIL))
+_DEVICE_LOGIN = _LOGIN.add_columns(places.DEVICE_KNOWN_UNTIL)
+_DEVICE_LOGIN_BY_USERNAME = Query(_DEVICE_LOGIN.where(_BY_USERNAME))
+_DEVICE_LOGIN_BY_EMAIL = Query(_DEVICE_LOGIN.where(_BY_EMAIL))
 _ACCOUNT_BY_USERNAME = Query(_ACCOUNT.where(_BY_USERNAME))
 _ACCOUNT_BY_EMAIL = Query(_ACCOUNT.where(_BY_EMAIL))
+
+
+def _of_session(column: Any) -> ScalarSelect[Any]:
+    return (
+        select(column)
+        .where(RefreshToken.id == bindparam("session_id"))
+        .scalar_subquery()
+    )
+
+
 _ACCOUNT_BY_ID = Query(
     _ACCOUNT.where(User.id == bindparam("user_id")).add_columns(
         # NULL if the row has expired; access tokens of its last hour are still good.
-        select(RefreshToken.created_at)
-        .where(RefreshToken.id == bindparam("session_id"))
-        .scalar_subquery()
-        .label("session_created_at")
+        _of_session(RefreshToken.created_at).label("session_created_at"),
+        _of_session(RefreshToken.step_up_until).label("step_up_until"),
     )
 )
 _IS_TAKEN = Query(select(User.id).where(_BY_USERNAME))
@@ -183,18 +200,27 @@ def account(identifier: str) -> Row | None:
 
 
 def account_by_id(user_id: int, session_id: str) -> Row | None:
-    """Return the account of that number with a session's `session_created_at`."""
+    """Return the account of that number, with when a session began and is confirmed.
+
+    That is `session_created_at` and `step_up_until`.
+    """
     now = clock.utcnow()
     return _ACCOUNT_BY_ID.one(user_id=user_id, session_id=session_id, now=now)
 
 
-def login_account(name: str, place_key: str) -> Row | None:
+def login_account(name: str, device: Device) -> Row | None:
     """Return the account of a folded name; otherwise as `account`.
 
-    `place_known_until` is until when the place is known as one of the user's, if it is.
+    `place_known_until` is until when the place is known as one of the user's, if it is;
+    where mail is on, `device_known_until` is the same for the device.
     """
-    query = _LOGIN_BY_EMAIL if "@" in name else _LOGIN_BY_USERNAME
-    return query.one(key=name, place_key=place_key, now=clock.utcnow())
+    values: dict[str, object] = {"key": name, "now": clock.utcnow()}
+    values["place_key"] = places.place_key(device.address)
+    if not outbox.is_on():
+        query = _LOGIN_BY_EMAIL if "@" in name else _LOGIN_BY_USERNAME
+        return query.one(**values)
+    query = _DEVICE_LOGIN_BY_EMAIL if "@" in name else _DEVICE_LOGIN_BY_USERNAME
+    return query.one(**values, device_key=places.device_key(device))
 
 
 def is_username_taken(username: str) -> bool:

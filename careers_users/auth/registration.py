@@ -6,7 +6,7 @@ from sqlalchemy import RowMapping, bindparam, exists, insert
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock
-from careers_users.auth import audit, places, queries, throttle
+from careers_users.auth import audit, outgoing, places, queries, throttle
 from careers_users.auth.device import Device
 from careers_users.auth.password_hashing import passwords
 from careers_users.auth.session_opening import open_session
@@ -66,6 +66,7 @@ def _add(
         opened = open_session(
             trail, "registered", user["id"], user["token_version"], device
         )
+        outgoing.put_verification(trail.transaction, user["id"], device)
     assert opened is not None
     return user, opened
 

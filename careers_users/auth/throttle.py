@@ -23,7 +23,7 @@ from careers_users.extensions import Slot
 from careers_users.http.errors import ServiceError
 from careers_users.keys import keyed_hash
 from careers_users.observability import security_log
-from careers_users.settings import Settings
+from careers_users.settings import Settings, rates
 from careers_users.settings.rates import SECONDS_MAX, Rate
 from careers_users.validation.limits import INTEGER_MAX
 
@@ -100,7 +100,7 @@ class Reservation:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Give `app` the rates of `settings`: none if throttling is off."""
-    rates = {
+    named = {
         "login": settings.ratelimit_login,
         "login_address": settings.ratelimit_login_address,
         "login_username": settings.ratelimit_login_username,
@@ -110,10 +110,14 @@ def init_app(app: Flask, settings: Settings) -> None:
         "refresh": settings.ratelimit_refresh,
         "password": settings.ratelimit_password,
         "follow": settings.ratelimit_follow,
+        "mail_asked": rates.MAIL_ASKED,
+        "mail_minute": rates.MAIL_MINUTE,
+        "mail_hour": rates.MAIL_HOUR,
+        "mail_day": rates.MAIL_DAY,
     }
     active = {
         name: rate
-        for name, rate in rates.items()
+        for name, rate in named.items()
         if rate is not None and settings.ratelimit_enabled
     }
     _RATES.set(app, active)
@@ -158,11 +162,11 @@ def count(
 
     Raises RateLimited if one is full: the transaction must then be rolled back.
     """
-    now, rates = clock.utcnow(), _RATES.get()
-    named = {bucket.key: bucket for bucket in buckets if bucket.rate in rates}
+    now, limits = clock.utcnow(), _RATES.get()
+    named = {bucket.key: bucket for bucket in buckets if bucket.rate in limits}
     if not named:
         return Reservation(now)
-    seconds = {key: rates[bucket.rate].seconds for key, bucket in named.items()}
+    seconds = {key: limits[bucket.rate].seconds for key, bucket in named.items()}
     rows = throttle_table.count(transaction, seconds, now)
     _refuse_if_full({named[row["key"]]: row for row in rows}, now)
     return Reservation(

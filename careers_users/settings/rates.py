@@ -56,3 +56,11 @@ REGISTER = Rate(100, 60 * 60)
 REFRESH = Rate(100, 5 * 60)
 PASSWORD = Rate(10, 60 * 60)
 FOLLOW = Rate(1000, 60 * 60)
+
+# Of mail, as the contract has them; no settings. Resets asked for from one address, or
+# any mail asked for by one user:
+MAIL_ASKED = Rate(20, 60 * 60)
+# ... and of mail to one address: for each purpose, and in all.
+MAIL_MINUTE = Rate(1, 60)
+MAIL_HOUR = Rate(5, 60 * 60)
+MAIL_DAY = Rate(20, 24 * 60 * 60)
