@@ -4,11 +4,13 @@ from typing import Any
 
 from flask import Blueprint
 
-from careers_users.auth import places, throttle
+from careers_users.auth import places, step_up, throttle
 from careers_users.auth import queries as auth_queries
 from careers_users.auth import sessions as session_service
 from careers_users.auth.device import device
 from careers_users.auth.identity import signed_in, viewer_claims
+from careers_users.auth.link_schemas import ConfirmedSchema, ConfirmSchema
+from careers_users.auth.password_hashing import HashingBusy
 from careers_users.auth.schemas import (
     LoggedOutSchema,
     LogoutAllSchema,
@@ -17,6 +19,7 @@ from careers_users.auth.schemas import (
     RenewSchema,
     SessionsSchema,
 )
+from careers_users.auth.step_up import WrongPassword
 from careers_users.auth.throttle import Bucket, RateLimited
 from careers_users.http.decorators import body, refuses, reply
 from careers_users.http.errors import TokenInvalid
@@ -69,6 +72,20 @@ def list_sessions() -> dict[str, Any]:
     """
     live = auth_queries.live(viewer_claims())
     return {"count": len(live), "results": live}
+
+
+@bp.post("/me/confirm/")
+@signed_in
+@body(ConfirmSchema())
+@refuses(WrongPassword, HashingBusy, RateLimited)
+@reply(ConfirmedSchema())
+def confirm_session(payload: dict[str, Any]) -> dict[str, Any]:
+    """Confirm with your password that it is you, for a change that wants it.
+
+    Lasts ten minutes, in this session. A login or registration counts too.
+    """
+    until = step_up.confirm_session(viewer_claims(), payload["password"], device())
+    return {"confirmed_until": until}
 
 
 @bp.delete("/me/sessions/<session_id>/")

@@ -1,5 +1,14 @@
-"""Asking for the password again, before a change that a stolen token may not make."""
+"""Asking for the password again, before a change that a stolen token may not make.
 
+A change asks for it in its own body, or wants the session to be confirmed: that it is
+by a login, a registration or `POST me/confirm/` of the last ten minutes.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import bindparam, update
+
+from careers_users import clock
 from careers_users.auth import audit, queries, throttle
 from careers_users.auth.device import Device
 from careers_users.auth.password_hashing import verify
@@ -10,8 +19,12 @@ from careers_users.auth.throttle import (
     uncounted_in_trouble,
 )
 from careers_users.auth.tokens import Claims
-from careers_users.database import Row
+from careers_users.database import Query, Row
 from careers_users.http.errors import Forbidden, ServiceError, TokenRevoked
+from careers_users.models import RefreshToken
+
+CONFIRMED_FOR = timedelta(minutes=10)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class WrongPassword(Forbidden):
@@ -25,6 +38,28 @@ class WrongPassword(Forbidden):
 
     def __init__(self) -> None:
         super().__init__({"password": ["Wrong."]})
+
+
+class ConfirmationRequired(Forbidden):
+    """The session has not been confirmed lately; `methods` says how it can be."""
+
+    code = "confirmation_required"
+    error = "Confirm with your password that it is you"
+
+    def __init__(self) -> None:
+        super().__init__({"methods": ["password"]})
+
+
+def require(account: Row) -> None:
+    """Raise ConfirmationRequired unless the session was confirmed lately.
+
+    `account` is what `account_of` returns.
+    """
+    until = account["step_up_until"]
+    began = account["session_created_at"]
+    times = [until, began and began + CONFIRMED_FOR]
+    if max((time for time in times if time), default=_NEVER) <= clock.utcnow():
+        raise ConfirmationRequired
 
 
 def account_of(viewer: Claims) -> Row:
@@ -49,6 +84,39 @@ def confirm(viewer: Claims, password: str, device: Device) -> None:
         refusal=WrongPassword,
     )
     give_back(tries)
+
+
+def confirm_session(viewer: Claims, password: str, device: Device) -> datetime:
+    """Confirm the viewer's session; return until when it is.
+
+    Raises WrongPassword, RateLimited, or TokenRevoked if the session is over.
+    """
+    tries = verify_again(
+        viewer,
+        account_of(viewer),
+        password,
+        device,
+        event="confirmation_failed",
+        refusal=WrongPassword,
+    )
+    until = clock.utcnow() + CONFIRMED_FOR
+    session = {"session_id": viewer.session_id, "until": until}
+    with uncounted_in_trouble(tries), audit.short_transaction() as trail:
+        if not trail.transaction.execute(_CONFIRM, **session):
+            raise TokenRevoked
+        trail.record_repeated("session_confirmed", viewer.user_id, device)
+        tries.give_back(trail.transaction)
+    return until
+
+
+_CONFIRM = Query(
+    update(RefreshToken)
+    .where(RefreshToken.id == bindparam("session_id"))
+    .where(RefreshToken.revoked_at.is_(None))
+    .values(step_up_until=bindparam("until"))
+    .returning(RefreshToken.id)
+    .execution_options(synchronize_session=False)
+)
 
 
 def verify_again(

@@ -49,6 +49,7 @@ def test_each_registration_and_login_adds_one_row_whose_id_is_the_sid(
             "user_agent": row["user_agent"],
             "address": "127.0.0.1",
             "confirmed_at": None,
+            "step_up_until": None,
         }
 
 
