@@ -1,9 +1,10 @@
 """The users service of a careers and social web application."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from careers_users import database, keys, models
 from careers_users.account import routes as account_routes
@@ -25,6 +26,7 @@ from careers_users.http import (
     cors,
     errors,
     flask_app,
+    link_page,
     unread_body,
 )
 from careers_users.http.openapi import page
@@ -110,12 +112,19 @@ def _register(app: Flask, settings: Settings) -> None:
         follow_routes.bp,
         activity_routes.bp,
         account_routes.bp,
+        *_of_mail(app, settings),
     ):
         app.register_blueprint(blueprint)
     if settings.docs:
         app.register_blueprint(page.bp)
     for command in groups.COMMANDS:
         app.cli.add_command(command)
+
+
+def _of_mail(app: Flask, settings: Settings) -> Iterator[Blueprint]:
+    """Yield the calls that need mail, as far as the settings turn them on."""
+    if outbox.is_on(app):
+        yield link_page.bp
 
 
 def _configure(app: Flask, settings: Settings) -> None:

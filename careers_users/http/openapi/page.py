@@ -3,15 +3,15 @@
 The page is Swagger UI, served from here with all it needs: no other host is asked.
 """
 
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from careers_users.extensions import Slot
 from careers_users.http.openapi import document
+from careers_users.http.static_files import cached, file_response, page_response
 
 bp = Blueprint("docs", __name__)
 
@@ -21,12 +21,6 @@ _DOCUMENT = Slot("openapi", lambda app: orjson.dumps(document.document(app)))
 # The files of the page, and nothing else that lies beside them.
 _FILES = ("page.js", "page.css")
 _SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
-_KINDS = {
-    ".html": "text/html",
-    ".js": "text/javascript",
-    ".css": "text/css",
-    ".png": "image/png",
-}
 # Scripts and styles from files of this host only; Swagger UI's icons are data: URLs.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -53,38 +47,19 @@ def root() -> Response:
 @bp.get("/docs/")
 def page() -> Response:
     """Show the API, and let it be tried."""
-    response = _file(_OURS / "index.html")
-    response.headers["Content-Security-Policy"] = _POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return page_response(_OURS / "index.html", _POLICY)
 
 
 @bp.get("/openapi.json")
 def description() -> Response:
     """Answer the OpenAPI document; made once for each application."""
-    return _kept(Response(_DOCUMENT.get(), mimetype="application/json"))
-
-
-@cache
-def _read(path: Path) -> bytes:
-    return path.read_bytes()
-
-
-def _file(path: Path) -> Response:
-    return _kept(Response(_read(path), mimetype=_KINDS[path.suffix]))
-
-
-def _kept(response: Response) -> Response:
-    """Let the client keep a reply, and ask whether it is still the same."""
-    response.add_etag()
-    response.make_conditional(request)
-    return response
+    return cached(Response(_DOCUMENT.get(), mimetype="application/json"))
 
 
 def _add_file(path: Path) -> None:
     name = path.name
     bp.add_url_rule(
-        f"/docs/{name}", f"file_{name.replace('.', '_')}", lambda: _file(path)
+        f"/docs/{name}", f"file_{name.replace('.', '_')}", lambda: file_response(path)
     )
 
 
