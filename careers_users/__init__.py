@@ -9,6 +9,7 @@ from flask import Blueprint, Flask
 from careers_users import database, keys, models
 from careers_users.account import routes as account_routes
 from careers_users.auth import (
+    email_routes,
     jwks,
     letters,
     password_hashing,
@@ -125,6 +126,10 @@ def _of_mail(app: Flask, settings: Settings) -> Iterator[Blueprint]:
     """Yield the calls that need mail, as far as the settings turn them on."""
     if outbox.is_on(app):
         yield link_page.bp
+        if settings.email_verification != "off":
+            yield email_routes.verification
+        if settings.email_change == "confirm":
+            yield email_routes.change
 
 
 def _configure(app: Flask, settings: Settings) -> None:

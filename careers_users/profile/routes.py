@@ -13,9 +13,11 @@ from careers_users.auth.identity import (
     signed_in,
     signed_in_with,
     viewer,
+    viewer_claims,
     viewer_id,
 )
 from careers_users.auth.registration import EmailTaken
+from careers_users.auth.step_up import ConfirmationRequired
 from careers_users.auth.throttle import RateLimited
 from careers_users.http.decorators import body, query, refuses, reply
 from careers_users.profile import queries, service
@@ -93,14 +95,15 @@ def get_own_profile() -> dict[str, Any]:
 @bp.patch("/me/", endpoint="patch_me")
 @signed_in
 @body(UpdateSchema())
-@refuses(EmailTaken, RateLimited)
+@refuses(EmailTaken, ConfirmationRequired, RateLimited)
 @reply(UpdatedSchema())
 def update_profile(payload: dict[str, Any]) -> dict[str, Any]:
     """Change any of your names, bio, avatar and e-mail address.
 
-    Fields that are left out stay as they are.
+    Fields that are left out stay as they are. Where a new address has to be confirmed,
+    `email` is still the old one in the reply, and mail goes to both.
     """
-    return dict(service.update_profile(viewer_id(), payload, device()))
+    return dict(service.update_profile(viewer_claims(), payload, device()))
 
 
 @bp.get("/me/stats/")

@@ -6,15 +6,16 @@ from sqlalchemy import RowMapping, select, update
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock
-from careers_users.auth import audit, places, throttle
+from careers_users.auth import audit, email_change, outgoing, places, step_up, throttle
 from careers_users.auth import queries as auth_queries
+from careers_users.auth.audit import Trail
 from careers_users.auth.device import Device
 from careers_users.auth.registration import translate_conflict
 from careers_users.auth.throttle import Bucket, Reservation, uncounted_in_trouble
+from careers_users.auth.tokens import Claims
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError, TokenRevoked
 from careers_users.models import User
-from careers_users.validation import folding
 from careers_users.validation.words import searchable
 
 
@@ -26,45 +27,61 @@ class UserNotFound(ServiceError):
     error = "There is no such user"
 
 
-def update_profile(user_id: int, changes: dict[str, Any], device: Device) -> RowMapping:
+def update_profile(
+    viewer: Claims, changes: dict[str, Any], device: Device
+) -> RowMapping:
     """Change a profile and return it; `changes` is what UpdateSchema loads.
 
-    Raises EmailTaken, as the database decides; or RateLimited, after too many changes
-    of address.
+    Raises EmailTaken, as the database decides; RateLimited, after too many changes of
+    address; or ConfirmationRequired, for an address that has to be confirmed.
     """
-    with uncounted_in_trouble(_reserve_email(user_id, changes, device)):
+    user_id = viewer.user_id
+    with uncounted_in_trouble(_reserve_email(viewer, changes, device)):
         try:
             with audit.transaction() as trail:
-                old_email, profile = _update(user_id, changes)
-                if profile["email"] != old_email:
-                    trail.record_repeated("email_changed", user_id, device)
+                return _update(trail, user_id, changes, device)
         except IntegrityError as error:
             raise translate_conflict(error) from error
-    return profile
 
 
 def _reserve_email(
-    user_id: int, changes: dict[str, Any], device: Device
+    viewer: Claims, changes: dict[str, Any], device: Device
 ) -> Reservation:
     """Count a new e-mail address like a registration, which tells the same.
 
     That is whether somebody has it. By address and by user.
     """
-    if changes.get("email") in (None, auth_queries.email(user_id)):
+    if changes.get("email") in (None, auth_queries.email(viewer.user_id)):
         return Reservation()
+    if email_change.needs_confirmation():
+        step_up.require(step_up.account_of(viewer))
     return throttle.reserve(
         Bucket("register", (places.place(device.address),)),
-        Bucket("register", ("user", user_id)),
-        user_id=user_id,
+        Bucket("register", ("user", viewer.user_id)),
+        user_id=viewer.user_id,
     )
 
 
-def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
-    """Write the changes; return the e-mail address before them, and the row after."""
+def _update(
+    trail: Trail, user_id: int, changes: dict[str, Any], device: Device
+) -> RowMapping:
+    """Write the changes; return the row after them."""
     before = _locked(user_id)
+    email = changes.get("email")
+    if email is not None and email_change.needs_confirmation():
+        changes = {name: changes[name] for name in changes if name != "email"}
+        email_change.ask(trail, user_id, before, email, device)
+    profile = _write(user_id, before, changes)
+    if profile["email"] != before["email"]:
+        email_change.tell_changed(trail, user_id, before, device)
+        outgoing.put_verification(trail.transaction, user_id, device)
+    return profile
+
+
+def _write(user_id: int, before: RowMapping, changes: dict[str, Any]) -> RowMapping:
     values = {**changes, **searchable(**{**before, **changes})}
-    if "email" in changes:
-        values["email_key"] = folding.identity(changes["email"])
+    if changes.get("email", before["email"]) != before["email"]:
+        values |= email_change.new_address(changes["email"])
     if changes:
         # Written by an instance whose clock is ahead, it must not move back here.
         values["updated_at"] = max(clock.utcnow(), before["updated_at"])
@@ -85,7 +102,7 @@ def _update(user_id: int, changes: dict[str, Any]) -> tuple[str, RowMapping]:
         )
         .execution_options(synchronize_session=False)
     )
-    return before["email"], db.session.execute(statement).mappings().one()
+    return db.session.execute(statement).mappings().one()
 
 
 def _locked(user_id: int) -> RowMapping:
@@ -97,7 +114,13 @@ def _locked(user_id: int) -> RowMapping:
     """
     row = (
         db.session.execute(
-            select(User.email, User.updated_at, *_SEARCHED)
+            select(
+                User.email,
+                User.email_verified_at,
+                User.pending_email,
+                User.updated_at,
+                *_SEARCHED,
+            )
             .where(User.id == user_id)
             .with_for_update(key_share=True)
         )

@@ -132,16 +132,19 @@ def test_refuses_reserved_names_in_any_case(api: Api) -> None:
 
 
 def test_refuses_every_first_segment_of_the_paths_as_a_name(
-    api: Api, app: Flask
+    api: Api, app: Flask, app_with_mail: Flask
 ) -> None:
+    """Also of those that a setting turns on later."""
+    rules = [*app.url_map.iter_rules(), *app_with_mail.url_map.iter_rules()]
     segments = {
         path.split("/")[1]
-        for rule in app.url_map.iter_rules()
+        for rule in rules
         for path in (rule.rule, rule.rule.removeprefix("/careers/users"))
     }
     names = {name for name in segments if name and not name.startswith("<")}
 
     assert {"login", "register", "me", "follow", "token", "careers"} <= names
+    assert {"email", "password"} <= names
     for name in names:
         response = api.post("register/", {**BODY, "username": name})
         assert response.status_code == 400, name
