@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Flask
 
 from careers_users import database, keys, models
+from careers_users.account import recovery_routes
 from careers_users.account import routes as account_routes
 from careers_users.auth import (
     email_routes,
@@ -125,7 +126,7 @@ def _register(app: Flask, settings: Settings) -> None:
 def _of_mail(app: Flask, settings: Settings) -> Iterator[Blueprint]:
     """Yield the calls that need mail, as far as the settings turn them on."""
     if outbox.is_on(app):
-        yield link_page.bp
+        yield from (link_page.bp, recovery_routes.bp)
         if settings.email_verification != "off":
             yield email_routes.verification
         if settings.email_change == "confirm":

@@ -1,9 +1,14 @@
-"""What is changed with a password: the hash, and with it every session."""
+"""What is changed with a password: the hash, and with it every session and link."""
+
+from typing import Any
 
 from sqlalchemy import update
 
-from careers_users.auth import audit, step_up, tokens
+from careers_users.auth import audit, links, outgoing, step_up, tokens
+from careers_users.auth.audit import Trail
 from careers_users.auth.device import Device
+from careers_users.auth.email_change import NOTHING_PENDING
+from careers_users.auth.links import Link
 from careers_users.auth.password_hashing import passwords
 from careers_users.auth.schemas import refuse_known
 from careers_users.auth.session_opening import open_session
@@ -43,8 +48,16 @@ def change(viewer: Claims, old: str, new: str, device: Device) -> Tokens:
     with uncounted_in_trouble(tries):
         new_hash = passwords().hash(new)
         with audit.transaction() as trail:
-            version = _replace(viewer.user_id, account["token_version"], new_hash)
-            tokens.end_sessions(viewer.user_id, "password_changed")
+            version = replace(
+                trail,
+                viewer.user_id,
+                new_hash,
+                "password_changed",
+                device,
+                token_version=account["token_version"],
+            )
+            if version is None:
+                raise TokenRevoked
             opened = open_session(
                 trail, "password_changed", viewer.user_id, version, device
             )
@@ -53,20 +66,44 @@ def change(viewer: Claims, old: str, new: str, device: Device) -> Tokens:
     return opened
 
 
-def _replace(user_id: int, token_version: int, new_hash: str) -> int:
-    """Write the hash, and a new version: tokens of any other are refused from now on.
+def replace(
+    trail: Trail,
+    user_id: int,
+    new_hash: str,
+    reason: str,
+    device: Device,
+    *,
+    token_version: int | None = None,
+    link: Link | None = None,
+    **values: Any,
+) -> int | None:
+    """Give an active user another password, end all sessions and links, send a notice.
 
-    Only if the version is still the one that was read with the hash just verified.
+    Tokens of any version but the new one, which is returned, are refused from now on.
+    With a `token_version`, only if it still is the user's; with a `link`, which is
+    used, only if that is good: else raises what `links.use` raises. None if there is no
+    such user. `values` are other columns. The caller commits.
     """
-    version: int | None = db.session.execute(
+    version = _write(user_id, token_version, password_hash=new_hash, **values)
+    if version is not None:
+        if link is not None:  # Locked after the user's row, as always.
+            links.use(trail.transaction, link)
+        tokens.end_sessions(user_id, reason)
+        links.void(trail.transaction, user_id, links.RESET, *links.CHANGE)
+        outgoing.put(trail.transaction, outgoing.PASSWORD, user_id, device)
+    return version
+
+
+def _write(user_id: int, token_version: int | None, **values: Any) -> int | None:
+    statement = (
         update(User)
         .where(User.id == user_id)
-        .where(User.token_version == token_version)
         .where(User.is_active)
-        .values(password_hash=new_hash, token_version=User.token_version + 1)
+        .values(token_version=User.token_version + 1, **NOTHING_PENDING, **values)
         .returning(User.token_version)
         .execution_options(synchronize_session=False)
-    ).scalar_one_or_none()
-    if version is None:
-        raise TokenRevoked
+    )
+    if token_version is not None:
+        statement = statement.where(User.token_version == token_version)
+    version: int | None = db.session.execute(statement).scalar_one_or_none()
     return version

@@ -6,8 +6,16 @@ from typing import Any
 import orjson
 from sqlalchemy import BigInteger, bindparam, select
 
+from careers_users.auth.queries import VIEWER
 from careers_users.database import Query
-from careers_users.models import Follow, RefreshToken, SecurityEvent, User, UserCounters
+from careers_users.models import (
+    Follow,
+    Mail,
+    RefreshToken,
+    SecurityEvent,
+    User,
+    UserCounters,
+)
 from careers_users.validation.cursor import Cursor, Page, Side, page
 from careers_users.validation.usernames import identity
 
@@ -55,6 +63,8 @@ _PERSON = Query(
         User.bio,
         User.avatar,
         User.is_active,
+        User.email_verified_at,
+        User.pending_email,
         User.created_at,
         User.updated_at,
         UserCounters.posts_count,
@@ -85,6 +95,30 @@ _SESSIONS = Query(
 )
 
 
+_MAILS = Query(
+    select(
+        Mail.id,
+        Mail.purpose,
+        Mail.locale,
+        Mail.created_at,
+        Mail.state,
+        Mail.used_at,
+    )
+    .where(Mail.user_id == bindparam("user_id"))
+    .where(Mail.id > bindparam("after"))
+    .order_by(Mail.id)
+    .limit(EXPORT_BATCH)
+)
+
+# What users see of the security of their account: read with the check of their token.
+OWN_SECURITY = VIEWER.add_columns(
+    User.password_hash,
+    User.email_verified_at,
+    User.mail_failed_at,
+    User.pending_email,
+)
+
+
 def _edges(side: Side) -> Query:
     mine, other = Follow.follower_id, Follow.following_id
     if side == "followers":
@@ -110,6 +144,11 @@ def person(user_id: int) -> dict[str, Any] | None:
 def sessions(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield all stored sessions of a user, also those that are over."""
     return _walk(_SESSIONS, user_id, "")
+
+
+def mails(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield all stored mail to a user, the oldest first."""
+    return _walk(_MAILS, user_id, 0)
 
 
 def edges(user_id: int, side: Side) -> Iterator[dict[str, Any]]:

@@ -13,10 +13,17 @@ from careers_users.account.schemas import (
     ActivitySchema,
     ChangePasswordSchema,
     CloseSchema,
+    SecuritySchema,
 )
 from careers_users.auth.device import device
-from careers_users.auth.identity import signed_in, viewer_claims, viewer_id
-from careers_users.auth.password_hashing import HashingBusy
+from careers_users.auth.identity import (
+    signed_in,
+    signed_in_with,
+    viewer,
+    viewer_claims,
+    viewer_id,
+)
+from careers_users.auth.password_hashing import UNUSABLE, HashingBusy
 from careers_users.auth.schemas import MessageSchema, TokensSchema
 from careers_users.auth.step_up import WrongPassword
 from careers_users.auth.throttle import RateLimited
@@ -55,13 +62,27 @@ def list_activity(query: dict[str, Any]) -> dict[str, Any]:
     return page.reply(request.path, query["batch_size"])
 
 
+@bp.get("/me/security/")
+@signed_in_with(queries.OWN_SECURITY)
+@reply(SecuritySchema())
+def get_security() -> dict[str, Any]:
+    """Get how your account is secured, and whether mail reaches you."""
+    row = viewer()
+    return {
+        "has_password": not row["password_hash"].startswith(UNUSABLE),
+        "email_verified": row["email_verified_at"] is not None,
+        "mail_failed": row["mail_failed_at"] is not None,
+        "pending_email": row["pending_email"],
+    }
+
+
 @bp.get("/me/export/")
 @signed_in
 @reply(AccountExportSchema())
 def export_account() -> Response:
     """Get everything that is held about you, as one JSON document.
 
-    Account, sessions, followers, followed and activity; it may be long.
+    Account, sessions, followers, followed, activity and mail; it may be long.
     """
     person = queries.person(viewer_id())
     if person is None:
@@ -82,6 +103,7 @@ def _export(person: dict[str, Any]) -> Iterator[str]:
         "followers": queries.edges(user_id, "followers"),
         "following": queries.edges(user_id, "following"),
         "activity": queries.events(user_id),
+        "mails": queries.mails(user_id),
     }
     head = json.dumps({"exported_at": clock.utcnow(), "account": person})
     yield head.removesuffix("}")

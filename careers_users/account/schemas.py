@@ -17,6 +17,7 @@ from careers_users.validation.limits import (
     ACTIVITY_BATCH_SIZE,
     LOGIN_FIELD_MAX,
     PASSWORD_RAW_MAX,
+    TOKEN_MAX,
 )
 from careers_users.validation.query_fields import BatchSize
 from careers_users.validation.text import nfc
@@ -72,6 +73,8 @@ class PersonSchema(UserSchema):
 
     example: ClassVar[dict[str, Any]] = {
         "avatar": None,
+        "email_verified_at": None,
+        "pending_email": None,
         "posts_count": 0,
         "followers_count": 0,
         "following_count": 0,
@@ -81,6 +84,9 @@ class PersonSchema(UserSchema):
 
     class Meta:
         exclude = ("is_following",)
+
+    email_verified_at = Time(allow_none=True)
+    pending_email = fields.String(allow_none=True)
 
 
 class StoredSessionSchema(SessionSchema):
@@ -104,6 +110,26 @@ class ExportedEdgeSchema(Schema):
     created_at = Time()
 
 
+class ExportedMailSchema(Schema):
+    """A mail to the account's owner: what it was for, and what became of it."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "id": 1,
+        "purpose": "verify",
+        "locale": "en",
+        "created_at": "2024-01-15T10:30:00Z",
+        "state": "waiting",
+        "used_at": None,
+    }
+
+    id = fields.Integer()
+    purpose = fields.String()
+    locale = fields.String()
+    created_at = Time()
+    state = fields.String()
+    used_at = Time(allow_none=True)
+
+
 class AccountExportSchema(Schema):
     """Everything that is held about a person."""
 
@@ -115,6 +141,7 @@ class AccountExportSchema(Schema):
             SecurityEventSchema.example,
             SecurityEventSchema.example | {"id": 2, "event": "data_exported"},
         ],
+        "mails": [ExportedMailSchema.example],
     }
 
     exported_at = Time()
@@ -123,6 +150,67 @@ class AccountExportSchema(Schema):
     followers = fields.List(fields.Nested(ExportedEdgeSchema))
     following = fields.List(fields.Nested(ExportedEdgeSchema))
     activity = fields.List(fields.Nested(SecurityEventSchema))
+    mails = fields.List(fields.Nested(ExportedMailSchema))
+
+
+class SecuritySchema(Schema):
+    """Reply of `GET me/security/`."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "has_password": True,
+        "email_verified": False,
+        "mail_failed": False,
+        "pending_email": None,
+    }
+
+    has_password = fields.Boolean()
+    email_verified = fields.Boolean()
+    mail_failed = fields.Boolean(
+        metadata={"description": "Whether mail to your address came back lately."}
+    )
+    pending_email = fields.String(
+        allow_none=True,
+        metadata={"description": "The new address that waits to be confirmed."},
+    )
+
+
+class ResetSchema(BodySchema):
+    """Body of `POST password/reset/`."""
+
+    example: ClassVar[dict[str, Any]] = {"username": "alice"}
+
+    username = Text(
+        required=True,
+        length=Length(1, LOGIN_FIELD_MAX),
+        metadata={"description": "The username or the e-mail address."},
+    )
+
+
+class ResetConfirmSchema(BodySchema):
+    """Body of `POST password/reset/confirm/`."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "token": "LINK_TOKEN",
+        "password": "another password",
+        "password_confirm": "another password",
+    }
+
+    token = Text(
+        required=True,
+        length=Length(1, TOKEN_MAX),
+        metadata={"description": "The `token` of the link in the mail."},
+    )
+    password = NewPassword(required=True)
+    password_confirm = Text(
+        required=True,
+        length=Length(max=PASSWORD_RAW_MAX),
+        metadata={"description": "The new password once more."},
+    )
+
+    @validates_schema
+    def check_password(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a new password mistyped the second time."""
+        check_confirmation(data)
 
 
 class ChangePasswordSchema(BodySchema):

@@ -10,6 +10,7 @@ from flask import current_app
 from sqlalchemy import (
     CursorResult,
     Executable,
+    RowMapping,
     case,
     delete,
     func,
@@ -20,13 +21,14 @@ from sqlalchemy import (
 )
 
 from careers_users import clock
-from careers_users.auth import audit, step_up
+from careers_users.auth import audit, outgoing, step_up
 from careers_users.auth.device import Device
 from careers_users.auth.tokens import Claims
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked
 from careers_users.models import (
     Follow,
+    Mail,
     RefreshToken,
     ReservedUsername,
     SecurityEvent,
@@ -45,7 +47,8 @@ def close(viewer: Claims, password: str, device: Device) -> None:
     """
     step_up.confirm(viewer, password, device)
     version = viewer.token_version
-    if not delete_account(viewer.user_id, by="owner", token_version=version):
+    user_id, locale = viewer.user_id, device.locale
+    if not delete_account(user_id, by="owner", token_version=version, locale=locale):
         raise TokenRevoked
 
 
@@ -55,25 +58,36 @@ def note_export(user_id: int, device: Device) -> None:
         trail.record_repeated("data_exported", user_id, device)
 
 
-def delete_account(user_id: int, *, by: str, token_version: int | None = None) -> bool:
+def delete_account(
+    user_id: int, *, by: str, token_version: int | None = None, locale: str = ""
+) -> bool:
     """Delete a user with edges, sessions and trail; tell whether there was one.
 
     The counters of everybody at the other end of an edge change in the same
     transaction. The name stays reserved for USERNAME_RESERVED_DAYS; the e-mail address
     is free at once. `by` is "owner" or "operator", for the trail, of which this one
     event outlives the account, and says neither name nor address. With a
-    `token_version`, only if it still is the user's.
+    `token_version`, only if it still is the user's. Mail tells of it at the address, if
+    that was verified, in the language `locale`.
     """
     if not _mark(user_id, token_version):
         return False
     with audit.transaction() as trail:
-        username_key = _lock(user_id, token_version)
-        if username_key is None:
+        account = _lock(user_id, token_version)
+        if account is None:
             return False
         _take_back_edges(user_id)
         _delete_rows(user_id)
-        _reserve(username_key)
+        _reserve(account["username_key"])
         trail.record("account_deleted", user_id, Device("", ""), by=by)
+        if account["email_verified_at"] is not None:
+            outgoing.put(
+                trail.transaction,
+                outgoing.DELETION,
+                user_id,
+                Device("", "", locale),
+                address=account["email"],
+            )
     return True
 
 
@@ -93,16 +107,17 @@ def _mark(user_id: int, token_version: int | None) -> bool:
         return marked.scalar_one_or_none() is not None
 
 
-def _lock(user_id: int, token_version: int | None) -> str | None:
-    """Keep everybody else from the account until the commit; return its folded name.
+def _lock(user_id: int, token_version: int | None) -> RowMapping | None:
+    """Keep everybody else from the account until the commit; return name and address.
 
     Only follows that did not see the mark are waited for. Any that comes later waits
     for the row that the new edge refers to, and then does not find it.
     """
-    account = select(User.username_key).where(User.id == user_id)
+    account = select(User.username_key, User.email, User.email_verified_at)
+    account = account.where(User.id == user_id)
     if token_version is not None:
         account = account.where(User.token_version == token_version)
-    return db.session.execute(account.with_for_update()).scalar_one_or_none()
+    return db.session.execute(account.with_for_update()).mappings().one_or_none()
 
 
 def _take_back_edges(user_id: int) -> None:
@@ -149,6 +164,7 @@ def _delete_rows(user_id: int) -> None:
     sessions = select(RefreshToken.id).where(RefreshToken.user_id == user_id)
     _lock_rows(sessions.order_by(RefreshToken.id))
     _execute(delete(SecurityEvent).where(SecurityEvent.user_id == user_id))
+    _execute(delete(Mail).where(Mail.user_id == user_id))
     # The counters and the sessions go with it.
     _execute(delete(User).where(User.id == user_id))
 

@@ -5,9 +5,10 @@ from typing import Any
 from sqlalchemy import CursorResult, RowMapping, update
 from sqlalchemy.exc import IntegrityError
 
-from careers_users.auth import audit, queries, tokens
+from careers_users.auth import audit, links, outgoing, queries, tokens
 from careers_users.auth.audit import Trail
 from careers_users.auth.device import Device
+from careers_users.auth.email_change import NOTHING_PENDING
 from careers_users.auth.password_hashing import passwords
 from careers_users.auth.registration import add_user, taken
 from careers_users.database import Row
@@ -48,6 +49,7 @@ def create(account: dict[str, Any]) -> RowMapping:
         with audit.transaction() as trail:
             user = add_user(account, password_hash)
             trail.record("registered", user["id"], _TERMINAL, by=_OPERATOR)
+            outgoing.put_verification(trail.transaction, user["id"], _TERMINAL)
     except IntegrityError as error:
         raise taken(error, account["username"]) from error
     return user
@@ -57,7 +59,9 @@ def set_password(user_id: int, password: str) -> int:
     """Give an account a new password; return how many sessions that ended."""
     password_hash = passwords().hash(text.nfc(password))
     with audit.transaction() as trail:
-        _change(user_id, password_hash=password_hash)
+        _change(user_id, password_hash=password_hash, **NOTHING_PENDING)
+        links.void(trail.transaction, user_id, links.RESET, *links.CHANGE)
+        outgoing.put(trail.transaction, outgoing.PASSWORD, user_id, _TERMINAL)
         ended = _end_sessions(user_id, "password_changed")
         _record(trail, "password_changed", user_id, ended)
     return ended
