@@ -158,6 +158,8 @@ def _row(record: Row, now: datetime) -> Row:
         "email_key": folding.identity(record["email"]),
         "password_hash": record["password"],
         **searchable(**record),
+        # The earlier service knows that, not when.
+        "email_verified_at": now if record["email_verified"] else None,
         "token_version": 1,
         "created_at": created_at,
         "updated_at": record["updated_at"] or created_at,

@@ -37,11 +37,14 @@ _FUTURE = timedelta(days=1)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _TRUE, _FALSE = {"true", "t", "1"}, {"false", "f", "0"}
 EXPORTED = (
-    "id username email password first_name last_name bio avatar is_active created_at "
-    "updated_at"
+    "id username email password first_name last_name bio avatar is_active "
+    "email_verified created_at updated_at"
 ).split()
 # Columns whose empty text means that there is nothing.
-_EMPTY = ("id", "new_username", "is_active", "created_at", "updated_at", "date_joined")
+_EMPTY = (
+    *("id", "new_username", "is_active", "email_verified"),
+    *("created_at", "updated_at", "date_joined"),
+)
 
 
 class StoredHash(Text):
@@ -140,6 +143,7 @@ class RecordSchema(Schema):
     bio = Bio(load_default="")
     avatar = AvatarUrl(load_default=None)
     is_active = Flag(load_default=True)
+    email_verified = Flag(load_default=False)
     created_at = Moment(load_default=None)
     updated_at = Moment(load_default=None)
 

@@ -47,6 +47,7 @@ _EXPORT = select(
     User.bio,
     User.avatar,
     User.is_active,
+    User.email_verified_at.is_not(None).label("email_verified"),
     User.created_at,
     User.updated_at,
 )
@@ -58,6 +59,9 @@ _DETAILS = Query(
         User.bio,
         User.avatar,
         User.updated_at,
+        User.email_verified_at,
+        User.mail_failed_at,
+        User.pending_email,
         User.password_hash,
         UserCounters.followers_count,
         UserCounters.following_count,

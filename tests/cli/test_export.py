@@ -15,7 +15,7 @@ from flask import Flask
 
 from careers_users.cli.record_files import Writer
 from tests.api import Api
-from tests.auth.stored import change_user, password_hash
+from tests.auth.stored import NOON, change_user, password_hash
 from tests.cli.command import done, refused
 from tests.live_server import ask, environment, wrong_counters
 from tests.stress.filled import app_on
@@ -23,6 +23,7 @@ from tests.stress.filled import app_on
 USERS = (
     "SELECT id, username, username_key, email, email_key, password_hash, first_name,"
     " first_name_key, last_name, last_name_key, bio, avatar, search_text, is_active,"
+    " email_verified_at IS NOT NULL,"
     " token_version, created_at, updated_at FROM users ORDER BY id"
 )
 FOLLOWS = "SELECT follower_id, following_id, created_at FROM follows ORDER BY id"
@@ -62,6 +63,7 @@ def fill(api: Api, app: Flask) -> None:
         edge = {"following": following.id}
         api.post("follow/", edge, token=follower.access)
     change_user(app, "bob", is_active=False)
+    change_user(app, "carol", email_verified_at=NOON)
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl"])

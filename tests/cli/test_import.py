@@ -54,9 +54,10 @@ def test_csv_with_a_mark_quotes_and_empty_fields(
 ) -> None:
     path = tmp_path / "users.csv"
     path.write_text(
-        "username,email,password,bio,is_active,date_joined\r\n"
-        f'ada,ada@example.com,{HASH},"Says ""hi"",\r\ntwice",t,2020-02-03 04:05:06\r\n'
-        f"bob,bob@example.com,{HASH},,0,\r\n",
+        "username,email,password,bio,is_active,email_verified,date_joined\r\n"
+        f'ada,ada@example.com,{HASH},"Says ""hi"",\r\ntwice",t,t,'
+        "2020-02-03 04:05:06\r\n"
+        f"bob,bob@example.com,{HASH},,0,,\r\n",
         "utf-8-sig",
         newline="",
     )
@@ -65,6 +66,9 @@ def test_csv_with_a_mark_quotes_and_empty_fields(
     assert api.get("ada/").json["created_at"] == "2020-02-03T04:05:06Z"
     shown = lines_of_json(done(app, "users", "show", "bob", "--json"))[0]
     assert shown["is_active"] is False
+    assert shown["email_verified_at"] is None
+    shown = lines_of_json(done(app, "users", "show", "ada", "--json"))[0]
+    assert shown["email_verified_at"] is not None
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [

@@ -79,6 +79,7 @@ def people(
         bio = _bio(dice)
         if number % RARE_EVERY == min(RARE_EVERY, size.users) // 2:
             bio = f"{bio} Amateur of {RARE_WORD}.".strip()
+        dates = _times(number / size.users)
         avatar = f"https://pictures.example.com/{number:06d}.jpg"
         yield {
             "id": id_,
@@ -87,7 +88,8 @@ def people(
             "avatar": avatar if dice.random() < 0.6 else None,
             "is_active": True,
             "token_version": 1,
-            **_times(number / size.users),
+            "email_verified_at": dates["created_at"] if number % 3 else None,
+            **dates,
         }
 
 
