@@ -16,9 +16,11 @@ from careers_users.settings import rates
 from config import TestConfig
 from tests.api import PASSWORD, Account, Api
 from tests.auth.stored import claims_of, sign
+from tests.mailbox import Mailbox, Received, verified
 
 NEW_PASSWORD = "a password that has been changed"
 WRONG_PASSWORD = "a password that was mistyped"
+TYPED = "typed-and-not-registered@example.org"
 # As they stand in tables and log lines: words, and whatever stands in quotes.
 _WORDS = re.compile(r"[^\s\"'=,;(){}\[\]<>]{6,}")
 
@@ -145,6 +147,45 @@ def test_nothing_stored_or_logged_opens_anything(
         secrets |= {account.access, account.refresh}
         secrets |= set(account.refresh.split(".")[1:])
     assert [secret for secret in secrets if secret in everything] == []
+
+
+def links_of(api: Api, mails: Mailbox) -> list[Received]:
+    """Ask for a link of each kind, and type an address that is no user's."""
+    alice = verified(api, mails, "alice")
+    api.post("password/reset/", {"username": TYPED})
+    api.post("password/reset/", {"username": "alice"})
+    api.patch("me/", {"email": "new@example.org"}, token=alice.access)
+    api.register("bob")
+    sent = mails.fetch()
+    purposes = {mail.purpose for mail in sent}
+    assert purposes == {"reset", "change-old", "change-new", "verify"}
+    return sent
+
+
+def test_no_token_of_a_link_and_no_typed_address_is_stored_or_logged(
+    mail_api: Api, mails: Mailbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    sent = links_of(mail_api, mails)
+    texts = [caplog.text, metrics(mail_api)]
+    texts += [str(record.__dict__) for record in caplog.records]
+    stored = [value for values in dump(mail_api.app).values() for value in values]
+    caplog.clear()
+    everything = "\n".join([*map(str, stored), *texts])
+    secrets = {TYPED} | {mail.token for mail in sent}
+    secrets |= {mail.token.rpartition(".")[2] for mail in sent}
+    assert [secret for secret in secrets if secret in everything] == []
+    # Nor does anything in them open what a link opens, alone or as its signature.
+    numbers = [mail.token.rpartition(".")[0] for mail in sent]
+    body = {"password": NEW_PASSWORD, "password_confirm": NEW_PASSWORD}
+    paths = {"email/verify/": {}, "password/reset/confirm/": body}
+    found = {value for value in candidates(stored, texts) if len(value) == 64}
+    assert found, "keyed hashes of the same form"
+    for value in found:
+        for token in (value, *(f"{number}.{value}" for number in numbers)):
+            for path, rest in paths.items():
+                reply = mail_api.post(path, {"token": token, **rest})
+                assert reply.json["code"] == "link_invalid"
 
 
 def test_what_is_a_credential_would_have_been_found(

@@ -7,6 +7,7 @@ import socket
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,11 @@ def taken_name(identifier: str) -> tuple[str, Body]:
     return "register/", {"username": "taken", "email": email, **live_server.PASSWORDS}
 
 
+def reset(identifier: str) -> tuple[str, Body]:
+    """Return the request for a reset."""
+    return "password/reset/", {"username": identifier}
+
+
 def by_name(user: str) -> str:
     """Return the username."""
     return user
@@ -46,6 +52,8 @@ FORMS = {
     "login by name": (wrong_login, by_name),
     "login by address": (wrong_login, by_address),
     "registration": (taken_name, by_address),
+    "reset by name": (reset, by_name),
+    "reset by address": (reset, by_address),
 }
 
 
@@ -112,12 +120,14 @@ def test_what_follows_a_refusal_does_not_tell_who_has_an_account(
     serve: Serve,
     database_url: str,
     figures: dict[str, str],
+    tmp_path: Path,
     closing: bool,
 ) -> None:
-    """S2: 400 refused logins and registrations each, of users and of others, can't be
-    told apart by when the next reply or the end of the connection comes (AUC 0.4 to
-    0.6)."""
-    server = serve(database_url)
+    """S2: 400 refused logins, registrations and resets each, of users and of others,
+    can't be told apart by when the next reply or the end of the connection comes (AUC
+    0.4 to 0.6)."""
+    mail = {"CAREERS_USERS_MAIL": "file", "CAREERS_USERS_DATA_DIR": str(tmp_path)}
+    server = serve(database_url, **mail)
     users = [f"user{number}" for number in range(SAMPLES)]
     with Client(server.port) as client:
         client.register("taken")

@@ -19,6 +19,7 @@ from tests.api import Api, Reply
 from tests.auth.stored import set_clock
 from tests.conftest import KEY
 from tests.keys.key_rings import keys_command
+from tests.mailbox import EVERYTHING, Mailbox
 
 MORNING = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 LATER = MORNING.replace(minute=45)
@@ -29,7 +30,9 @@ _RANDOM = {"access", "refresh", "x", "kid"}
 _UUID = re.compile(r"[0-9a-f]{32}")
 DOCUMENT = document_of(
     create_app(
-        TestConfig(database_url="sqlite:////nowhere/none.db", jwt_secret_key=KEY)
+        TestConfig(
+            database_url="sqlite:////nowhere/none.db", jwt_secret_key=KEY, **EVERYTHING
+        )
     )
 )
 CALLS = {
@@ -55,6 +58,12 @@ STATES: dict[str, str] = {
     "listOwnFollowers": "alice follows bob",
     "listFollowers": "alice follows bob",
     "listFollowing": "bob follows alice",
+}
+# The calls with the token of a link, and the purpose of its mail.
+BY_LINK = {
+    "verifyEmail": "verify",
+    "confirmPasswordReset": "reset",
+    "confirmEmailChange": "change-new",
 }
 # Calls that bob makes, and those whose path names him; the others are alice's.
 BY_BOB = {"listOwnFollowers"}
@@ -146,11 +155,26 @@ def example_body(name: str) -> Any:
     return None
 
 
-def with_tokens(body: Any, tokens: dict[str, str]) -> Any:
+def with_tokens(body: Any, tokens: dict[str, str], link: str) -> Any:
     """Return a body with a real token where the example has a word for one."""
+    if isinstance(body, dict) and body.get("token") == "LINK_TOKEN":
+        return body | {"token": link}
     if isinstance(body, dict) and body.get("refresh") == "REFRESH_TOKEN":
         return body | {"refresh": tokens["refresh"]}
     return body
+
+
+def link_token(world: World, name: str, box: Mailbox) -> str:
+    """Return the token of the link that a call needs, once that has come by mail."""
+    if name not in BY_LINK:
+        return ""
+    api, token = world.api, world.token("alice")
+    if BY_LINK[name] == "reset":
+        api.post("password/reset/", example_body("resetPassword"))
+    if BY_LINK[name] == "change-new":
+        api.patch("me/", {"email": "alice@example.org"}, token=token)
+    (mail,) = [mail for mail in box.fetch() if mail.purpose == BY_LINK[name]]
+    return mail.token
 
 
 def alike(example: Any, reply: Any) -> Any:
@@ -171,14 +195,20 @@ def alike(example: Any, reply: Any) -> Any:
 
 @pytest.fixture(name="settings")
 def settings_with_a_service(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> TestConfig:
     """Return the settings of a service with a key ring, and with a sister service."""
     set_clock(monkeypatch, MORNING)
     ring = tmp_path / "ring.json"
     keys_command(ring, "generate")
     config = TestConfig(database_url=database_url, jwt_secret_key=KEY)
-    return replace(config, events_tokens=(CREDENTIAL,), jwt_key_ring=ring)
+    values: dict[str, Any] = {"data_dir": tmp_path, **EVERYTHING}
+    if "confirmEmailChange" not in request.node.name:  # As it is by default.
+        values["email_change"] = "direct"
+    return replace(config, events_tokens=(CREDENTIAL,), jwt_key_ring=ring, **values)
 
 
 @pytest.fixture
@@ -189,16 +219,19 @@ def world(app: Flask) -> World:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_reply_is_the_example(
-    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+    world: World, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    link = ""
     if name != "register":
         world.register()
         world.bring_about(STATES.get(name, ""))
+        link = link_token(world, name, Mailbox(world.api.app, tmp_path / "mail"))
     if name in UPDATES:
         set_clock(monkeypatch, LATER)
     if name == "getReadiness":  # It compares the clock with the database's.
+        Mailbox(world.api.app, tmp_path / "mail").fetch()  # None may be late then.
         set_clock(monkeypatch, datetime.now(UTC))
-    body = with_tokens(example_body(name), world.tokens.get("alice", {}))
+    body = with_tokens(example_body(name), world.tokens.get("alice", {}), link)
 
     reply = world.call(name, body)
 
