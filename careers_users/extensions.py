@@ -57,5 +57,7 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-migrate = Migrate()
+# Without batch mode, which makes a table of SQLite anew without its triggers where a
+# column is dropped. SQLite drops columns itself since 3.35.
+migrate = Migrate(render_as_batch=False)
 ma = Marshmallow()

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from careers_users.database import errors, postgresql, schema_version
 from careers_users.database.engine import THROUGH_PGBOUNCER
-from careers_users.database.sqlite_file import make_private
+from careers_users.database.sqlite_file import keep_triggers, make_private
 from careers_users.extensions import db
 from careers_users.profile import refold
 
@@ -119,6 +119,7 @@ def run_on_sqlite(url: str) -> None:
         url, poolclass=NullPool, connect_args={"timeout": WAIT_SECONDS}
     )
     make_private(engine.url.database)
+    keep_triggers(engine)
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
@@ -186,6 +187,7 @@ def run_on_postgresql(url: str) -> None:
             try:
                 with context.begin_transaction():
                     context.run_migrations()
+                protect_version(connection)
                 connection.commit()
                 return
             except DBAPIError as error:
@@ -196,6 +198,24 @@ def run_on_postgresql(url: str) -> None:
                     raise
             click.echo("A table is in use; it is tried again.", err=True)
             time.sleep(PAUSE_SECONDS)
+
+
+def protect_version(connection: Connection) -> None:
+    """Let nobody but the owner of the tables write which revision they are at.
+
+    Default privileges, as deploy/postgresql.sql gives them, let the role that serves
+    write into every table; `db downgrade` by that role would change the number alone.
+    """
+    others = connection.exec_driver_sql(
+        "SELECT DISTINCT grantee::regrole::text"
+        " FROM pg_class, aclexplode(relacl)"
+        " WHERE oid = to_regclass('alembic_version') AND grantee NOT IN (relowner, 0)"
+        " AND privilege_type <> 'SELECT' AND pg_has_role(relowner, 'USAGE')"
+    ).scalars()
+    for role in others.all():
+        connection.exec_driver_sql(
+            f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}"
+        )
 
 
 def set_limits(engine: Engine) -> None:
