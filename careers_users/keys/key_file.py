@@ -19,7 +19,14 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from careers_users.keys.key_ring import Key, KeyRing, KeyRingError, ring_of
+from careers_users.keys.key_ring import (
+    Key,
+    KeyRing,
+    KeyRingError,
+    KeyRingNotWritten,
+    ring_of,
+)
+from careers_users.settings import secret_file
 from careers_users.validation.limits import MINIMUM_KEY_BYTES
 
 log = logging.getLogger(__name__)
@@ -100,16 +107,15 @@ def _stamp(path: Path) -> tuple[int, ...]:
 def read_ring(path: Path) -> KeyRing:
     """Return the ring in the file at `path`.
 
-    Raises KeyRingError if it can't be read, others may read it, or it is no key ring.
+    Raises KeyRingError if it can't be read, others may read it (its group may), or it
+    is no key ring.
     """
     try:
         with path.open("rb") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
-                raise KeyRingError(
-                    f"The key ring {path} can be read by others: chmod 600 it, and "
-                    "rotate the keys if somebody may have seen them."
-                )
+            secret_file.refuse_public(os.fstat(file.fileno()).st_mode)
             raw = file.read(FILE_MAX + 1)
+    except secret_file.SecretFileError as error:
+        raise KeyRingError(f"The key ring {path} {error}") from error
     except OSError as error:
         raise _unreadable(path, error) from error
     try:
@@ -129,9 +135,11 @@ def read_ring(path: Path) -> KeyRing:
 
 
 def _unreadable(path: Path, error: OSError) -> KeyRingError:
+    advice = "Make one with: careers-users keys generate"
+    if isinstance(error, PermissionError):
+        advice = "Give it to the service's user (mode 0600) or group (0640)."
     return KeyRingError(
-        f"The key ring {path} can't be read: {error.strerror or error}. Make one with: "
-        "careers-users keys generate"
+        f"The key ring {path} can't be read: {error.strerror or error}. {advice}"
     )
 
 
@@ -157,18 +165,18 @@ def write_ring(path: Path, content: Callable[[], tuple[Iterable[Key], bytes]]) -
     """Replace the file at `path`, or make it: whole or not at all, and private (0600).
 
     `content` returns its keys and secret; it is called while no other process can
-    write. Raises KeyRingError if the file can't be written, or is being written.
+    write. Raises KeyRingNotWritten if the file can't be written, or is being written.
     """
     new = path.with_name(f"{path.name}.new")
     try:
         descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError as error:
-        raise KeyRingError(
+        raise KeyRingNotWritten(
             f"{new} is there: another command is writing the keys. If none is, one was "
             "interrupted; delete that file."
         ) from error
     except OSError as error:
-        raise KeyRingError(f"Can't write {path}: {error.strerror}.") from error
+        raise KeyRingNotWritten(f"Can't write {path}: {error.strerror}.") from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             _give_to_owner(path, file.fileno())
@@ -177,7 +185,7 @@ def write_ring(path: Path, content: Callable[[], tuple[Iterable[Key], bytes]]) -
             os.fsync(file.fileno())
         new.replace(path)
     except OSError as error:
-        raise KeyRingError(f"Can't write {path}: {error.strerror}.") from error
+        raise KeyRingNotWritten(f"Can't write {path}: {error.strerror}.") from error
     finally:
         with suppress(FileNotFoundError):  # It is where it should be.
             new.unlink()

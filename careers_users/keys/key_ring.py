@@ -30,6 +30,10 @@ class KeyRingError(Exception):
     """The keys can't be used or written; the message says why and what to do."""
 
 
+class KeyRingNotWritten(KeyRingError):
+    """The file of the keys can't be written, or another command is writing it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Key:
     """A key by its name; that of a service without a ring has none."""

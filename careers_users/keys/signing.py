@@ -153,6 +153,11 @@ def init_app(app: Flask, settings: Settings) -> None:
     _SLOT.set(app, Keys(settings.jwt_key_ring, settings.jwt_secret_key))
 
 
+def share(source: Flask, target: Flask) -> None:
+    """Let `target` use the keys of `source`, with the ring that was read there."""
+    _SLOT.set(target, _SLOT.get(source))
+
+
 def keyed_hash(purpose: str, *parts: object) -> str:
     """Return a hash that takes our secret to compute, the same in all instances.
 

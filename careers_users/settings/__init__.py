@@ -1,6 +1,6 @@
 """The settings of the service, as the environment gives them."""
 
-from careers_users.settings import mail, rates
+from careers_users.settings import mail, rates, secret_file
 from careers_users.settings.environment import Settings, SettingsError
 
 __all__ = [
@@ -8,4 +8,5 @@ __all__ = [
     "SettingsError",
     "mail",
     "rates",
+    "secret_file",
 ]

@@ -7,6 +7,8 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,11 +34,16 @@ class _Environment(FileAwareEnv):
     """Counts an unreadable `NAME_FILE` among the mistakes; does not raise at once."""
 
     def _get_value(self, env_key: str, default: Any) -> Any:
+        name = f"{env_key}_FILE"
         try:
+            if (path := os.environ.get(name)) and env_key in _secrets():
+                secret_file.refuse_public(Path(path).stat().st_mode)
             return super()._get_value(env_key, default)
+        except secret_file.SecretFileError as error:
+            self._errors[name].append(f"{path} {error}")
         except (ValueError, OSError) as error:
-            self._errors[f"{env_key}_FILE"].append(str(error))
-            return default
+            self._errors[name].append(str(error))
+        return default
 
     def refuse_replica_of_sqlite(self, values: Mapping[str, Any]) -> None:
         """Count a replica of what can't have one among the mistakes."""
@@ -65,7 +72,11 @@ class _Environment(FileAwareEnv):
         known = {*self._fields, *(f"{name}_FILE" for name in self._fields)}
         for name in sorted(os.environ.keys() - known):
             if name.startswith(_PREFIX) and "_TEST_" not in name:
-                log.warning("%s is not a setting of this version; ignored.", name)
+                near = get_close_matches(name, sorted(known), 1)
+                hint = f" Is {near[0]} meant?" if near else ""
+                log.warning(
+                    "%s is not a setting of this version; ignored.%s", name, hint
+                )
 
 
 def _setting(
@@ -87,6 +98,7 @@ def _setting(
     parse = parsers.PARSERS.get(kind)
     value = MISSING if is_required else parse(default) if parse else default
     how = {"kind": kind, "variable": variable, "default": default, "options": options}
+    how["is_secret"] = is_secret
     made: Any = field(default=value, repr=not is_secret, metadata=how)
     return made
 
@@ -261,6 +273,13 @@ def _read_from_environment() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
             )
 
 
+@cache
+def _secrets() -> frozenset[str]:
+    """Return the variables whose values are not for everybody to see."""
+    read = _read_from_environment()
+    return frozenset(variable for _, variable, how in read if how["is_secret"])
+
+
 def variables() -> list[str]:
     """Return the names of all variables that are read."""
     return [variable for _, variable, _ in _read_from_environment()]
@@ -269,10 +288,16 @@ def variables() -> list[str]:
 def _list_mistakes(error: EnvValidationError) -> str:
     mistakes = error.error_messages
     lines = [
-        f"  {name}: {' '.join(map(str, texts))}"
+        f"  {name}: {' '.join(map(str, texts))}{_value_of(name)}"
         for name, texts in (mistakes.items() if isinstance(mistakes, dict) else ())
     ]
     return "These settings are wrong:\n" + "\n".join(lines or [f"  {mistakes}"])
+
+
+def _value_of(name: str) -> str:
+    """Return what a variable is set to, in words; empty if it is nobody's to see."""
+    value = os.environ.get(name)
+    return "" if value is None or name in _secrets() else f" (It is {value!r}.)"
 
 
 def _embedded_database_url(data_dir: Path, create: bool) -> str:

@@ -1,4 +1,9 @@
-"""The signing key of an installation that was given none: made once, kept private."""
+"""Files with secrets: who may read them, and the signing key that is made here.
+
+One rule holds for all of them (signing key, key ring, `NAME_FILE` of a secret setting):
+other users may not read or write the file; its group may, since container engines and
+systemd give secrets to a service by its group.
+"""
 
 import os
 import secrets
@@ -14,7 +19,20 @@ PATIENCE_SECONDS = 2.0
 
 
 class SecretFileError(Exception):
-    """The key file can't be made, can't be read or is not private."""
+    """The file can't be made, can't be read or is not private."""
+
+
+def refuse_public(mode: int) -> None:
+    """Refuse the mode of a file that other users may read or write.
+
+    Raises SecretFileError with what to do about it, as the end of a sentence.
+    """
+    # On Windows no mode says who may read a file.
+    if os.name == "posix" and mode & stat.S_IRWXO:
+        raise SecretFileError(
+            "can be read by others: chmod o= it (its group may read it), and replace "
+            "the secret if somebody may have seen it."
+        )
 
 
 def read_or_create(path: Path) -> str:
@@ -54,9 +72,8 @@ def _read(path: Path) -> str:
                 "one made; everybody will have to sign in again."
             )
         time.sleep(0.01)
-    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise SecretFileError(
-            f"The signing key {path} can be read by others: chmod 600 it, and delete "
-            "it instead if somebody may have seen it."
-        )
+    try:
+        refuse_public(path.stat().st_mode)
+    except SecretFileError as error:
+        raise SecretFileError(f"The signing key {path} {error}") from None
     return key

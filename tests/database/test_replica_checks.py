@@ -89,6 +89,7 @@ def test_sqlite_has_no_replicas(
     url: str, read_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
+    (tmp_path / "url").touch(0o600)
     (tmp_path / "url").write_text(read_url)
     monkeypatch.setenv("DATABASE_READ_URL_FILE", str(tmp_path / "url"))
     with pytest.raises(SettingsError, match=r"DATABASE_READ_URL: Only PostgreSQL has"):

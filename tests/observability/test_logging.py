@@ -173,6 +173,7 @@ def test_a_wrong_database_url_is_refused_without_its_password(
     tmp_path: Path,
 ) -> None:
     key_file = tmp_path / "key"
+    key_file.touch(0o600)
     key_file.write_text("too-short-a-key")
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("CAREERS_USERS_JWT_SECRET_KEY_FILE", str(key_file))

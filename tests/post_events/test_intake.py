@@ -126,6 +126,7 @@ def test_credentials_come_from_the_environment(
     assert Settings.from_env().events_tokens == ()
     for between in (" ", ",", " , ", "\n"):
         secret = tmp_path / "tokens"
+        secret.touch(0o600)
         secret.write_text(between.join(TOKENS) + "\n")
         monkeypatch.setenv("CAREERS_USERS_EVENTS_TOKENS_FILE", str(secret))
         settings = Settings.from_env()
