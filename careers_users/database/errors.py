@@ -85,6 +85,11 @@ _TROUBLES = (
         r'|role ".*" does not exist|not permitted to log in',
     ),
     Trouble(
+        "not permitted",
+        "The role of DATABASE_URL may not do this: use the owner of the tables",
+        ("42501",),
+    ),
+    Trouble(
         "no such database",
         "The server runs, but has no database of the name in DATABASE_URL",
         ("3D",),

@@ -12,6 +12,19 @@ from sqlalchemy import Connection, Engine
 from careers_users.database.target import reader
 
 _PACKAGE = Path(__file__).parents[1]
+# Of the table users, at the newest revision; a test compares with the migrations.
+_TOTALS = {"user_totals_insert", "user_totals_delete"}
+TRIGGERS = {
+    "postgresql": _TOTALS,
+    "sqlite": _TOTALS
+    | {f"users_search_{event}" for event in ("insert", "update", "delete")},
+}
+_FOUND = {
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass('users')"
+    " AND NOT tgisinternal AND tgenabled IN ('O', 'A')",
+    "sqlite": "SELECT name FROM sqlite_master"
+    " WHERE type = 'trigger' AND tbl_name = 'users'",
+}
 
 
 def migrations_directory() -> Path:
@@ -50,6 +63,20 @@ def current(engine: Engine) -> tuple[str, ...]:
 def current_of(connection: Connection) -> tuple[str, ...]:
     """Return the same as a connection sees it."""
     return MigrationContext.configure(connection).get_current_heads()
+
+
+def missing_triggers(engine: Engine) -> list[str]:
+    """Return the names of the triggers that a migrated database lacks.
+
+    None are missed in a database of a later version, which may have others. Raises
+    SQLAlchemyError if the database can't be asked.
+    """
+    kind = engine.dialect.name
+    with engine.connect() as connection:
+        if current_of(connection) != (head(),):
+            return []
+        found = connection.exec_driver_sql(_FOUND[kind]).scalars().all()
+    return sorted(TRIGGERS[kind] - set(found))
 
 
 def mistake(app: Flask) -> str | None:

@@ -13,9 +13,9 @@ from flask import Flask
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from careers_users import database
-from careers_users.database import errors
-from careers_users.observability import mail_checks
+from careers_users import database, keys, server
+from careers_users.database import errors, schema_version
+from careers_users.observability import mail_checks, meters
 from careers_users.observability.database_checks import (
     clock_of,
     jobs,
@@ -25,6 +25,7 @@ from careers_users.observability.database_checks import (
     search_index,
     sign_ins,
     timeouts,
+    triggers,
 )
 from careers_users.observability.findings import ERROR, OK, WARNING, Finding
 from careers_users.settings import Settings
@@ -49,8 +50,8 @@ def all_of(app: Flask, settings: Settings) -> list[Finding]:
     """Look at everything; `app` is made of `settings`."""
     findings = [
         Finding("settings", OK, "All settings can be read."),
-        signing_key(settings),
-        files(settings),
+        *needed_to_serve(settings),
+        listening(settings),
         proxy(settings),
         disk(settings),
         mail_checks.mail(settings),
@@ -63,21 +64,31 @@ def all_of(app: Flask, settings: Settings) -> list[Finding]:
     if database_found.state == OK:
         migrated = _ask("migrations", lambda: migrations(app, settings))
         findings.append(migrated)
-        if migrated.state == OK:
-            findings.append(_ask("search", lambda: search_index(app)))
-            findings.append(_ask("timeouts", lambda: timeouts(app, settings)))
-            findings.append(_ask("clock", lambda: clock_of(database.reader(app))))
-            findings.append(_ask("sign-ins", lambda: sign_ins(app, settings)))
-            findings.append(_ask("jobs", lambda: jobs(app)))
-            findings.append(_ask("outbox", lambda: mail_checks.outbox(app)))
-            findings.append(_ask("replica", lambda: read_replica(app, settings)))
+        if migrated.state != ERROR and schema_version.mistake(app) is None:
+            engine = database.reader(app)
+            findings += [
+                _ask("triggers", lambda: triggers(engine)),
+                _ask("search", lambda: search_index(app)),
+                _ask("timeouts", lambda: timeouts(app, settings)),
+                _ask("clock", lambda: clock_of(engine)),
+                _ask("sign-ins", lambda: sign_ins(app, settings)),
+                _ask("jobs", lambda: jobs(app)),
+                _ask("outbox", lambda: mail_checks.outbox(app)),
+                _ask("replica", lambda: read_replica(app, settings)),
+            ]
     return findings
+
+
+def needed_to_serve(settings: Settings) -> list[Finding]:
+    """Look at what this machine must have for the service; errors stop its start."""
+    return [signing_key(settings), files(settings), metrics_extra(settings)]
 
 
 def at_start(app: Flask, settings: Settings) -> list[Finding]:
     """Look at what a service that starts should warn of; return what is not right."""
     findings = (
         signing_key(settings),
+        triggers(database.reader(app)),
         search_index(app),
         timeouts(app, settings),
         clock_of(database.reader(app)),
@@ -108,7 +119,7 @@ def _is_fresh(settings: Settings) -> bool:
 def signing_key(settings: Settings) -> Finding:
     """Look whether the signing key is there and can't be guessed."""
     if settings.jwt_key_ring is not None:
-        return Finding("secret", OK, f"Keys come from {settings.jwt_key_ring}.")
+        return _key_ring(settings.jwt_key_ring)
     key = settings.jwt_secret_key
     advice = (
         'Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
@@ -116,9 +127,11 @@ def signing_key(settings: Settings) -> Finding:
     if not key and settings.embedded:
         return Finding("secret", OK, "serve makes a signing key.")
     if not key:
-        return Finding(
-            "secret", ERROR, "CAREERS_USERS_JWT_SECRET_KEY is not set.", advice
+        message = (
+            "With a DATABASE_URL, CAREERS_USERS_JWT_SECRET_KEY must be set too, to the "
+            "same value for all instances."
         )
+        return Finding("secret", ERROR, message, advice)
     if len(set(key)) < KEY_CHARACTERS_MIN or any(
         word in key.lower() for word in _GUESSABLE
     ):
@@ -132,7 +145,29 @@ def signing_key(settings: Settings) -> Finding:
     return Finding("secret", OK, "The signing key is long and varied enough.")
 
 
-# ----------------------------------------------------------------- files, disk, proxy
+def _key_ring(path: Path) -> Finding:
+    try:
+        keys.read_ring(path).signing_key()
+    except keys.KeyRingError as error:
+        return Finding("secret", ERROR, str(error))
+    return Finding("secret", OK, f"Keys come from {path}.")
+
+
+def metrics_extra(settings: Settings) -> Finding:
+    """Look whether the library is here that metrics need, if they are wanted."""
+    if not settings.metrics:
+        return Finding("metrics", OK, "Metrics are off.")
+    if meters.AVAILABLE:
+        return Finding("metrics", OK, "Metrics are served at /metrics.")
+    return Finding(
+        "metrics",
+        ERROR,
+        "CAREERS_USERS_METRICS is on, but prometheus-client is not installed.",
+        "Install it with: pip install 'careers_users[metrics]'",
+    )
+
+
+# ------------------------------------------------------- files, address, disk, proxy
 
 
 def files(settings: Settings) -> Finding:
@@ -141,7 +176,9 @@ def files(settings: Settings) -> Finding:
         return Finding("files", OK, "Nothing is kept here.")
     folder = _data_dir(settings)
     if _is_fresh(settings):
-        return Finding("files", OK, "Nothing is there yet.")
+        return _room_for(folder)
+    if not folder.exists():
+        return Finding("files", OK, "Nothing is there.")
     for path in (folder, *folder.glob(f"{Path(str(settings.url.database)).name}*")):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             return Finding(
@@ -160,6 +197,30 @@ def files(settings: Settings) -> Finding:
             f"chmod 700 {folder}",
         )
     return Finding("files", OK, f"{folder} is private, and ours to write.")
+
+
+def _room_for(folder: Path) -> Finding:
+    parent = folder
+    while not parent.exists():
+        parent = parent.parent
+    if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
+        return Finding("files", OK, "Nothing is there yet.")
+    return Finding(
+        "files",
+        ERROR,
+        f"The data directory {folder} can't be made or written to: {parent} is no "
+        "directory that is ours to write.",
+        "Set CAREERS_USERS_DATA_DIR to one this user may write to.",
+    )
+
+
+def listening(settings: Settings) -> Finding:
+    """Look whether HOST is an address of this machine; PORT may be ours already."""
+    try:
+        server.try_address(settings.host)
+    except server.ServerError as error:
+        return Finding("address", ERROR, str(error))
+    return Finding("address", OK, f"{settings.host} can be listened on.")
 
 
 def disk(settings: Settings) -> Finding:

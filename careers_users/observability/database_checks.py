@@ -52,10 +52,38 @@ def migrations(app: Flask, settings: Settings) -> Finding:
     """Look whether the schema is the one this version needs."""
     mistake = schema_version.mistake(app)
     if mistake is None:
-        return Finding("migrations", OK, "The schema is the one this version needs.")
+        return _perhaps_newer(database.reader(app))
     if settings.embedded:
         return Finding("migrations", WARNING, mistake, "serve does it at its start.")
     return Finding("migrations", ERROR, mistake, "Run: careers-users db upgrade")
+
+
+def _perhaps_newer(engine: Engine) -> Finding:
+    for revision in filter(schema_version.is_newer, schema_version.current(engine)):
+        return Finding(
+            "migrations",
+            WARNING,
+            f"The database is at revision {revision}, which is newer than this version "
+            f"({schema_version.head()}).",
+            "Right during an upgrade, and after one has been taken back; else install "
+            "the version that it was migrated for.",
+        )
+    return Finding("migrations", OK, "The schema is the one this version needs.")
+
+
+def triggers(engine: Engine) -> Finding:
+    """Look whether the triggers are there that keep the search index and the total."""
+    missing = schema_version.missing_triggers(engine)
+    if not missing:
+        return Finding("triggers", OK, "All triggers are there.")
+    return Finding(
+        "triggers",
+        ERROR,
+        f"Triggers on the table users are missing: {', '.join(missing)}. New users are "
+        "not found, or not counted.",
+        "Restore a backup, or make them as the migrations do; then run: careers-users "
+        "users recount",
+    )
 
 
 def search_index(app: Flask) -> Finding:

@@ -92,6 +92,7 @@ class Probe:
             log.error("%s", mistake)
             return mistake, []
         findings = (
+            database_checks.triggers(self._engine),
             database_checks.clock_of(self._engine),
             checks.disk_of(self._engine),
             database_checks.jobs_of(self._app, self._engine),

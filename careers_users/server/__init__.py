@@ -2,7 +2,7 @@
 
 from careers_users.server import status
 from careers_users.server.application import Application, Refuse
-from careers_users.server.listener import ServerError
+from careers_users.server.listener import ServerError, try_address
 from careers_users.server.runner import run
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "ServerError",
     "run",
     "status",
+    "try_address",
 ]

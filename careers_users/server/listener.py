@@ -57,6 +57,14 @@ def open_listener(host: str, port: int) -> Listener:
     return Listener(_bind(host, port))
 
 
+def try_address(host: str) -> None:
+    """Bind to any free port of `host` for a moment.
+
+    Raises ServerError with a sentence if that can't be done.
+    """
+    _bind(host, 0).close()
+
+
 def _bind(host: str, port: int) -> socket.socket:
     try:
         found = [entry[0] for entry in socket.getaddrinfo(host, port)]

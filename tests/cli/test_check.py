@@ -20,8 +20,8 @@ from tests.auth.stored import change
 from tests.live_server import COMMAND, KEY, environment, run
 
 NAMES = (
-    "settings secret files proxy disk mail database migrations search timeouts clock"
-    " sign-ins jobs outbox replica"
+    "settings secret files metrics address proxy disk mail database migrations triggers"
+    " search timeouts clock sign-ins jobs outbox replica"
 )
 
 
@@ -105,7 +105,7 @@ def test_a_directory_that_others_may_look_into(tmp_path: Path) -> None:
     (folder / "jwt_secret_key").chmod(0o644)
     code, found = check(tmp_path)
     assert (code, found["settings"]["state"]) == (1, "error")
-    assert "can be read by others: chmod 600 it" in found["settings"]["message"]
+    assert "can be read by others: chmod o= it" in found["settings"]["message"]
 
 
 def test_commands_of_an_embedded_service_need_no_migration(tmp_path: Path) -> None:
@@ -185,3 +185,40 @@ def test_a_command_that_does_not_exist_leaves_nothing_behind(tmp_path: Path) -> 
     assert "No such command" in result.stderr
     assert "Migrated" not in result.stderr
     assert not list(tmp_path.rglob("*.db"))
+
+
+# -- What `serve` needs of this machine ------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["missing", "broken", "for others to read"])
+def test_a_key_ring_that_can_not_be_used(tmp_path: Path, what: str) -> None:
+    ring = tmp_path / "keys.json"
+    settings = {"CAREERS_USERS_JWT_KEY_RING": str(ring)}
+    assert run(tmp_path, "keys", "generate", **settings).returncode == 0
+    assert check(tmp_path, **settings)[1]["secret"]["state"] == "ok"
+    if what == "missing":
+        ring.unlink()
+    elif what == "broken":
+        ring.write_text("{}")
+    elif os.name == "posix":
+        ring.chmod(0o644)
+    code, found = check(tmp_path, **settings)
+    assert (code, found["secret"]["state"]) == (1, "error")
+    served = run(tmp_path, "serve", **settings)
+    assert served.returncode == 78
+    assert found["secret"]["message"] in served.stderr
+
+
+def test_a_data_directory_that_can_not_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, found = check(tmp_path, CAREERS_USERS_DATA_DIR="file/data")
+    assert (code, found["files"]["state"]) == (1, "error")
+    assert f"{tmp_path / 'file'} is no directory" in found["files"]["message"]
+
+
+def test_an_address_of_another_machine(tmp_path: Path) -> None:
+    # RFC 5737: nobody has that one.
+    code, found = check(tmp_path, HOST="192.0.2.1")
+    assert (code, found["address"]["state"]) == (1, "error")
+    assert "192.0.2.1 is no address of this machine" in found["address"]["message"]
+    assert check(tmp_path, HOST="localhost")[1]["address"]["state"] == "ok"
