@@ -14,9 +14,9 @@ import click
 from flask import Flask
 from flask.cli import FlaskGroup
 
-from careers_users import create_app, extensions, server
+from careers_users import create_app, extensions, keys, server
 from careers_users.auth.password_hashing import HashingBusy
-from careers_users.cli import console, groups, schema
+from careers_users.cli import console, groups
 from careers_users.cli.console import EXIT_CONFIG, EXIT_NO, EXIT_UNAVAILABLE
 from careers_users.cli.startup import (
     NotReady,
@@ -51,7 +51,7 @@ def _make_app() -> Flask:
     app = create_app(settings)
     words = click.get_current_context().command_path.split()
     # Of a command that does not exist the words are the program's name alone.
-    needs_database = len(words) > 1 and words[1] not in ("keys", "openapi")
+    needs_database = len(words) > 1 and words[1] not in ("db", "keys", "openapi")
     if settings.embedded and needs_database:  # Nobody migrates that but we.
         with _stopping():
             prepare_database(app, settings)
@@ -64,7 +64,7 @@ def _stopping() -> Iterator[None]:
     try:
         yield
     except NotReady as error:
-        _stop(str(error), EXIT_UNAVAILABLE)
+        _stop(str(error), error.exit_code)
 
 
 def _settings() -> Settings:
@@ -91,6 +91,7 @@ class _Main(FlaskGroup):
     create_app=_make_app,
     add_default_commands=False,
     add_version_option=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="careers_users")
 def main() -> None:
@@ -103,7 +104,7 @@ def main() -> None:
 
 # The application is always ours, and has no debugger.
 main.params = [each for each in main.params if each.name not in ("app", "debug")]
-for _command in (schema.db, *groups.COMMANDS):
+for _command in groups.COMMANDS:
     main.add_command(_command)
 
 
@@ -194,21 +195,24 @@ def run(settings: Settings) -> int:
     pool_size = max(settings.db_pool_size, settings.threads + 2)
     settings = replace(settings, db_pool_size=pool_size)
     # This process may become the parent of those that serve; it counts nothing.
+    parent = create_app(replace(settings, metrics=False))
     with _stopping():
-        prepare(create_app(replace(settings, metrics=False)), settings)
+        prepare(parent, settings)
     try:
         with metrics.counting_together(settings) as ended:
-            return server.run(settings, partial(_served, settings), ended)
+            return server.run(settings, partial(_served, settings, parent), ended)
     except server.ServerError as error:
         _stop(str(error), EXIT_UNAVAILABLE)
 
 
-def _served(settings: Settings) -> Application:
+def _served(settings: Settings, parent: Flask) -> Application:
     """Return the application to serve; run its jobs and send its mail beside it.
 
-    Called after the fork, which no thread would outlive.
+    Called after the fork, which no thread would outlive. The keys are those that
+    `parent` has read: their file may be damaged since.
     """
     app = create_app(settings)
+    keys.share(parent, app)
     runner, sender = Runner(app, draining), Sender(app, draining)
 
     def close() -> None:

@@ -32,7 +32,7 @@ PATIENCE = 60
 COMMAND = (sys.executable, "-c", "from careers_users.__main__ import main; main()")
 SERVE = (*COMMAND, "serve")
 # As our server says it, and others.
-LISTENING = re.compile(r"Listening (?:on|at:) http://127\.0\.0\.1:(\d+)")
+LISTENING = re.compile(r"(?:Listening|Running) (?:on|at:) http://127\.0\.0\.1:(\d+)")
 OURS = re.compile(r"(CAREERS_USERS_|FLASK_|(DATABASE_(READ_)?URL|HOST|PORT)(_FILE)?$)")
 SERVING = {  # Any free port; neither hashes nor limits are what these tests are about.
     "PORT": "0",

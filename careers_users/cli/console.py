@@ -28,9 +28,10 @@ EXIT_CODES = {
     EXIT_NO: "refused, or the answer is no: the message says why",
     EXIT_USAGE: "the command was not called like this",
     EXIT_DATA: "the data to read is wrong; nothing was written",
-    EXIT_UNAVAILABLE: "the database can't be used",
+    EXIT_UNAVAILABLE: "the database or the port can't be used; trying again may help",
     EXIT_OUTPUT: "the file can't be written, or would be for everybody to read",
-    EXIT_CONFIG: "a setting is wrong",
+    EXIT_CONFIG: "a setting, a key or an extra is wrong or missing; trying again does "
+    "not help",
     EXIT_INTERRUPTED: "interrupted; nothing is half done",
 }
 # A line of a mistake is about as long as this at most.

@@ -2,7 +2,15 @@
 
 from flask.cli import AppGroup
 
-from careers_users.cli import follow_transfer, jobs, keys, mail, openapi, transfer
+from careers_users.cli import (
+    follow_transfer,
+    jobs,
+    keys,
+    mail,
+    openapi,
+    schema,
+    transfer,
+)
 from careers_users.cli import post_events as activity_cli
 from careers_users.cli import recount as follow_cli
 from careers_users.cli import sessions as auth_cli
@@ -32,6 +40,7 @@ for _command in (
 
 # What `careers-users` and `flask` both offer.
 COMMANDS = (
+    schema.db,
     auth,
     users,
     activity_cli.activity,

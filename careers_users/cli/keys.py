@@ -12,11 +12,13 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from careers_users import clock
+from careers_users.cli import console
 from careers_users.keys import (
     ALGORITHMS,
     Key,
     KeyRing,
     KeyRingError,
+    KeyRingNotWritten,
     new_key,
     read_ring,
     write_ring,
@@ -46,7 +48,9 @@ def _on_ring(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(path, **options)
         except KeyRingError as error:
-            raise click.ClickException(str(error)) from error
+            is_output = isinstance(error, KeyRingNotWritten)
+            code = console.EXIT_OUTPUT if is_output else console.EXIT_CONFIG
+            raise console.Stop(str(error), code) from error
 
     return run
 
@@ -70,7 +74,9 @@ def generate(path: Path, algorithm: str) -> None:
 
     def first() -> tuple[list[Key], bytes]:
         if path.exists():
-            raise KeyRingError(f"{path} is there already; its keys can be rotated.")
+            raise KeyRingNotWritten(
+                f"{path} is there already; its keys can be rotated."
+            )
         return [key], secrets.token_urlsafe(48).encode()
 
     write_ring(path, first)

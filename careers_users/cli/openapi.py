@@ -6,6 +6,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from careers_users.cli import console
 from careers_users.http.openapi import document
 
 
@@ -22,4 +23,9 @@ def openapi_command(output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(text, "utf-8", newline="\n")
+        try:
+            output.write_text(text, "utf-8", newline="\n")
+        except OSError as error:
+            raise console.Stop(
+                f"{output} can't be written: {error.strerror}.", console.EXIT_OUTPUT
+            ) from error

@@ -8,12 +8,13 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from careers_users import database, keys
+from careers_users.cli.console import EXIT_CONFIG, EXIT_UNAVAILABLE
 from careers_users.database import errors, schema_version
 from careers_users.extensions import db
-from careers_users.keys import KeyRingError
 from careers_users.mail import outbox, templates
 from careers_users.mail.templates import TemplateMistake
-from careers_users.observability import checks, meters
+from careers_users.observability import checks
+from careers_users.observability.findings import ERROR, Finding
 from careers_users.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,10 @@ RETRY_SECONDS = 0.5
 class NotReady(Exception):
     """The service can't be served like this; the message says what to do."""
 
+    def __init__(self, message: str, exit_code: int = EXIT_UNAVAILABLE) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
 
 def prepare(app: Flask, settings: Settings) -> None:
     """Make sure that `app` can serve: a signing key, a database, its schema.
@@ -31,12 +36,9 @@ def prepare(app: Flask, settings: Settings) -> None:
     The embedded database is migrated here; any other is its operator's to migrate.
     Raises NotReady with a sentence that says what to do.
     """
-    _require_key(app, settings)
-    if settings.metrics and not meters.AVAILABLE:
-        raise NotReady(
-            "CAREERS_USERS_METRICS is on, but prometheus-client is not installed; "
-            "install it with: pip install 'careers_users[metrics]'"
-        )
+    _refuse_errors(*checks.needed_to_serve(settings))
+    with app.app_context():
+        keys.current_keys().ring()  # Processes that are forked from this one have it.
     _require_templates(app, settings)
     prepare_database(app, settings)
 
@@ -44,23 +46,15 @@ def prepare(app: Flask, settings: Settings) -> None:
 def prepare_worker(app: Flask, settings: Settings) -> None:
     """Make sure that jobs can be run and mail can be sent; raises NotReady."""
     if outbox.is_on(app):  # Its links take the key.
-        _require_key(app, settings)
+        _refuse_errors(checks.signing_key(settings))
     _require_templates(app, settings)
     prepare_database(app, settings)
 
 
-def _require_key(app: Flask, settings: Settings) -> None:
-    if not settings.jwt_secret_key and not settings.jwt_key_ring:
-        raise NotReady(
-            "With a DATABASE_URL, CAREERS_USERS_JWT_SECRET_KEY must be set too, to the "
-            "same value for all instances; make one with: "
-            'python -c "import secrets; print(secrets.token_urlsafe(48))"'
-        )
-    try:
-        with app.app_context():
-            keys.current_keys().ring().signing_key()
-    except KeyRingError as error:
-        raise NotReady(str(error)) from error
+def _refuse_errors(*findings: Finding) -> None:
+    for finding in findings:
+        if finding.state == ERROR:
+            raise NotReady(f"{finding.message} {finding.advice}".strip(), EXIT_CONFIG)
 
 
 def _require_templates(app: Flask, settings: Settings) -> None:
@@ -69,7 +63,8 @@ def _require_templates(app: Flask, settings: Settings) -> None:
     try:
         templates.load(settings.mail_templates, settings.locales)
     except TemplateMistake as error:
-        raise NotReady(f"CAREERS_USERS_MAIL_TEMPLATES: {error}") from error
+        message = f"CAREERS_USERS_MAIL_TEMPLATES: {error}"
+        raise NotReady(message, EXIT_CONFIG) from error
 
 
 def prepare_database(app: Flask, settings: Settings) -> None:

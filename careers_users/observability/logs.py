@@ -32,6 +32,13 @@ def configure(log_format: str = "auto", level: str = "INFO") -> None:
         root.setLevel(level)
     # It logs each of its steps; our own migrations log what matters.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # The server of `flask run`, whose lines of requests have paths as clients sent
+    # them; ours tell the same.
+    logging.getLogger("werkzeug").addFilter(_is_no_request)
+
+
+def _is_no_request(record: logging.LogRecord) -> bool:
+    return " - - [" not in str(record.msg)
 
 
 def _formatter(log_format: str) -> logging.Formatter:

@@ -51,6 +51,8 @@ class ServerSettings(Protocol):
     def channel_timeout(self) -> int: ...
     @property
     def drain_timeout(self) -> int: ...
+    @property
+    def docs(self) -> bool: ...
 
 
 def run(
@@ -85,12 +87,16 @@ def run(
     with listener.socket:
         if settings.processes == 1:
             work(ConnectionCount(ConnectionCounts(1), 0), announce, is_alone=True)
-            return 0
-        return Supervisor(
-            *(listener, work, announce, ended),
-            processes=settings.processes,
-            drain_timeout=settings.drain_timeout,
-        ).run()
+            code = 0
+        else:
+            code = Supervisor(
+                *(listener, work, announce, ended),
+                processes=settings.processes,
+                drain_timeout=settings.drain_timeout,
+            ).run()
+        if code == 0:
+            log.info("Stopped")
+        return code
 
 
 def _check_system(settings: ServerSettings) -> None:
@@ -134,4 +140,5 @@ def _announce(settings: ServerSettings, listener: socket.socket) -> None:
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     processes = f"{settings.processes} process{'es' * (settings.processes > 1)}"
     threads = f"{settings.threads} thread{'s' * (settings.threads > 1)} each"
-    log.info("Listening on http://%s (%s, %s)", where, processes, threads)
+    page = f"; the API is described on http://{where}/docs/" if settings.docs else ""
+    log.info("Listening on http://%s (%s, %s)%s", where, processes, threads, page)

@@ -168,7 +168,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Stop all workers, and wait until they have ended."""
-        systemd.notify("STOPPING=1")
+        systemd.notify_stopping()
         self._listener.ignore_handshakes()
         self._listener.socket.close()
         self._send(signal.SIGTERM)

@@ -66,3 +66,9 @@ def notify(state: str) -> None:
             manager.sendto(state.encode(), address)
     except OSError as error:
         log.warning("NOTIFY_SOCKET takes no messages: %s", error)
+
+
+def notify_stopping() -> None:
+    """Report that a graceful stop begins, to the log too."""
+    log.info("Stopping: no new connections, requests that are here are answered")
+    notify("STOPPING=1")

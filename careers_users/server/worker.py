@@ -224,7 +224,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             self._pump(LOOK_SECONDS if is_waiting or has_paused else 1)
             self._signals.log_noted()
         if self._is_alone:
-            systemd.notify("STOPPING=1")
+            systemd.notify_stopping()
         self._drain(drain_timeout)
         memory.unfreeze()
 

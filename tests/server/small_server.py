@@ -177,6 +177,7 @@ def options(**changes: Any) -> dict[str, Any]:
         "trusted_proxy_count": 1,
         "trusted_proxy_headers": ["x-forwarded-for", "x-forwarded-proto"],
         "drain_timeout": 15,
+        "docs": False,
         "cors_origins": [],
         "settle": SETTLE_SECONDS,
         **changes,
