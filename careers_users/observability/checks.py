@@ -238,10 +238,22 @@ def disk_of(engine: Engine) -> Finding:
     return _disk(Path(str(url.database)).parent)
 
 
-def _disk(folder: Path) -> Finding:
+def free_bytes(engine: Engine) -> int | None:
+    """Return the room on the disk of the database that an engine reaches, if known."""
+    url = engine.url
+    if url.get_backend_name() != "sqlite":
+        return None
+    return _free(Path(str(url.database)).parent)
+
+
+def _free(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    return shutil.disk_usage(folder).free
+
+
+def _disk(folder: Path) -> Finding:
+    free = _free(folder)
     message = f"{free / 1024**2:,.0f} MiB are free where the database is."
     if free >= DISK_WARNING_BYTES:
         return Finding("disk", OK, message)

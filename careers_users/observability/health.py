@@ -114,6 +114,21 @@ def init_app(app: Flask, settings: Settings) -> None:
     _PROBE.set(app, Probe(app, engine))
 
 
+def readiness() -> dict[str, Any]:
+    """Return what /health/ready answers, of the current application."""
+    is_draining = draining.is_set()
+    database_state, warnings = _PROBE.get().state(PROBE_SECONDS)
+    is_ready = database_state == "ok" and not is_draining
+    state: dict[str, Any] = {
+        "status": "ok" if is_ready else "unavailable",
+        "draining": is_draining,
+        "database": database_state,
+    }
+    if warnings := [*status.warnings(), *warnings]:
+        state["warnings"] = warnings
+    return state
+
+
 class LiveSchema(Schema):
     """This process answers."""
 
@@ -150,18 +165,9 @@ def get_readiness() -> Response:
     `warnings` are there if there are any: what an operator should look at, though
     requests are served.
     """
-    is_draining = draining.is_set()
-    database_state, warnings = _PROBE.get().state(PROBE_SECONDS)
-    is_ready = database_state == "ok" and not is_draining
-    state: dict[str, Any] = {
-        "status": "ok" if is_ready else "unavailable",
-        "draining": is_draining,
-        "database": database_state,
-    }
-    if warnings := [*status.warnings(), *warnings]:
-        state["warnings"] = warnings
+    state = readiness()
     response = jsonify(state)
-    if not is_ready:
+    if state["status"] != "ok":
         response.status_code = Unavailable.status
         response.headers.update(Unavailable.headers)
     return response

@@ -110,6 +110,18 @@ class Meters:
             "overloaded", "Requests refused with 503 for want of a free thread."
         ).inc
         self._watch_jobs()
+        self._ready = self.gauge(
+            "ready",
+            "Whether /health/ready is 200, in the process that was asked.",
+            together="mostrecent",
+        )
+        # A label, since a gauge without any is 0 before it is set: a full disk.
+        self._free = self.gauge(
+            "disk_free_bytes",
+            "Room on the disk of the database, where it can be seen: SQLite.",
+            "disk",
+            together="mostrecent",
+        )
         build = self.gauge("build_info", "Processes, by their version.", "version")
         build.labels(version("careers_users")).set(1)
         # Looking children up by their labels takes longer than counting.
@@ -182,6 +194,12 @@ class Meters:
             self._job_due.labels(name).set(state.due_at.timestamp())
             if state.seconds is not None:
                 self._job_seconds.labels(name).set(state.seconds)
+
+    def looked(self, *, is_ready: bool, free_bytes: int | None) -> None:
+        """Note what a look at the service has shown, just before it is told."""
+        self._ready.set(is_ready)
+        if free_bytes is not None:
+            self._free.labels("database").set(free_bytes)
 
     def watch_pool(self, engine: Engine, size: int) -> None:
         """Follow the connections of an engine, whose pool has room for `size`."""

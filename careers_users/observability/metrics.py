@@ -8,13 +8,20 @@ from contextlib import contextmanager
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import NotFound
 
+from careers_users import database
 from careers_users.database import replica
 from careers_users.extensions import Slot, db
 from careers_users.http import context
 from careers_users.http.client_address import FORWARDED
 from careers_users.jobs import runner
 from careers_users.mail import outbox
-from careers_users.observability import mail_meters, meters, security_log
+from careers_users.observability import (
+    checks,
+    health,
+    mail_meters,
+    meters,
+    security_log,
+)
 from careers_users.observability.meters import Meters, Watch
 from careers_users.server import status
 from careers_users.settings import Settings
@@ -78,4 +85,9 @@ def metrics() -> Response:
     """
     if FORWARDED in request.environ or any(n in request.headers for n in FORWARDING):
         raise NotFound
-    return Response(_METERS.get().exposition(), content_type=meters.CONTENT_TYPE)
+    mine = _METERS.get()
+    mine.looked(
+        is_ready=health.readiness()["status"] == "ok",
+        free_bytes=checks.free_bytes(database.reader()),
+    )
+    return Response(mine.exposition(), content_type=meters.CONTENT_TYPE)

@@ -19,6 +19,8 @@ PACKAGES = {
     "npm": "npm",
     "openssl": "openssl",
     "pgbouncer": "pgbouncer",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     "psql": "postgresql-client",
     "pg_dump": "postgresql-client",
     "pg_restore": "postgresql-client",
