@@ -1,21 +1,45 @@
--- Prepares a PostgreSQL server (13 or newer) for careers_users; for psql, as a superuser:
+-- Prepares a PostgreSQL server (13 or newer) for careers_users; for psql 14 or newer, as a
+-- superuser, with the passwords of the two roles in the environment:
 --
---   psql -v ON_ERROR_STOP=1 -v owner_password=... -v password=... -f deploy/postgresql.sql
+--   export OWNER_PASSWORD=... PASSWORD=...
+--   psql -f deploy/postgresql.sql "$ADMIN_URL"
 --
 -- Makes a database and two roles. `careers_owner` owns the tables: use it to migrate, to
 -- back up and to restore. `careers` may read and write rows and no more: use it to serve.
--- May be run again: what is there stays, passwords and timeouts are set anew.
+-- Other names: -v database=... -v owner=... -v role=...
+--
+-- May be run again: what is there stays, timeouts and privileges are set anew, and so are
+-- the passwords that are given; a password that is not given stays as it is.
 
+\set ON_ERROR_STOP on
 \if :{?database} \else \set database careers \endif
 \if :{?owner} \else \set owner careers_owner \endif
 \if :{?role} \else \set role careers \endif
+-- From the environment: everybody on the machine sees the arguments of a command.
+\set owner_password ''
+\set password ''
+\getenv owner_password OWNER_PASSWORD
+\getenv password PASSWORD
+-- The statements below have passwords in them, which are not for the server's log.
+SET log_statement = 'none';
+SET log_min_duration_statement = -1;
 
-SELECT format('CREATE ROLE %I', name)
+SELECT format(
+           'DO $$ BEGIN RAISE EXCEPTION %L; END $$',
+           'Set OWNER_PASSWORD and PASSWORD: a new role needs a password.')
+ WHERE EXISTS (
+           SELECT FROM (VALUES (:'owner', :'owner_password'), (:'role', :'password'))
+               AS given (name, word)
+            WHERE word = '' AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name))
+\gexec
+SELECT format('CREATE ROLE %I LOGIN', name)
   FROM unnest(ARRAY[:'owner', :'role']) AS name
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 \gexec
-ALTER ROLE :"owner" LOGIN PASSWORD :'owner_password';
-ALTER ROLE :"role" LOGIN PASSWORD :'password';
+SELECT format('ALTER ROLE %I PASSWORD %L', name, word)
+  FROM (VALUES (:'owner', :'owner_password'), (:'role', :'password')) AS given (name, word)
+ WHERE word <> ''
+\gexec
 
 -- Text of any language, sorted and searched alike on every machine.
 SELECT format(

@@ -15,7 +15,7 @@ import yaml
 from careers_users.settings import Settings
 from tests.deploy import programs
 from tests.deploy.templates import DEPLOY, assert_command_exists, text_of
-from tests.live_server import KEY, ROOT, run
+from tests.live_server import KEY, ROOT, Client, Server, run
 from tests.project.test_docs import settings_read
 
 UNITS = DEPLOY / "systemd"
@@ -85,10 +85,14 @@ def units(tmp_path: Path) -> Path:
     if not program.exists():  # The package is not installed, only on the path.
         program = tmp_path / "careers-users"
         program.touch(mode=0o755)
+    drop_in = tmp_path / "careers-users@8001.service.d"
+    drop_in.mkdir()
     for path in UNITS.iterdir():
         name = path.name.replace("@", "@8001")
+        folder = drop_in if path.suffix == ".conf" else tmp_path
         text = path.read_text("utf-8").replace(PROGRAM, str(program))
-        (tmp_path / name).write_text(text, "utf-8")
+        text = text.replace("/opt/careers_users/backup", f"{DEPLOY}/backup")
+        (folder / name).write_text(text, "utf-8")
     return tmp_path
 
 
@@ -102,23 +106,28 @@ def analyze(*words: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.deploy("systemd-analyze")
 def test_systemd_has_nothing_to_say_against_the_units(units: Path) -> None:
-    names = sorted(path.name for path in units.iterdir() if ".service" in path.name)
-    assert names == ["careers-users@8001.service"]
-    kinds = ("service", "socket")
-    files = [str(path) for kind in kinds for path in units.glob(f"*.{kind}")]
-    assert len(files) == 2
-    done = analyze("verify", *files)
+    files = sorted(path for path in units.iterdir() if path.is_file())
+    assert [path.name for path in files] == [
+        "careers-users-backup.service",
+        "careers-users-backup.timer",
+        "careers-users@8001.service",
+        "careers-users@8001.socket",
+    ]
+    done = analyze("verify", *map(str, files))
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.deploy("systemd-analyze")
-def test_the_unit_is_hardened(units: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "level"), [("careers-users@8001", 15), ("careers-users-backup", 30)]
+)
+def test_the_unit_is_hardened(units: Path, name: str, level: int) -> None:
     # The level is ten times what systemd shows: 1.5 of 10, where less is better.
     done = analyze(
         "security",
         "--offline=true",
-        "--threshold=15",
-        str(units / "careers-users@8001.service"),
+        f"--threshold={level}",
+        str(units / f"{name}.service"),
     )
     assert done.returncode == 0, done.stdout
     assert "Overall exposure level" in done.stdout
@@ -139,6 +148,25 @@ def test_the_units_fit_the_service() -> None:
     assert held["Accept"] == ["no"]
     names = {line.partition("=")[0] for line in service["Environment"]}
     assert names <= settings_read()
+
+
+def test_the_service_takes_its_credentials(tmp_path: Path) -> None:
+    drop_in = unit("credentials.conf")
+    # As systemd gives them: readable, and no more, in a directory of the service's own.
+    contents = {"database_url": "sqlite:///a.db", "jwt_secret_key": KEY}
+    for line in drop_in["LoadCredential"]:
+        name, source = line.split(":")
+        assert source == f"/etc/careers_users/{name}"
+        (tmp_path / name).write_text(contents.pop(name))
+        (tmp_path / name).chmod(0o440)
+    assert not contents
+    settings = settings_of(
+        [line.replace("%d", str(tmp_path)) for line in drop_in["Environment"]]
+    )
+    upgraded = run(tmp_path, "db", "upgrade", **settings)
+    assert upgraded.returncode == 0, upgraded.stderr
+    with Server(tmp_path, **settings) as server, Client(server.port) as client:
+        assert client.register("alice").status == 201
 
 
 def test_a_wrong_setting_is_not_tried_again(tmp_path: Path) -> None:

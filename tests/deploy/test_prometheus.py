@@ -7,6 +7,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +229,7 @@ def test_every_query_finds_something(scraped: tuple[Server, Prometheus]) -> None
         if "replica" in query:  # There is none; what it asks is right all the same.
             assert prometheus.values(query) == [], title
         else:
-            until(lambda query=query: prometheus.values(query))
+            until(partial(prometheus.values, query))
     assert {rule["name"] for rule in prometheus.rules()} == {
         rule["alert"] for rule in alerts()
     }
