@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from careers_users.__main__ import main
+from careers_users.cli import schema
 from careers_users.cli.console import EXIT_CODES
 
 PAGE = Path(__file__).with_name("cli.md")
@@ -42,12 +43,11 @@ For zsh write `zsh_source`; for fish,
 
 
 def leaves(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Yield our commands with their full names; those of Flask-Migrate are not ours."""
+    """Yield our commands with their full names; most of `db` are Flask-Migrate's."""
     for name, command in sorted(group.commands.items()):
         if isinstance(command, click.Group):
-            if name != "db":
-                yield from leaves(command, f"{path}{name} ")
-        else:
+            yield from leaves(command, f"{path}{name} ")
+        elif path != "db " or name in schema.OURS:
             yield f"{path}{name}", command
 
 
@@ -57,12 +57,17 @@ def page() -> str:
     parts = [INTRODUCTION + rows]
     for name, command in leaves(main):
         info = f"careers-users {name}"
-        context = click.Context(command, info_name=info, terminal_width=80)
+        context = click.Context(
+            command,
+            info_name=info,
+            terminal_width=80,
+            help_option_names=main.context_settings["help_option_names"],
+        )
         parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
     parts.append(
-        "## db\n\nFlask-Migrate's commands. `careers-users db upgrade` brings the "
-        "database to the\nnewest schema, `careers-users db current` shows which it "
-        "has.\n"
+        "## The others of db\n\nAre Flask-Migrate's own: `careers-users db current` "
+        "shows the schema that the database\nhas, `careers-users db history` all there "
+        "are.\n"
     )
     return "\n".join(parts)
 

@@ -14,7 +14,8 @@ from careers_users import database
 from careers_users.cli import console
 from careers_users.database import schema_version
 
-_OURS = ("downgrade", "upgrade")
+# The others are Flask-Migrate's as they are.
+OURS = ("downgrade", "upgrade")
 
 
 class _Group(click.Group):
@@ -33,7 +34,7 @@ db = _Group(
     commands={
         name: command
         for name, command in flask_migrate_db.commands.items()
-        if name not in _OURS
+        if name not in OURS
     },
     callback=flask_migrate_db.callback,
     params=flask_migrate_db.params,

@@ -110,6 +110,13 @@ class Meters:
             "overloaded", "Requests refused with 503 for want of a free thread."
         ).inc
         self._watch_jobs()
+        self._watch_health()
+        # Looking children up by their labels takes longer than counting.
+        self._children: dict[tuple[str, str, int], Any] = {}
+
+    def _watch_health(self) -> None:
+        build = self.gauge("build_info", "Processes, by their version.", "version")
+        build.labels(version("careers_users")).set(1)
         self._ready = self.gauge(
             "ready",
             "Whether /health/ready is 200, in the process that was asked.",
@@ -122,10 +129,6 @@ class Meters:
             "disk",
             together="mostrecent",
         )
-        build = self.gauge("build_info", "Processes, by their version.", "version")
-        build.labels(version("careers_users")).set(1)
-        # Looking children up by their labels takes longer than counting.
-        self._children: dict[tuple[str, str, int], Any] = {}
 
     def _watch_jobs(self) -> None:
         self._jobs = self.counter(

@@ -190,7 +190,9 @@ class Client:
         text = response.read()
         if response.headers["Content-Encoding"] == "gzip":
             text = gzip.decompress(text)
-        return Answer(response.status, response.headers, json.loads(text))
+        is_json = response.headers["Content-Type"] == "application/json"
+        answer = json.loads(text) if is_json else text
+        return Answer(response.status, response.headers, answer)
 
     def register(self, username: str, **headers: str) -> Answer:
         """Register a user of that name."""

@@ -165,7 +165,13 @@ def test_what_nginx_refuses_is_json_too(server: Server) -> None:
         with nginx.client() as client:
             for path in ("/health/ready", "/metrics", "/careers/", "/docsx", "/x"):
                 assert_refused(client.call("GET", path), 404, "not_found")
+            assert client.call("GET", "/docs?secret=1").status == 200
 
+        for line in ('"POST /careers/users/register/" 413', '"GET /health/ready" 404'):
+            assert line in nginx.log
+        live_server.until(lambda: '"GET /docs" 200' in nginx.log)
+        assert "/refused" not in nginx.log
+        assert "secret" not in nginx.log
         plain = http.client.HTTPConnection("127.0.0.1", nginx.plain_port, 60)
         plain.request("POST", "/careers/users/login/", "{}", {"Host": NAME})
         response = plain.getresponse()
