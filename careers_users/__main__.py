@@ -200,16 +200,19 @@ def run(settings: Settings) -> int:
         prepare(parent, settings)
     try:
         with metrics.counting_together(settings) as ended:
-            return server.run(settings, partial(_served, settings, parent), ended)
+            code = server.run(settings, partial(_served, settings, parent), ended)
     except server.ServerError as error:
         _stop(str(error), EXIT_UNAVAILABLE)
+    if code == 0:
+        log.info("Stopped")
+    return code
 
 
 def _served(settings: Settings, parent: Flask) -> Application:
     """Return the application to serve; run its jobs and send its mail beside it.
 
-    Called after the fork, which no thread would outlive. The keys are those that
-    `parent` has read: their file may be damaged since.
+    Called after the fork, which no thread would outlive. It uses the keys that `parent`
+    has read: their file may be damaged since.
     """
     app = create_app(settings)
     keys.share(parent, app)

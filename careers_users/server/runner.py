@@ -87,16 +87,12 @@ def run(
     with listener.socket:
         if settings.processes == 1:
             work(ConnectionCount(ConnectionCounts(1), 0), announce, is_alone=True)
-            code = 0
-        else:
-            code = Supervisor(
-                *(listener, work, announce, ended),
-                processes=settings.processes,
-                drain_timeout=settings.drain_timeout,
-            ).run()
-        if code == 0:
-            log.info("Stopped")
-        return code
+            return 0
+        return Supervisor(
+            *(listener, work, announce, ended),
+            processes=settings.processes,
+            drain_timeout=settings.drain_timeout,
+        ).run()
 
 
 def _check_system(settings: ServerSettings) -> None:

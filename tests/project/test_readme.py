@@ -29,7 +29,10 @@ def walk() -> list[tuple[str, Any]]:
                 steps.append((line.removeprefix("$ "), None))
             else:
                 assert steps[-1][1] is None, "a reply is one line"
-                steps[-1] = (steps[-1][0], json.loads(line))
+                shown = json.loads(line)
+                # As it is sent, without spaces.
+                assert line == json.dumps(shown, separators=(",", ":")), line
+                steps[-1] = (steps[-1][0], shown)
     return steps
 
 
@@ -54,7 +57,7 @@ def test_the_walk_gives_the_replies_shown(database_url: str, tmp_path: Path) -> 
     settings = {"DATABASE_URL": database_url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
     with Server(tmp_path, **settings) as server:
         address = f"http://127.0.0.1:{server.port}"
-        lines = [f"{command}; echo; echo '{MARK}'" for command, _ in steps]
+        lines = [f"{command}; echo '{MARK}'" for command, _ in steps]
         script = "\n".join(lines).replace(ADDRESS, address)
         done = subprocess.run(
             ["bash", "-eu"],
@@ -71,5 +74,8 @@ def test_the_walk_gives_the_replies_shown(database_url: str, tmp_path: Path) -> 
             assert output.strip() == "", command
         else:
             reply = json.loads(output)
+            assert output.endswith("}\n"), f"no line end: {command}"
+            text = json.dumps(reply, separators=(",", ":"), ensure_ascii=False)
+            assert output.strip() == text, f"another form than shown: {command}"
             assert masked(reply) == masked(shown), command
             assert list(reply) == list(shown), f"the order of fields: {command}"
