@@ -25,7 +25,7 @@ def is_to_serve() -> bool:
 try:
     logs.configure()  # So that warnings about the settings are logged.
     if __name__ == "__main__":
-        load_dotenv()  # As the commands do.
+        load_dotenv()  # The commands read that file too.
     settings = Config.from_env()
     logs.configure(settings.log_format, settings.log_level)
     if __name__ == "__main__":

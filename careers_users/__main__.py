@@ -212,7 +212,7 @@ def _served(settings: Settings, parent: Flask) -> Application:
     """Return the application to serve; run its jobs and send its mail beside it.
 
     Called after the fork, which no thread would outlive. It uses the keys that `parent`
-    has read: their file may be damaged since.
+    has read, since their file may be damaged meanwhile.
     """
     app = create_app(settings)
     keys.share(parent, app)

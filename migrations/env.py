@@ -201,7 +201,7 @@ def run_on_postgresql(url: str) -> None:
 
 
 def protect_version(connection: Connection) -> None:
-    """Let nobody but the owner of the tables write which revision they are at.
+    """Let the owner of the tables alone write which revision they are at.
 
     Default privileges, as deploy/postgresql.sql gives them, let the role that serves
     write into every table; `db downgrade` by that role would change the number alone.

@@ -68,8 +68,8 @@ def _revision() -> str:
 def upgrade(**options: Any) -> None:
     """Bring the database to the newest schema, or to REVISION.
 
-    Names each revision that it applies, or says that there is nothing to do. As the
-    owner of the tables.
+    Names each revision that it applies, or says that there is nothing to do. Run it as
+    the owner of the tables.
     """
     before = _revision()
     _run("upgrade", options)
@@ -80,8 +80,8 @@ def upgrade(**options: Any) -> None:
 def downgrade(*, yes: bool, **options: Any) -> None:
     """Take the database back to REVISION, by default by one.
 
-    Asks first, since what only the newer revisions hold is thrown away. As the owner
-    of the tables, with the service stopped.
+    Asks first, since what only the newer revisions hold is thrown away. Run it as the
+    owner of the tables, with the service stopped.
     """
     if not yes:
         question = (

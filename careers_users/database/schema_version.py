@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine
 from careers_users.database.target import reader
 
 _PACKAGE = Path(__file__).parents[1]
-# Of the table users, at the newest revision; a test compares with the migrations.
+# Triggers of the table users at the newest revision; a test compares them with those
+# that the migrations make.
 _TOTALS = {"user_totals_insert", "user_totals_delete"}
 TRIGGERS = {
     "postgresql": _TOTALS,

@@ -295,7 +295,7 @@ def _list_mistakes(error: EnvValidationError) -> str:
 
 
 def _value_of(name: str) -> str:
-    """Return what a variable is set to, in words; empty if it is nobody's to see."""
+    """Return what a variable is set to, in words; empty for a secret."""
     value = os.environ.get(name)
     return "" if value is None or name in _secrets() else f" (It is {value!r}.)"
 

@@ -217,7 +217,7 @@ def test_a_data_directory_that_can_not_be_made(tmp_path: Path) -> None:
 
 
 def test_an_address_of_another_machine(tmp_path: Path) -> None:
-    # RFC 5737: nobody has that one.
+    # RFC 5737: an address for documents, which no machine has.
     code, found = check(tmp_path, HOST="192.0.2.1")
     assert (code, found["address"]["state"]) == (1, "error")
     assert "192.0.2.1 is no address of this machine" in found["address"]["message"]

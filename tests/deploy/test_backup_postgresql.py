@@ -60,7 +60,7 @@ def test_backups_are_whole_and_the_newest_are_kept(make: MakeDatabase) -> None:
     lines |= {"host": owner.hostname, "password": PASSWORDS["OWNER_PASSWORD"]}
     given = "".join(f"{name}={value}\n" for name, value in lines.items() if value)
     service.write_text(f"[careers]\n{given}")
-    # As the unit calls it: no password in a command's arguments.
+    # The unit calls it like this: no password is in a command's arguments.
     variables = {"PGSERVICEFILE": str(service), "PGSERVICE": "careers"}
     folder = make.folder / "kept"
     folder.mkdir()

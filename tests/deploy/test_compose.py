@@ -21,20 +21,20 @@ FILE = re.compile(r"/run/secrets/(\w+)$")
 
 @pytest.fixture(scope="module")
 def compose() -> Any:
-    """The file."""
+    """Return the content of the file."""
     return yaml.safe_load(text_of("compose.yaml"))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in which the first lines of the file have been done."""
+    """Run the first lines of the file; return the directory with what they make."""
     folder = tmp_path_factory.mktemp("compose")
     (folder / "nginx").mkdir()
     shutil.copy(DEPLOY / "nginx/careers_users.conf", folder / "nginx")
     head = text_of("compose.yaml").partition("\nname:")[0]
     lines = re.findall(r"^#   (.*)$", head, re.MULTILINE)
     assert lines.pop() == "docker compose up --build --detach"
-    # Whom files are given to is a matter of the machine.
+    # Giving a file to another user takes root.
     script = "chown() { :; }\n" + "\n".join(lines)
     subprocess.run(
         ["bash", "-eu"], input=script, cwd=folder, check=True, text=True, timeout=60
@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def services(compose: Any) -> dict[str, Any]:
-    """The services, by name."""
+    """Return the services, by name."""
     found: dict[str, Any] = compose["services"]
     return found
 

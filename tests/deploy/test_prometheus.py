@@ -167,7 +167,7 @@ class Prometheus:
         return answer["data"]
 
     def is_up(self) -> bool:
-        """Whether it answers."""
+        """Return whether it answers."""
         assert self.process.poll() is None, Path(self.log.name).read_text()
         try:
             self.ask("status/buildinfo")
@@ -188,7 +188,7 @@ class Prometheus:
 
 @pytest.fixture
 def scraped(tmp_path: Path) -> Iterator[tuple[Server, Prometheus]]:
-    """A service with metrics that does something, and a Prometheus that scrapes it."""
+    """Serve with metrics, and have a Prometheus scrape that."""
     settings = {"CAREERS_USERS_METRICS": "true", "CAREERS_USERS_THREADS": "2"}
     with Server(tmp_path, **settings) as server:
         prometheus = Prometheus(tmp_path, server.port)
@@ -202,7 +202,7 @@ def scraped(tmp_path: Path) -> Iterator[tuple[Server, Prometheus]]:
 
 
 def queries() -> list[tuple[str, str]]:
-    """The dashboard's queries, as Grafana sends them, each with its panel's title."""
+    """Return the queries as Grafana sends them, each with its panel's title."""
     return [
         (
             panel["title"],

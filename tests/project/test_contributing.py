@@ -24,7 +24,7 @@ CODE = ("follow/queries.py", "follow/schemas.py", "follow/routes.py")
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the code, as a clone has it."""
+    """Copy the code, as a clone has it; return the directory."""
     target = tmp_path / "clone"
     shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*NOT_COPIED))
     for name in (".dockerignore", ".gitignore"):

@@ -85,7 +85,7 @@ def test_a_ring_of_another_user_is_to_be_given_not_made(tmp_path: Path) -> None:
     path.write_text("{}")
     path.chmod(0o000)
     is_root = os.geteuid() == 0
-    if is_root:  # Who may read everything, so another user looks.
+    if is_root:  # Root may read everything, so another user looks.
         for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
             folder.chmod(0o755)
         os.seteuid(65534)
