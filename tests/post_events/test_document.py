@@ -95,6 +95,25 @@ def test_the_sender_sends_and_tells_what_was_of_no_use(server: Server) -> None:
     assert numbers(server) == (15, 157, 89)
 
 
+def test_the_sender_tells_what_a_refusal_says(server: Server) -> None:
+    (sender,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", f"{sender}\nsend([{{}}] * 101)"],
+        env={
+            **os.environ,
+            "USERS_URL": f"http://127.0.0.1:{server.port}",
+            "EVENTS_TOKEN": TOKENS[1],
+        },
+        capture_output=True,
+        text=True,
+        timeout=live_server.PATIENCE,
+        check=False,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ValueError: {"), done.stderr
+    assert json.loads(last.partition(" ")[2])["code"] == "validation_failed"
+
+
 def test_every_type_and_status_has_its_row() -> None:
     text = DOCUMENT.read_text("utf-8")
     for word in (*MOVES, SNAPSHOT):
