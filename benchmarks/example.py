@@ -51,7 +51,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         copy(folder)
-        *code, _test = steps()
+        *code, _test, _words = steps()
         for name, text in code:
             with (folder / "careers_users" / name).open("a", encoding="utf-8") as file:
                 file.write(f"\n\n{text}")

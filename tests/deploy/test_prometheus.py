@@ -79,6 +79,14 @@ CASES = {
         {f"careers_users_replica_in_use{{{JOB}}}": "2x60"},
         {f"careers_users_replica_in_use{{{JOB}}}": "0x60"},
     ),
+    "CareersUsersMailWaiting": (
+        {f"careers_users_mail_oldest_seconds{{{JOB}}}": "60x60"},
+        {f"careers_users_mail_oldest_seconds{{{JOB}}}": "1800x60"},
+    ),
+    "CareersUsersMailFailed": (
+        {f'careers_users_mails_total{{{JOB},outcome="failed"}}': "0x60"},
+        {f'careers_users_mails_total{{{JOB},outcome="failed"}}': RISING},
+    ),
     "CareersUsersDatabaseConnections": (
         {
             f"careers_users_database_connections_in_use{{{JOB}}}": "3x60",
@@ -226,8 +234,9 @@ def test_every_query_finds_something(scraped: tuple[Server, Prometheus]) -> None
         client.call("GET", "bob/")
 
     for title, query in queries():
-        if "replica" in query:  # There is none; what it asks is right all the same.
-            assert prometheus.values(query) == [], title
+        # There is no replica and no mail; the queries are right all the same.
+        if "replica" in query or "_mail" in query:
+            assert isinstance(prometheus.values(query), list), title
         else:
             until(partial(prometheus.values, query))
     assert {rule["name"] for rule in prometheus.rules()} == {

@@ -22,13 +22,19 @@ NOT_COPIED = (".*", "__pycache__", "instance", "node_modules", "*.egg-info", "bu
 CODE = ("follow/queries.py", "follow/schemas.py", "follow/routes.py")
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """Copy the code, as a clone has it; return the directory."""
-    target = tmp_path / "clone"
-    shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*NOT_COPIED))
+def copy(target: Path) -> None:
+    """Copy the code, as a clone has it."""
+    ignored = shutil.ignore_patterns(*NOT_COPIED)
+    shutil.copytree(ROOT, target, ignore=ignored, dirs_exist_ok=True)
     for name in (".dockerignore", ".gitignore"):
         shutil.copy(ROOT / name, target)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Copy the code into a repository; return its directory."""
+    target = tmp_path / "clone"
+    copy(target)
     for words in (("init", "--quiet"), ("add", "--all")):
         subprocess.run(["git", *words], cwd=target, check=True, timeout=PATIENCE)
     return target
@@ -38,6 +44,11 @@ def part(heading: str) -> str:
     """Return the text under a heading."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     return text.partition(f"## {heading}")[2].partition("\n## ")[0]
+
+
+def steps() -> list[tuple[str, str]]:
+    """Return the files that the example of a call names, and what goes into each."""
+    return STEP.findall(part("Add a call"))
 
 
 def run(folder: Path, script: str) -> str:
@@ -66,11 +77,10 @@ def run(folder: Path, script: str) -> str:
 
 def add_call(folder: Path) -> None:
     """Do what the steps say, as far as it has not been done."""
-    steps: list[tuple[str, str]] = STEP.findall(part("Add a call"))
-    *code, test, words = [name for name, _ in steps]
+    *code, test, words = [name for name, _ in steps()]
     assert tuple(code) == CODE
     assert words == "docs/api.md"
-    for name, text in steps:
+    for name, text in steps():
         path = folder / (f"careers_users/{name}" if name in CODE else name)
         before = path.read_text("utf-8") if path.exists() else ""
         if text in before:
@@ -84,8 +94,8 @@ def add_call(folder: Path) -> None:
     assert test == "tests/follow/test_follows_me.py"
 
 
-def test_a_call_is_added(copy: Path) -> None:
-    add_call(copy)
+def test_a_call_is_added(clone: Path) -> None:
+    add_call(clone)
     (commands,) = SHELL.findall(part("Add a call"))
     # The parts of these folders that a new call can break.
     chosen = (
@@ -94,23 +104,23 @@ def test_a_call_is_added(copy: Path) -> None:
     )
     folders = "tests/follow tests/http/openapi tests/project"
     assert folders in commands
-    run(copy, commands.replace(folders, chosen))
-    document = json.loads((copy / "docs/openapi.json").read_text("utf-8"))
+    run(clone, commands.replace(folders, chosen))
+    document = json.loads((clone / "docs/openapi.json").read_text("utf-8"))
     assert "/careers/users/{username}/follows-me/" in document["paths"]
 
 
-def test_a_call_that_was_added_for_real_is_no_mistake(copy: Path) -> None:
-    add_call(copy)
-    before = {path: path.read_bytes() for path in copy.rglob("*.*") if path.is_file()}
-    add_call(copy)
+def test_a_call_that_was_added_for_real_is_no_mistake(clone: Path) -> None:
+    add_call(clone)
+    before = {path: path.read_bytes() for path in clone.rglob("*.*") if path.is_file()}
+    add_call(clone)
     assert before == {path: path.read_bytes() for path in before}
 
 
-def test_the_database_is_changed(copy: Path) -> None:
+def test_the_database_is_changed(clone: Path) -> None:
     text = part("Change the database")
     column = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert column
-    models = copy / "careers_users/models/tables.py"
+    models = clone / "careers_users/models/tables.py"
     beside = "    email_key: Mapped[str] = mapped_column(Folded)\n"
     assert beside in models.read_text("utf-8")
     models.write_text(
@@ -123,36 +133,36 @@ def test_the_database_is_changed(copy: Path) -> None:
         "tests/database/test_migrations_rebuild.py tests/database/test_tables.py"
     )
     assert " tests/database " in commands
-    run(copy, commands.replace("tests/database", chosen))
+    run(clone, commands.replace("tests/database", chosen))
 
-    (draft,) = (copy / "migrations/versions").glob(f"{number}_*.py")
+    (draft,) = (clone / "migrations/versions").glob(f"{number}_*.py")
     written = draft.read_text("utf-8").replace('"', "'")
     assert "op.add_column('users'" in written
     assert "op.drop_column('users', 'pronouns')" in written
     assert "batch" not in written
     # There and back on the database of the clone, whose triggers stay.
-    run(copy, ".venv/bin/flask db downgrade --yes\n.venv/bin/flask db upgrade")
-    found = json.loads(run(copy, ".venv/bin/careers-users check --json"))
+    run(clone, ".venv/bin/flask db downgrade --yes\n.venv/bin/flask db upgrade")
+    found = json.loads(run(clone, ".venv/bin/careers-users check --json"))
     states = {each["name"]: each["state"] for each in found["checks"]}
     assert (states["migrations"], states["triggers"]) == ("ok", "ok")
 
 
-def test_the_first_ten_minutes(copy: Path) -> None:
+def test_the_first_ten_minutes(clone: Path) -> None:
     """Serve, look at the page, follow, ask the command line, run a test, add a call."""
-    place = {"PYTHONPATH": str(copy)}
-    with Server(copy, **place) as server, Client(server.port) as client:
+    place = {"PYTHONPATH": str(clone)}
+    with Server(clone, **place) as server, Client(server.port) as client:
         assert f"http://127.0.0.1:{server.port}/docs/" in server.log
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/docs/") as page:
             assert b"swagger-ui" in page.read()
         alice, bob = (client.register(name).body["access"] for name in ("alice", "bob"))
         assert client.call("POST", "follow/", {"username": "bob"}, alice).status == 201
         assert server.stop() == 0
-    shown = run(copy, ".venv/bin/careers-users users show alice --json")
+    shown = run(clone, ".venv/bin/careers-users users show alice --json")
     assert json.loads(shown)["following_count"] == 1
-    run(copy, ".venv/bin/pytest tests/follow/test_unfollow.py")
+    run(clone, ".venv/bin/pytest tests/follow/test_unfollow.py")
 
-    add_call(copy)
-    with Server(copy, **place) as server, Client(server.port) as client:
+    add_call(clone)
+    with Server(clone, **place) as server, Client(server.port) as client:
         answer = client.call("GET", "alice/follows-me/", token=bob)
         assert (answer.status, answer.body) == (200, {"follows_me": True})
         assert server.stop() == 0
