@@ -5,12 +5,19 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from careers_users.validation.limits import BASE_PATH, ID_MAX
 from tests.api import Account, Api
 from tests.http.gate import BODY_MAX, LOGIN, SAME_ID, routes, send
+
+@pytest.fixture(name="app")
+def app_with_all_calls(app_with_mail: Flask) -> Flask:
+    """Return an application with the calls that mail turns on, too."""
+    return app_with_mail
+
 
 _NOT_TEXT = {"following": "integer", "rotate": "boolean", "keep_current": "boolean"}
 

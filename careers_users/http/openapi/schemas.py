@@ -26,6 +26,8 @@ def example_of(schema: Schema) -> Any:
         if isinstance(inner, fields.Nested) and (example := example_of(inner.schema)):
             found[name] = example if inner is field else [example]
     found |= _facts(type(schema), "example")
+    if not schema.fields:  # The example of a body without fields is the body.
+        return {}
     return {name: found[name] for name in schema.fields if name in found} or None
 
 
