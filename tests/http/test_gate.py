@@ -13,6 +13,7 @@ from careers_users.validation.limits import BASE_PATH, ID_MAX
 from tests.api import Account, Api
 from tests.http.gate import BODY_MAX, LOGIN, SAME_ID, routes, send
 
+
 @pytest.fixture(name="app")
 def app_with_all_calls(app_with_mail: Flask) -> Flask:
     """Return an application with the calls that mail turns on, too."""
