@@ -112,16 +112,22 @@ def may_lag(view: View) -> View:
 
 
 def viewer() -> Row:
-    """Return id and username of the viewer; NotAuthenticated if there is none."""
-    row: Row | None = g.get("viewer")
+    """Return id, username and flag of the viewer; NotAuthenticated if there is none."""
+    row = viewer_or_none()
     if row is None:
         raise NotAuthenticated
     return row
 
 
+def viewer_or_none() -> Row | None:
+    """Return id, username and flag of the viewer, if there is one."""
+    row: Row | None = g.get("viewer")
+    return row
+
+
 def viewer_id() -> int:
     """Return the viewer's id, or ANONYMOUS."""
-    row: Row | None = g.get("viewer")
+    row = viewer_or_none()
     return ANONYMOUS if row is None else row["id"]
 
 

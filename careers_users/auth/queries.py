@@ -42,9 +42,10 @@ _LIVE = Query(
 _IDS = [bindparam(n, type_=RevokedToken.id.type) for n in ("session_id", "token_id")]
 _IS_REVOKED = exists().where(RevokedToken.id.in_(_IDS))
 
-# One statement for every request with a token: the user, unless the session is over.
+# One statement for every request with a token: the user, unless the session is over;
+# with the flag that chooses what the user's reads of others must look at.
 VIEWER = (
-    select(User.id, User.username)
+    select(User.id, User.username, User.has_blocks)
     .where(User.id == bindparam("user_id"))
     .where(User.token_version == bindparam("token_version"))
     .where(User.is_active)
@@ -150,7 +151,7 @@ _EMAIL = Query(select(User.email).where(User.id == bindparam("user_id")))
 def viewer(
     claims: Claims, statement: Select[*tuple[Any, ...]] = VIEWER
 ) -> dict[str, Any] | None:
-    """Return id and username of a token's user; None if the session is over.
+    """Return id, username and flag of a token's user; None if the session is over.
 
     `statement` is VIEWER, or VIEWER with more columns. Of a token that came with a
     rotation, also `is_unconfirmed`: this is the first call that shows that the

@@ -2,6 +2,7 @@
 
 from careers_users.models.background import JobLease, Mail
 from careers_users.models.columns import UTCDateTime
+from careers_users.models.graph import Block, Follow, Mute, ParkedFollow
 from careers_users.models.security import (
     KnownPlace,
     RefreshToken,
@@ -13,7 +14,6 @@ from careers_users.models.security import (
 from careers_users.models.tables import (
     ActivityEvent,
     ActivityMark,
-    Follow,
     User,
     UserCounters,
     UserTotal,
@@ -22,10 +22,13 @@ from careers_users.models.tables import (
 __all__ = [
     "ActivityEvent",
     "ActivityMark",
+    "Block",
     "Follow",
     "JobLease",
     "KnownPlace",
     "Mail",
+    "Mute",
+    "ParkedFollow",
     "RefreshToken",
     "ReservedUsername",
     "RevokedToken",

@@ -9,7 +9,9 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
+    Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -22,8 +24,11 @@ from careers_users.validation.limits import (
     EMAIL_MAX,
     EVENT_WORD_MAX,
     NAME_MAX,
+    SUSPENSION_REASON_MAX,
     USERNAME_MAX,
 )
+
+_IS_SUSPENDED = text("suspended_at IS NOT NULL")
 
 
 class User(Base):
@@ -42,12 +47,20 @@ class User(Base):
             unique=True,
             postgresql_where=text("email_key IS NOT NULL"),
         ).ddl_if(dialect="postgresql"),
-        # Each ordering is a walk in an index that has the id too: a batch far down the
-        # list is found without reading the rows before it.
-        Index(None, "username_key", "id"),
-        Index(None, "created_at", "id"),
-        Index(None, "first_name_key", "id"),
-        Index(None, "last_name_key", "id"),
+        # Each ordering is a walk in an index that has all it asks for: a batch far down
+        # the list is found without reading the rows before it.
+        Index(None, "username_key", "id", "suspended_at"),
+        Index(None, "created_at", "id", "suspended_at"),
+        Index(None, "first_name_key", "id", "suspended_at"),
+        Index(None, "last_name_key", "id", "suspended_at"),
+        # Suspended users are few among all; each condition is the same.
+        Index(
+            "ix_users_suspended",
+            "id",
+            "suspended_until",
+            postgresql_where=_IS_SUSPENDED,
+            sqlite_where=_IS_SUSPENDED,
+        ),
         # A number is never given twice: tokens and follow rows name users by it.
         {"sqlite_autoincrement": True},
     )
@@ -83,6 +96,15 @@ class User(Base):
     pending_new_confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When a mail server last said that the address takes no mail.
     mail_failed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Whether a block of, or by, the user has ever been made: without one, no read has
+    # to look for any. `users recount` alone takes it back.
+    has_blocks: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # While `suspended_at` is set, the user is hidden from everybody. The end is when it
+    # is NULL again, not `suspended_until`, which says when that is to be.
+    suspended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    suspended_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    suspension_reason: Mapped[str | None] = mapped_column(String(SUSPENSION_REASON_MAX))
+    suspension_note: Mapped[str | None] = mapped_column(Text)
 
 
 class UserCounters(Base):
@@ -147,33 +169,10 @@ class ActivityMark(Base):
 
 
 class UserTotal(Base):
-    """A part of the number of all users, changed by triggers on `users`."""
+    """A part of the number of users, less suspended ones; triggers on `users` do it."""
 
     __tablename__ = "user_totals"
 
     shard: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     # Below zero where more users were deleted than added through a connection.
     value: Mapped[int] = mapped_column(BigInteger, default=0)
-
-
-class Follow(Base):
-    """An edge: `follower_id` follows `following_id`."""
-
-    __tablename__ = "follows"
-    __table_args__ = (
-        UniqueConstraint("follower_id", "following_id"),
-        CheckConstraint("follower_id <> following_id", name="not_oneself"),
-        Index(None, "follower_id", "id"),
-        Index(None, "following_id", "id"),
-        # Cursors name edges by number; a number given twice would confuse them.
-        {"sqlite_autoincrement": True},
-    )
-
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    follower_id: Mapped[int] = mapped_column(
-        Id, ForeignKey("users.id", ondelete="CASCADE")
-    )
-    following_id: Mapped[int] = mapped_column(
-        Id, ForeignKey("users.id", ondelete="CASCADE")
-    )
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -54,6 +54,8 @@ USER_AGENT_MAX = 255
 ADDRESS_MAX = 45
 # Room for a language tag: RFC 5646, section 4.4.1.
 LOCALE_MAX = 35
+# One word of a few: "impersonation" is the longest.
+SUSPENSION_REASON_MAX = 30
 
 # Events in one batch: with names of usual length they fit a body of 64 KiB.
 EVENTS_MAX = 100

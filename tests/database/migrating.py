@@ -30,7 +30,7 @@ FIRST_COLUMNS = {
 
 
 TRIGGERS = {f"users_search_{event}" for event in ("insert", "update", "delete")}
-TRIGGERS |= {"user_totals_insert", "user_totals_delete"}
+TRIGGERS |= {f"user_totals_{event}" for event in ("insert", "delete", "suspend")}
 
 
 def make_app(url: str) -> Flask:
