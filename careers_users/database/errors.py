@@ -197,12 +197,15 @@ def if_possible(what: str) -> Iterator[None]:
 def is_violated(error: IntegrityError, constraint: str) -> bool:
     """Return whether `error` is the violation of the constraint of that name.
 
-    SQLite names a unique constraint by its columns, PostgreSQL by its name, to which a
-    sharding extension may add a number.
+    SQLite names a unique constraint by its columns; PostgreSQL all by their name, to
+    which a sharding extension may add a number.
     """
     diagnosis = getattr(error.orig, "diag", None)
     if diagnosis is not None:
         return (diagnosis.constraint_name or "").startswith(constraint)
+    _, _, check = str(error.orig).partition("CHECK constraint failed: ")
+    if check:
+        return check == constraint
     _, _, columns = str(error.orig).partition("UNIQUE constraint failed: ")
     if not columns:
         return False

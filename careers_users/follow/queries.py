@@ -1,37 +1,33 @@
-"""What is read of the graph: who follows whom, newest first."""
+"""What is read of the graph: users by name or number, an edge, how two users stand."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any, Literal
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
-from sqlalchemy import (
-    CTE,
-    BigInteger,
-    ColumnElement,
-    Select,
-    Subquery,
-    and_,
-    bindparam,
-    literal_column,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select
 from sqlalchemy.orm import aliased
 
-from careers_users import database
-from careers_users.database import Query, Row, room_for
-from careers_users.models import Follow, User, UserCounters
-from careers_users.profile.queries import CARD
-from careers_users.validation.cursor import Cursor, Direction, Page, Side, page
+from careers_users import clock
+from careers_users.database import Query, Row
+from careers_users.models import Follow, Mute, User
+from careers_users.profile import visibility
+from careers_users.profile.visibility import Caller
 from careers_users.validation.usernames import is_username
 
-Shape = Literal["cards", "edges"]
-# Where a page begins: at the newest edge, after a number of them, next to a cursor.
-Start = Literal["newest", "skipped"] | Direction
+_BY_USERNAME = User.username_key == bindparam("key")
+_BY_ID = User.id == bindparam("user_id")
 
-_USER = select(User.id, User.username)
-_USER_BY_USERNAME = Query(_USER.where(User.username_key == bindparam("key")))
-_USER_BY_ID = Query(_USER.where(User.id == bindparam("user_id")))
+
+def _user(by: ColumnElement[bool], *, has_blocks: bool) -> Query:
+    columns: list[Any] = [User.id, User.username]
+    if has_blocks:
+        columns.append(visibility.viewer_blocks(User.id).label("is_blocking"))
+    return Query(select(*columns).where(by, *visibility.by_name(has_blocks=has_blocks)))
+
+
+_USER_BY_USERNAME = visibility.both(partial(_user, _BY_USERNAME))
+_USER_BY_ID = visibility.both(partial(_user, _BY_ID))
+_IS_VISIBLE = Query(select(User.id).where(_BY_ID, visibility.is_not_suspended()))
 
 _FOLLOWER = aliased(User)
 _FOLLOWING = aliased(User)
@@ -50,43 +46,73 @@ _EDGE = Query(
     .where(Follow.following_id == bindparam("following_id"))
 )
 
-_THERE = aliased(Follow)
-_BACK = aliased(Follow)
-_RELATIONSHIPS = Query(
-    select(
-        User.id,
-        _THERE.id.is_not(None).label("following"),
-        _BACK.id.is_not(None).label("followed_by"),
-        _THERE.created_at.label("followed_at"),
-    )
-    .outerjoin(
-        _THERE,
-        and_(
-            _THERE.follower_id == bindparam("viewer_id"),
-            _THERE.following_id == User.id,
-        ),
-    )
-    .outerjoin(
-        _BACK,
-        and_(
-            _BACK.follower_id == User.id,
-            _BACK.following_id == bindparam("viewer_id"),
-        ),
-    )
-    .where(User.id.in_(bindparam("ids", expanding=True)))
+# By the clock: no row has to change when a mute ends.
+IS_MUTE_ON = or_(
+    Mute.muted_until.is_(None),
+    Mute.muted_until > bindparam("now", type_=Mute.muted_until.type),
 )
 
+_THERE = aliased(Follow)
+_BACK = aliased(Follow)
+_VIEWER_ID = bindparam("viewer_id", type_=User.id.type)
 
-def user_by_id(user_id: int) -> Row | None:
-    """Return id and username of a user."""
-    return _USER_BY_ID.one(user_id=user_id)
+
+def _relationships(*, has_blocks: bool) -> Query:
+    is_blocking = visibility.viewer_blocks(User.id) if has_blocks else false()
+    return Query(
+        select(
+            User.id,
+            _THERE.id.is_not(None).label("following"),
+            _BACK.id.is_not(None).label("followed_by"),
+            _THERE.created_at.label("followed_at"),
+            is_blocking.label("blocking"),
+            Mute.id.is_not(None).label("muting"),
+            Mute.muted_until,
+        )
+        .outerjoin(
+            _THERE,
+            and_(_THERE.follower_id == _VIEWER_ID, _THERE.following_id == User.id),
+        )
+        .outerjoin(
+            _BACK,
+            and_(_BACK.follower_id == User.id, _BACK.following_id == _VIEWER_ID),
+        )
+        .outerjoin(
+            Mute,
+            and_(
+                Mute.muter_id == _VIEWER_ID,
+                Mute.muted_id == User.id,
+                IS_MUTE_ON,
+            ),
+        )
+        .where(User.id.in_(bindparam("ids", expanding=True)))
+        .where(*visibility.by_name(has_blocks=has_blocks))
+    )
 
 
-def user_by_username(username: str) -> Row | None:
-    """Return id and username of a user, whatever the name's case."""
+_RELATIONSHIPS = visibility.both(_relationships)
+
+
+def user_by_id(user_id: int, viewer: Row) -> Row | None:
+    """Return id and username of a user whom the viewer may meet.
+
+    With `is_blocking`, if the viewer has blocks: whether one is of this user.
+    """
+    query = _USER_BY_ID[viewer["has_blocks"]]
+    return query.one(user_id=user_id, viewer_id=viewer["id"])
+
+
+def user_by_username(username: str, viewer: Row) -> Row | None:
+    """Return the user of a name, whatever its case; otherwise as `user_by_id`."""
     if not is_username(username):
         return None
-    return _USER_BY_USERNAME.one(key=username.lower())
+    query = _USER_BY_USERNAME[viewer["has_blocks"]]
+    return query.one(key=username.lower(), viewer_id=viewer["id"])
+
+
+def is_visible(user_id: int) -> bool:
+    """Return whether there is a user of that number who is not suspended."""
+    return _IS_VISIBLE.one(user_id=user_id) is not None
 
 
 def edge(follower_id: int, following_id: int) -> Row | None:
@@ -94,167 +120,15 @@ def edge(follower_id: int, following_id: int) -> Row | None:
     return _EDGE.one(follower_id=follower_id, following_id=following_id)
 
 
-def relationships(viewer_id: int, user_ids: Sequence[int]) -> list[dict[str, Any]]:
+def relationships(caller: Caller, user_ids: Sequence[int]) -> list[dict[str, Any]]:
     """Return how the viewer and each of these users stand, in the order of the ids.
 
-    In one statement. Ids of no user are left out.
+    In one statement. Ids of no user, or of one who is hidden, are left out.
     """
     if not user_ids:
         return []
-    rows = _RELATIONSHIPS.all(viewer_id=viewer_id, ids=user_ids)
+    rows = _RELATIONSHIPS[caller.has_blocks].all(
+        viewer_id=caller.id, ids=user_ids, now=clock.utcnow()
+    )
     found = {row["id"]: row for row in rows}
     return [dict(found[user_id]) for user_id in user_ids if user_id in found]
-
-
-def edges(
-    user_id: int, side: Side, query: Mapping[str, Any]
-) -> tuple[int, Page] | None:
-    """Return how many edges a user has, and a batch of them; None without that user.
-
-    `query` is what FollowsQuerySchema loads.
-    """
-    return _page("edges", side, query, {"owner": user_id})
-
-
-def cards(
-    username: str, side: Side, query: Mapping[str, Any], viewer_id: int
-) -> tuple[int, Page] | None:
-    """Return how many followers a user has, and a batch of their cards.
-
-    Or those whom the user follows. None if there is no such user.
-    """
-    if not is_username(username):
-        return None
-    owner = {"owner": username.lower(), "viewer_id": viewer_id}
-    return _page("cards", side, query, owner)
-
-
-def _page(
-    shape: Shape, side: Side, query: Mapping[str, Any], parameters: dict[str, Any]
-) -> tuple[int, Page] | None:
-    cursor: Cursor | None = query["cursor"]
-    size = query["batch_size"]
-    start: Start
-    if cursor is not None:
-        start, parameters["edge_id"] = cursor.direction, cursor.row_id
-    else:
-        skipped = parameters["skipped"] = query["batch_number"] * size
-        start = "skipped" if skipped else "newest"
-    room, is_sqlite = room_for(size), database.is_sqlite()
-    found = _query(shape, side, start, room, is_sqlite=is_sqlite).all(**parameters)
-    count = _count(shape, side, found, parameters["owner"])
-    if count is None:
-        return None
-    is_first = query["batch_number"] == 0
-    batch = page(found, size, cursor, is_first=is_first, key="edge_id")
-    for row in batch.rows:
-        del row["edge_id"]
-    return count, batch
-
-
-def _count(
-    shape: Shape, side: Side, found: list[dict[str, Any]], owner: int | str
-) -> int | None:
-    """Take the owner's number of edges out of the rows; None if there is no owner.
-
-    Only if no row could bring it along, it takes a statement of its own.
-    """
-    counts: list[int] = [row.pop("count") for row in found]
-    if counts:
-        return counts[0]
-    row = _owner_query(shape, side).one(owner=owner)
-    return None if row is None else row["count"]
-
-
-@cache
-def _owner_query(shape: Shape, side: Side) -> Query:
-    return Query(_owner(shape, side))
-
-
-def _owner(shape: Shape, side: Side) -> Select[Any]:
-    """Return the SELECT of whose list it is: cards go by username, edges by id."""
-    count = (
-        UserCounters.followers_count
-        if side == "followers"
-        else UserCounters.following_count
-    )
-    by = User.username_key if shape == "cards" else User.id
-    columns: list[Any] = [User.id, count.label("count")]
-    return (
-        select(*columns)
-        .join(UserCounters, UserCounters.user_id == User.id)
-        .where(by == bindparam("owner"))
-    )
-
-
-@cache
-def _query(
-    shape: Shape, side: Side, start: Start, room: int, *, is_sqlite: bool
-) -> Query:
-    """Return the query of a page.
-
-    It finds one row more than it has room for: is there a page after it?
-    """
-    owner = _owner(shape, side).cte("owner")
-    batch = _batch(side, start, room + 1, owner, is_sqlite=is_sqlite)
-    # The order that the batch has, so that nothing has to be sorted.
-    mine = batch.c.following_id if side == "followers" else batch.c.follower_id
-    order: tuple[ColumnElement[Any], ...] = (mine, batch.c.id)
-    if start != "newer":
-        order = (mine.desc(), batch.c.id.desc())
-    extra = (
-        batch.c.id.label("edge_id"),
-        select(owner.c["count"]).scalar_subquery().label("count"),
-    )
-    if shape == "cards":
-        other = batch.c.follower_id if side == "followers" else batch.c.following_id
-        return Query(
-            select(*CARD, *extra).join(batch, User.id == other).order_by(*order)
-        )
-    follower = aliased(User)
-    following = aliased(User)
-    return Query(
-        select(
-            batch.c.id.label("id"),
-            batch.c.follower_id.label("follower"),
-            batch.c.following_id.label("following"),
-            follower.username.label("follower_username"),
-            following.username.label("following_username"),
-            batch.c.created_at.label("created_at"),
-            *extra,
-        )
-        .join(follower, follower.id == batch.c.follower_id)
-        .join(following, following.id == batch.c.following_id)
-        .order_by(*order)
-    )
-
-
-def _batch(
-    side: Side, start: Start, rows: int, owner: CTE, *, is_sqlite: bool
-) -> Subquery:
-    """Return the edges of a page: a walk in one index, before any wide row is read."""
-    mine = Follow.following_id if side == "followers" else Follow.follower_id
-    owner_id = select(owner.c.id).scalar_subquery()
-    edge_id = bindparam("edge_id", type_=Follow.id.type)
-    batch = select(
-        Follow.id, Follow.follower_id, Follow.following_id, Follow.created_at
-    ).limit(literal_column(str(rows)))
-    if start == "skipped":
-        batch = batch.offset(bindparam("skipped", type_=BigInteger()))
-    if start == "newer":
-        batch = batch.order_by(mine, Follow.id)
-    else:
-        batch = batch.order_by(mine.desc(), Follow.id.desc())
-    if is_sqlite:
-        batch = batch.where(mine == owner_id)
-        bound = Follow.id > edge_id if start == "newer" else Follow.id < edge_id
-    else:
-        # A range of (owner, edge) instead of an equation. From that PostgreSQL would
-        # conclude that they are a few dozen, as most people's are, and read and sort
-        # all of a celebrity's for each page: 3.5 ms instead of 0.1, and growing.
-        place, here = tuple_(mine, Follow.id), tuple_(owner_id, edge_id)
-        batch = batch.where(mine >= owner_id, mine <= owner_id)
-        bound = place > here if start == "newer" else place < here
-    if start in ("newer", "older"):
-        batch = batch.where(bound)
-    return batch.subquery("batch")

@@ -14,9 +14,10 @@ from careers_users.auth.identity import (
 )
 from careers_users.auth.schemas import MessageSchema
 from careers_users.auth.throttle import RateLimited
-from careers_users.follow import queries, service
+from careers_users.follow import lists, queries, service
 from careers_users.follow.schemas import (
     CardsSchema,
+    FollowingQuerySchema,
     FollowRowSchema,
     FollowRowsSchema,
     FollowSchema,
@@ -25,6 +26,7 @@ from careers_users.follow.schemas import (
     RelationshipsSchema,
 )
 from careers_users.http.decorators import body, query, refuses, reply
+from careers_users.profile import visibility
 from careers_users.profile.service import UserNotFound
 from careers_users.validation.cursor import Page
 from careers_users.validation.limits import BASE_PATH
@@ -35,7 +37,13 @@ bp = Blueprint("follow", __name__, url_prefix=BASE_PATH)
 @bp.post("/follow/")
 @signed_in
 @body(FollowSchema())
-@refuses(UserNotFound, service.CannotFollowSelf, service.AlreadyFollowing, RateLimited)
+@refuses(
+    UserNotFound,
+    service.CannotFollowSelf,
+    service.AlreadyFollowing,
+    service.Blocking,
+    RateLimited,
+)
 @reply(FollowRowSchema(), 201)
 def follow(payload: dict[str, Any]) -> dict[str, Any]:
     """Follow a user, named by id or by username.
@@ -62,7 +70,7 @@ def unfollow(username: str) -> dict[str, Any]:
 
 @bp.put("/<username:username>/follow/")
 @signed_in
-@refuses(UserNotFound, service.CannotFollowSelf, RateLimited)
+@refuses(UserNotFound, service.CannotFollowSelf, service.Blocking, RateLimited)
 @reply(FollowRowSchema(), 201, also=(200,))
 def ensure_following(username: str) -> tuple[dict[str, Any], int]:
     """Follow a user; 201 if that is new, 200 if you did already.
@@ -106,26 +114,26 @@ def remove_follower(username: str) -> dict[str, Any]:
 @reply(RelationshipsSchema())
 @may_lag
 def get_relationships(query: dict[str, Any]) -> dict[str, Any]:
-    """Tell of each of these users whether you follow them, and they you.
+    """Tell of each of these users how you and they stand.
 
     In the order of the question. `followed_at` is `null` for those whom you do not
-    follow.
+    follow, `muted_until` for those whom you do not mute, or mute for good.
     """
-    return {"results": queries.relationships(viewer_id(), query["ids"])}
+    return {"results": queries.relationships(visibility.caller(), query["ids"])}
 
 
 @bp.get("/following/")
 @signed_in
-@query(FollowsQuerySchema())
+@query(FollowingQuerySchema())
 @reply(FollowRowsSchema())
 @may_lag
 def list_own_following(query: dict[str, Any]) -> dict[str, Any]:
     """List whom you follow, newest first.
 
-    Follow `next` until it is `null`: each step costs the same, and each edge is met
-    once.
+    With `muted=exclude`, without those whom you mute. Follow `next` until it is `null`:
+    each step costs the same, and each edge is met once.
     """
-    return _list(queries.edges(viewer_id(), "following", query), query)
+    return _list(lists.edges(viewer_id(), "following", query), query)
 
 
 @bp.get("/followers/")
@@ -139,7 +147,7 @@ def list_own_followers(query: dict[str, Any]) -> dict[str, Any]:
     Follow `next` until it is `null`: each step costs the same, and each edge is met
     once.
     """
-    return _list(queries.edges(viewer_id(), "followers", query), query)
+    return _list(lists.edges(viewer_id(), "followers", query), query)
 
 
 @bp.get("/<username:username>/followers/")
@@ -154,23 +162,25 @@ def list_followers(username: str, query: dict[str, Any]) -> dict[str, Any]:
     Follow `next` until it is `null`: each step costs the same, and each user is met
     once.
     """
-    found = queries.cards(name_in_path(username), "followers", query, viewer_id())
+    name = name_in_path(username)
+    found = lists.cards(name, "followers", query, visibility.caller())
     return _list(found, query)
 
 
 @bp.get("/<username:username>/following/")
 @anyone
-@query(FollowsQuerySchema())
+@query(FollowingQuerySchema())
 @refuses(UserNotFound)
 @reply(CardsSchema())
 @may_lag
 def list_following(username: str, query: dict[str, Any]) -> dict[str, Any]:
     """List whom a user follows, newest first; `me` is yourself.
 
-    Follow `next` until it is `null`: each step costs the same, and each user is met
-    once.
+    With `muted=exclude`, without those whom you mute: what a feed is made of. Follow
+    `next` until it is `null`: each step costs the same, and each user is met once.
     """
-    found = queries.cards(name_in_path(username), "following", query, viewer_id())
+    name = name_in_path(username)
+    found = lists.cards(name, "following", query, visibility.caller())
     return _list(found, query)
 
 
@@ -178,4 +188,5 @@ def _list(found: tuple[int, Page] | None, query: dict[str, Any]) -> dict[str, An
     if found is None:
         raise UserNotFound
     count, page = found
-    return {"count": count, **page.reply(request.path, query["batch_size"])}
+    more = "&muted=exclude" if query.get("muted") else ""
+    return {"count": count, **page.reply(request.path, query["batch_size"], more)}

@@ -8,7 +8,7 @@ from marshmallow.validate import Length
 
 from careers_users.profile.schemas import CardSchema
 from careers_users.validation.cursor import BatchSchema, Cursor, CursorField
-from careers_users.validation.fields import BodySchema, Text, Time, UserId
+from careers_users.validation.fields import BodySchema, Choice, Text, Time, UserId
 from careers_users.validation.limits import FOLLOWS_BATCH_SIZE, USERNAME_MAX
 from careers_users.validation.query_fields import (
     BATCH_NUMBER,
@@ -55,6 +55,16 @@ class FollowsQuerySchema(BodySchema):
             raise ValidationError("Give either cursor or batch_number.", "cursor")
 
 
+class FollowingQuerySchema(FollowsQuerySchema):
+    """Query of the lists of followed users."""
+
+    muted = Choice(
+        ("exclude",),
+        load_default=None,
+        metadata={"description": "`exclude` leaves out those whom you mute."},
+    )
+
+
 class RelationshipsQuerySchema(BodySchema):
     """Query of `GET relationships/`: which users."""
 
@@ -64,7 +74,8 @@ class RelationshipsQuerySchema(BodySchema):
 class RelationshipSchema(Schema):
     """How the viewer and a user stand; `followed_at` is since when the viewer follows.
 
-    It is `null` for a user whom the viewer does not follow.
+    It is `null` for a user whom the viewer does not follow, `muted_until` for one who
+    is not muted, or for good.
     """
 
     example: ClassVar[dict[str, Any]] = {
@@ -72,12 +83,18 @@ class RelationshipSchema(Schema):
         "following": True,
         "followed_by": False,
         "followed_at": "2024-01-15T10:30:00Z",
+        "blocking": False,
+        "muting": False,
+        "muted_until": None,
     }
 
     id = fields.Integer()
     following = fields.Boolean()
     followed_by = fields.Boolean()
     followed_at = Time(allow_none=True)
+    blocking = fields.Boolean()
+    muting = fields.Boolean()
+    muted_until = Time(allow_none=True)
 
 
 class RelationshipsSchema(Schema):

@@ -3,19 +3,16 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
-from sqlalchemy import Table, bindparam, case, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock, database
 from careers_users.auth import throttle
 from careers_users.auth.throttle import Bucket, RateLimited
-from careers_users.database import Query, Row
+from careers_users.database import Row
 from careers_users.database.errors import is_violated
-from careers_users.follow import queries
-from careers_users.http.errors import ServiceError
-from careers_users.models import Follow, User, UserCounters
+from careers_users.follow import edges, queries
+from careers_users.http.errors import ServiceError, TokenRevoked
 from careers_users.observability import security_log
 from careers_users.profile.service import UserNotFound
 
@@ -52,60 +49,16 @@ class NotAFollower(ServiceError):
     error = "This user does not follow you"
 
 
-# Made once, and of tables: making them anew, and the ORM's part in running them, was
-# most of a follow's time.
-_edges = cast(Table, Follow.__table__)
-_counters = cast(Table, UserCounters.__table__)
-_users = cast(Table, User.__table__)
-# What stands in a list, or is added, has no type by what is beside it.
-_ID, _NAMES = Follow.follower_id.type, ("follower", "following")
-_USER_IDS = [bindparam(name, type_=_ID) for name in _NAMES]
-_CREATED_AT = bindparam("created_at", type_=Follow.created_at.type)
-# Without a reference to an account that is being deleted, which would wait for it.
-_ADD = Query(
-    insert(_edges)
-    .from_select(
-        ["follower_id", "following_id", "created_at"],
-        select(*_USER_IDS, _CREATED_AT).where(
-            ~exists()
-            .where(_users.c.id.in_(_USER_IDS))
-            .where(_users.c.closing_until > _CREATED_AT)
-        ),
-    )
-    .returning(_edges.c.id)
-)
-_REMOVE = Query(
-    delete(_edges)
-    .where(_edges.c.follower_id == bindparam("follower"))
-    .where(_edges.c.following_id == bindparam("following"))
-    .returning(_edges.c.id)
-)
-# In ascending user id: two people who follow each other at once would otherwise each
-# hold the row that the other waits for. SQLite knows no FOR UPDATE, and needs none.
-_ENDS = (
-    select(_counters.c.user_id)
-    .where(_counters.c.user_id.in_(_USER_IDS))
-    .order_by(_counters.c.user_id)
-    .with_for_update()
-)
-_COUNT = Query(
-    update(_counters)
-    .where(_counters.c.user_id.in_(_ENDS))
-    .values(
-        {
-            counter: counter
-            + case(
-                (_counters.c.user_id == bindparam(end), bindparam("by", type_=_ID)),
-                else_=0,
-            )
-            for end, counter in (
-                ("follower", _counters.c.following_count),
-                ("following", _counters.c.followers_count),
-            )
-        }
-        | {_counters.c.changed_at: clock.database_now()}
-    )
-)
+class Blocking(ServiceError):
+    """The viewer blocks the user, and has to take that back first."""
+
+    status = 409
+    code = "blocking"
+    error = "You block this user"
+
+
+class _Hidden(Exception):
+    """A block or a suspension came in between."""
 
 
 @dataclass(frozen=True)
@@ -122,35 +75,53 @@ class Edge:
 
 def follow_id(viewer: Row, user_id: int) -> Edge:
     """Make the viewer follow the user of that number; otherwise as `follow_name`."""
-    return _follow(viewer, queries.user_by_id(user_id))
+    return _follow(viewer, _found_by_id(viewer, user_id))
 
 
 def follow_name(viewer: Row, username: str) -> Edge:
     """Make the viewer follow the user of that name.
 
-    Raises UserNotFound, CannotFollowSelf, AlreadyFollowing or RateLimited.
+    Raises UserNotFound, CannotFollowSelf, Blocking, AlreadyFollowing or RateLimited.
     """
-    return _follow(viewer, queries.user_by_username(username))
+    user = _other(viewer, queries.user_by_username(username, viewer))
+    return _follow(viewer, _unblocked(user))
 
 
-def _follow(viewer: Row, user: Row | None) -> Edge:
-    user = _other(viewer, user)
+def _found_by_id(viewer: Row, user_id: int) -> Row:
+    return _unblocked(_other(viewer, queries.user_by_id(user_id, viewer)))
+
+
+def _follow(viewer: Row, user: Row) -> Edge:
+    """Add an edge; if the user is hidden meanwhile, say so as for any other."""
+    while True:
+        try:
+            return _add(viewer, user)
+        except _Hidden:
+            if not queries.is_visible(viewer["id"]):
+                raise TokenRevoked from None
+            user = _found_by_id({**viewer, "has_blocks": True}, user["id"])
+
+
+def _add(viewer: Row, user: Row) -> Edge:
     created_at = clock.utcnow()
     try:
         with database.transaction() as transaction:
             # Here, not before: so it costs one statement, and counts what comes of it.
             throttle.count(transaction, Bucket("follow", (viewer["id"],)))
             ends = {"follower": viewer["id"], "following": user["id"]}
-            added = transaction.execute(_ADD, **ends, created_at=created_at)
+            added = transaction.execute(edges.ADD, **ends, created_at=created_at)
             if not added:
                 raise UserNotFound
-            transaction.defer(_COUNT, **ends, by=1)
+            transaction.defer(edges.COUNT, **ends, by=1)
+            transaction.defer(edges.FAIL_IF_HIDDEN, **ends, created_at=created_at)
     except RateLimited as refusal:
         security_log.record("throttled", viewer["id"], rate=refusal.rate)
         raise
     except IntegrityError as error:
         if is_violated(error, "uq_follows_follower_id_following_id"):
             raise AlreadyFollowing from error
+        if is_violated(error, edges.NOT_ONESELF):
+            raise _Hidden from error
         # What else can fail is the reference to a user deleted meanwhile.
         raise UserNotFound from error
     return Edge(
@@ -166,10 +137,10 @@ def _follow(viewer: Row, user: Row | None) -> Edge:
 def ensure_following(viewer: Row, username: str) -> tuple[Edge, bool]:
     """Make the viewer follow a user, if that is not so already.
 
-    Return the edge, and whether it is new. Raises UserNotFound, CannotFollowSelf or,
-    for an edge that is not there yet, RateLimited.
+    Return the edge, and whether it is new. Raises UserNotFound, CannotFollowSelf,
+    Blocking or, for an edge that is not there yet, RateLimited.
     """
-    user = _other(viewer, queries.user_by_username(username))
+    user = _unblocked(_other(viewer, queries.user_by_username(username, viewer)))
     while True:
         # Asked first: who wants nothing new is not limited.
         row = queries.edge(viewer["id"], user["id"])
@@ -195,7 +166,7 @@ def ensure_not_following(viewer: Row, username: str) -> tuple[str, bool]:
 
     Raises UserNotFound or CannotFollowSelf.
     """
-    user = _other(viewer, queries.user_by_username(username))
+    user = _other(viewer, queries.user_by_username(username, viewer))
     return user["username"], _end(viewer["id"], user["id"])
 
 
@@ -204,7 +175,7 @@ def remove_follower(viewer: Row, username: str) -> str:
 
     Raises UserNotFound, CannotFollowSelf or NotAFollower.
     """
-    user = _other(viewer, queries.user_by_username(username))
+    user = _other(viewer, queries.user_by_username(username, viewer))
     if not _end(user["id"], viewer["id"]):
         raise NotAFollower
     name: str = user["username"]
@@ -215,9 +186,9 @@ def _end(follower_id: int, following_id: int) -> bool:
     """Delete an edge; tell whether there was one."""
     ends = {"follower": follower_id, "following": following_id}
     with database.transaction() as transaction:
-        removed = transaction.execute(_REMOVE, **ends)
+        removed = transaction.execute(edges.REMOVE, **ends)
         if removed:
-            transaction.defer(_COUNT, **ends, by=-1)
+            transaction.defer(edges.COUNT, **ends, by=-1)
         return bool(removed)
 
 
@@ -229,4 +200,7 @@ def _other(viewer: Row, user: Row | None) -> Row:
     return user
 
 
-# ----------------------------------------------------------------------------- recount
+def _unblocked(user: Row) -> Row:
+    if user.get("is_blocking"):
+        raise Blocking
+    return user

@@ -5,7 +5,8 @@ ordering, and the total is the sum of the parts that triggers keep:
 
     SELECT total, card..
     FROM (SELECT sum(value) AS total FROM user_totals)
-    LEFT JOIN (SELECT id FROM users ORDER BY username_key, id LIMIT 10 OFFSET :skipped)
+    LEFT JOIN (SELECT id FROM users WHERE suspended_at IS NULL
+               ORDER BY username_key, id LIMIT 10 OFFSET :skipped)
     LEFT JOIN users USING (id)
     ORDER BY username_key, id
 
@@ -19,7 +20,8 @@ validation/words.py), so the index answers words of any length:
         AND id IN (SELECT rowid FROM users_search                     -- SQLite
                    WHERE users_search MATCH '"emma" AND "QQli"')
         AND strpos(first_name_key, 'emma') > 0    -- instr() on SQLite
-        AND id = ANY (:ids))                      -- json_each() on SQLite
+        AND id = ANY (:ids)                       -- json_each() on SQLite
+        AND suspended_at IS NULL)
     SELECT total, card..
     FROM (SELECT count(*) AS total FROM passing)
     LEFT JOIN (SELECT id FROM passing ORDER BY key, id LIMIT 10 OFFSET :skipped)
@@ -29,6 +31,9 @@ validation/words.py), so the index answers words of any length:
 The total stands first and the rest is joined to it, since it is wanted where a batch is
 empty, too. MATERIALIZED keeps the planner from looking for those who pass along the
 ordering, which is the whole table if they come last.
+
+A viewer with blocks has statements of their own, in which nobody passes whom a block
+hides, and the total of the first way is that much less (see visibility.py).
 """
 
 import json
@@ -60,8 +65,10 @@ from sqlalchemy.orm import InstrumentedAttribute
 from careers_users import database
 from careers_users.database import Query, Row, room_for
 from careers_users.models import User, UserTotal
+from careers_users.profile import visibility
 from careers_users.profile.queries import CARD
 from careers_users.profile.search_places import search_places
+from careers_users.profile.visibility import Caller
 from careers_users.validation.words import TRIGRAM
 
 # SQLite's trigram index, made by a migration; its rowid is the user's id.
@@ -104,6 +111,7 @@ class _Shape:
     scanned: int = 0
     names: tuple[str, ...] = ()
     has_ids: bool = False
+    has_blocks: bool = False
 
     @property
     def is_filtered(self) -> bool:
@@ -111,8 +119,10 @@ class _Shape:
         return bool(self.indexed or self.scanned or self.names or self.has_ids)
 
 
-def batch(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], int]:
+def batch(caller: Caller, query: Mapping[str, Any]) -> tuple[Sequence[Row], int]:
     """Return a batch of cards, and the number of all users that pass.
+
+    Of users who are hidden from the viewer, neither has any.
 
     `query` is what DirectoryQuerySchema loads. Raises SearchBusy or SearchTimedOut.
     """
@@ -130,8 +140,9 @@ def batch(viewer_id: int, query: Mapping[str, Any]) -> tuple[Sequence[Row], int]
         scanned=len(scanned),
         names=tuple(names),
         has_ids=ids is not None,
+        has_blocks=caller.has_blocks,
     )
-    parameters: dict[str, Any] = {"viewer_id": viewer_id, **names}
+    parameters: dict[str, Any] = {"viewer_id": caller.id, **names}
     parameters |= {f"indexed_{n}": text for n, text in enumerate(indexed)}
     parameters |= {f"scanned_{n}": text for n, text in enumerate(scanned)}
     if skipped:
@@ -179,15 +190,23 @@ def _query(shape: _Shape) -> Query:
     key = _KEYS[shape.ordering.removeprefix("-")]
     is_down = shape.ordering.startswith("-")
     if shape.is_filtered:
-        passing = select(User.id, key.label("key")).where(*_conditions(shape))
+        passing = select(User.id, key.label("key")).where(
+            *_conditions(shape), *_visible(shape)
+        )
         source: Any = passing.cte("passing").prefix_with("MATERIALIZED")
         page = select(source.c.id).order_by(
             *_in_order(source.c.key, source.c.id, is_down=is_down)
         )
         total = select(func.count().label("total")).select_from(source)
     else:
-        page = select(User.id).order_by(*_in_order(key, User.id, is_down=is_down))
-        number = cast(func.sum(UserTotal.value), BigInteger)
+        page = (
+            select(User.id)
+            .where(*_visible(shape))
+            .order_by(*_in_order(key, User.id, is_down=is_down))
+        )
+        number: ColumnElement[int] = cast(func.sum(UserTotal.value), BigInteger)
+        if shape.has_blocks:
+            number = number - visibility.number_blocked()
         total = select(number.label("total"))
     page = page.limit(literal_column(str(shape.room)))
     if not shape.is_first:
@@ -199,6 +218,16 @@ def _query(shape: _Shape) -> Query:
         .select_from(joined)
         .order_by(*_in_order(key, User.id, is_down=is_down))
     )
+
+
+def _visible(shape: _Shape) -> list[ColumnElement[bool]]:
+    """Return the conditions of those whom the viewer may meet."""
+    if not shape.has_blocks:
+        return [visibility.is_not_suspended()]
+    if shape.has_ids or (shape.is_first and not shape.is_filtered):  # They are few.
+        return visibility.in_lists(has_blocks=True)
+    is_outside = visibility.is_outside_blocks(User.id.expression)
+    return [visibility.is_not_suspended(), is_outside]
 
 
 def _in_order(key: Any, id_: Any, *, is_down: bool) -> list[Any]:

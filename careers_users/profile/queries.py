@@ -1,24 +1,25 @@
 """What is read of users: profiles, numbers, and the columns of a card."""
 
-from sqlalchemy import bindparam, literal_column, select
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Select, bindparam, literal_column, select
 
 from careers_users.auth.queries import VIEWER
 from careers_users.database import Query, Row
 from careers_users.models import Follow, User, UserCounters
+from careers_users.profile import visibility
+from careers_users.profile.visibility import Caller
 from careers_users.validation.usernames import is_username
 
-# With an offset, if only of nothing, PostgreSQL asks the index for each card. Without,
-# it may read all whom the viewer follows instead: 0.6 ms for 2,684, instead of 0.1.
-_IS_FOLLOWING = (
+_IS_FOLLOWING = visibility.asked_each_time(
     select(literal_column("1"))
     .select_from(Follow)
     .where(Follow.follower_id == bindparam("viewer_id"))
     .where(Follow.following_id == User.id)
-    .offset(literal_column("0"))
     .correlate(User)
-    .exists()
-    .label("is_following")
-)
+).label("is_following")
 
 # The columns of a card; lists of followers show the same (contract: card).
 CARD = (
@@ -30,7 +31,7 @@ CARD = (
     _IS_FOLLOWING,
 )
 
-_PROFILE = Query(
+_PROFILE_OF = (
     select(
         User.id,
         User.username,
@@ -63,7 +64,7 @@ OWN_PROFILE = VIEWER.join(
     UserCounters.followers_count,
     UserCounters.following_count,
 )
-_STATS = Query(
+_STATS_OF = (
     select(
         UserCounters.posts_count,
         UserCounters.followers_count,
@@ -76,18 +77,28 @@ _STATS = Query(
 )
 
 
-def profile(username: str) -> Row | None:
-    """Return what others see of a user, whatever the name's case."""
-    return _by_username(_PROFILE, username)
+def _visible(statement: Select[*tuple[Any, ...]], *, has_blocks: bool) -> Query:
+    return Query(statement.where(*visibility.by_name(has_blocks=has_blocks)))
 
 
-def stats(username: str) -> Row | None:
+_PROFILE = visibility.both(partial(_visible, _PROFILE_OF))
+_STATS = visibility.both(partial(_visible, _STATS_OF))
+
+
+def profile(username: str, caller: Caller) -> Row | None:
+    """Return what the viewer sees of a user, whatever the name's case."""
+    return _by_username(_PROFILE, username, caller)
+
+
+def stats(username: str, caller: Caller) -> Row | None:
     """Return a user's numbers, whatever the name's case."""
-    return _by_username(_STATS, username)
+    return _by_username(_STATS, username, caller)
 
 
-def _by_username(query: Query, username: str) -> Row | None:
+def _by_username(
+    queries: Mapping[bool, Query], username: str, caller: Caller
+) -> Row | None:
     # What can't be a name is nobody's; the database need not be asked.
     if not is_username(username):
         return None
-    return query.one(key=username.lower())
+    return queries[caller.has_blocks].one(key=username.lower(), viewer_id=caller.id)

@@ -20,7 +20,7 @@ from careers_users.auth.registration import EmailTaken
 from careers_users.auth.step_up import ConfirmationRequired
 from careers_users.auth.throttle import RateLimited
 from careers_users.http.decorators import body, query, refuses, reply
-from careers_users.profile import queries, service
+from careers_users.profile import queries, service, visibility
 from careers_users.profile.directory import batch
 from careers_users.profile.schemas import (
     DirectoryQuerySchema,
@@ -50,7 +50,7 @@ def list_users(query: dict[str, Any]) -> dict[str, Any]:
     All parameters that are given must match. With a token, `is_following` says whether
     you follow a user.
     """
-    cards, total = batch(viewer_id(), query)
+    cards, total = batch(visibility.caller(), query)
     return {
         "message": "Users retrieved successfully",
         "users": [dict(card) for card in cards],
@@ -74,7 +74,7 @@ def get_profile(username: str) -> dict[str, Any]:
 
     The name is found whatever its case; `me` is yourself.
     """
-    row = queries.profile(name_in_path(username))
+    row = queries.profile(name_in_path(username), visibility.caller())
     if row is None:
         raise UserNotFound
     return dict(row)
@@ -131,7 +131,7 @@ def get_stats(username: str) -> dict[str, Any]:
 
 
 def _stats(username: str) -> dict[str, Any]:
-    row = queries.stats(username)
+    row = queries.stats(username, visibility.caller())
     if row is None:
         raise UserNotFound
     return dict(row)

@@ -11,12 +11,26 @@ chooses: a viewer without blocks is asked for nothing more.
 What else is to hide users or their lists joins the conditions here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Exists, bindparam, exists
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Exists,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from careers_users.auth import identity
+from careers_users.database import Query
 from careers_users.models import Block, User
 
 # Of the table, or of an alias.
@@ -39,6 +53,11 @@ def caller() -> Caller:
     return Caller(row["id"], row["has_blocks"])
 
 
+def both(make: Callable[..., Query]) -> dict[bool, Query]:
+    """Return the two queries of a read, by `has_blocks`, which `make` takes."""
+    return {has_blocks: make(has_blocks=has_blocks) for has_blocks in (False, True)}
+
+
 def is_not_suspended(user: Users = User) -> ColumnElement[bool]:
     """Return the condition of all who are visible to anybody."""
     condition: ColumnElement[bool] = user.suspended_at.is_(None)
@@ -53,27 +72,73 @@ def by_name(user: Users = User, *, has_blocks: bool) -> list[ColumnElement[bool]
 
 def in_lists(user: Users = User, *, has_blocks: bool) -> list[ColumnElement[bool]]:
     """Return the conditions of users whom a viewer may meet in lists."""
-    conditions = by_name(user, has_blocks=has_blocks)
-    return [*conditions, ~viewer_blocks(user.id)] if has_blocks else conditions
+    conditions = [is_not_suspended(user)]
+    return [*conditions, *is_not_blocked(user.id)] if has_blocks else conditions
+
+
+def is_not_blocked(user_id: Any) -> list[ColumnElement[bool]]:
+    """Return the conditions of users without a block on either side."""
+    return [~viewer_blocks(user_id), ~blocks_viewer(user_id)]
+
+
+def is_outside_blocks(user_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Return the same condition for many users: all blocks are read, once."""
+    of_mine = select(Block.blocked_id).where(Block.blocker_id == viewer_id())
+    of_me = select(Block.blocker_id).where(Block.blocked_id == viewer_id())
+    return user_id.not_in(union_all(of_mine, of_me))
+
+
+def number_blocked() -> ColumnElement[int]:
+    """Return how many users, less suspended ones, a block on either side hides."""
+    back = aliased(Block)
+    of_mine = _number_of(Block.blocked_id).where(Block.blocker_id == viewer_id())
+    of_me = (
+        _number_of(Block.blocker_id)
+        .where(Block.blocked_id == viewer_id())
+        .where(
+            ~exists()
+            .where(back.blocker_id == viewer_id())
+            .where(back.blocked_id == Block.blocker_id)
+        )
+    )
+    return of_mine.scalar_subquery() + of_me.scalar_subquery()
+
+
+def _number_of(user_id: InstrumentedAttribute[int]) -> Select[int]:
+    is_suspended = exists().where(User.id == user_id, User.suspended_at.is_not(None))
+    return select(func.count(user_id)).where(~is_suspended)
 
 
 def viewer_blocks(user_id: Any) -> Exists:
     """Return whether the viewer (parameter `viewer_id`) blocks that user."""
-    return _is_blocked(_viewer_id(), user_id)
+    return _is_blocked(viewer_id(), user_id)
 
 
 def blocks_viewer(user_id: Any) -> Exists:
     """Return whether that user blocks the viewer (parameter `viewer_id`)."""
-    return _is_blocked(user_id, _viewer_id())
+    return _is_blocked(user_id, viewer_id())
+
+
+def viewer_id() -> Any:
+    """Return the parameter that has the viewer's number."""
+    return bindparam("viewer_id", type_=BigInteger())
+
+
+def asked_each_time(statement: Select[Any]) -> Exists:
+    """Return whether a statement finds anything, asked anew for each row.
+
+    With an offset, if only of nothing, PostgreSQL asks an index for each row. Without,
+    it may read all that a viewer blocks, mutes or follows instead, for a page of few:
+    0.6 ms for 2,684 who are followed, instead of 0.1.
+    """
+    return statement.offset(literal_column("0")).exists()
 
 
 def _is_blocked(blocker_id: Any, blocked_id: Any) -> Exists:
-    return (
-        exists()
+    return asked_each_time(
+        select(literal_column("1"))
+        .select_from(Block)
         .where(Block.blocker_id == blocker_id)
         .where(Block.blocked_id == blocked_id)
+        .correlate_except(Block)
     )
-
-
-def _viewer_id() -> Any:
-    return bindparam("viewer_id", type_=BigInteger())

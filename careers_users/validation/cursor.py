@@ -1,7 +1,8 @@
 """Cursors: places in a list, newest row first, that stay put as the list changes.
 
 A place is the number of a row and a direction. Numbers only grow, so a walk towards
-older rows meets each row once, and each step is one look into an index.
+older rows meets each row once, and each step is one look into an index. Cursors of a
+list that its owner alone may read also name the list and the owner.
 """
 
 import re
@@ -18,7 +19,10 @@ from marshmallow.validate import Length
 from careers_users.validation.fields import Text
 from careers_users.validation.limits import CURSOR_MAX, ID_MAX
 
-_FORM = re.compile(r"(older|newer):(0|[1-9][0-9]{0,18})", re.ASCII)
+_FORM = re.compile(
+    r"(?:([a-z][0-9]{1,19}):)?(older|newer):(0|[1-9][0-9]{0,18})", re.ASCII
+)
+NOT_A_CURSOR = "Not a cursor of this service."
 
 Direction = Literal["older", "newer"]
 # The two lists of a user.
@@ -27,10 +31,14 @@ Side = Literal["followers", "following"]
 
 @dataclass(frozen=True)
 class Cursor:
-    """The rows older, or newer, than the row of number `row_id`."""
+    """The rows older, or newer, than the row of number `row_id`.
+
+    `of` is the list: a letter, and the number of its owner. Empty for most lists.
+    """
 
     direction: Direction
     row_id: int
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,9 +49,10 @@ class Page:
     newer: Cursor | None
     older: Cursor | None
 
-    def reply(self, path: str, batch_size: int) -> dict[str, Any]:
+    def reply(self, path: str, batch_size: int, more: str = "") -> dict[str, Any]:
         """Return what BatchSchema describes; `path` is the path of the list.
 
+        `more` are further parameters of the list, with a `&` in front.
         Addresses are relative to the host (RFC 3986, section 4.2): behind a proxy its
         name may be wrong here, or chosen by the client.
         """
@@ -52,7 +61,7 @@ class Page:
             # A number, and a word of letters, digits, - and _: nothing to encode.
             if cursor is None:
                 return None
-            return f"{path}?batch_size={batch_size}&cursor={encode(cursor)}"
+            return f"{path}?batch_size={batch_size}&cursor={encode(cursor)}{more}"
 
         links = {"next": link(self.older), "previous": link(self.newer)}
         return links | {"results": self.rows}
@@ -65,11 +74,13 @@ def page(
     *,
     is_first: bool = False,
     key: str = "id",
+    of: str = "",
 ) -> Page:
     """Return a batch of `size` rows out of what was found from a cursor on.
 
     One row more than that shows that there is a batch after it. `key` names the
-    number of a row; `is_first` says that without a cursor nothing is newer.
+    number of a row; `is_first` says that without a cursor nothing is newer; `of` is
+    the list in the cursors.
     """
     rows, has_more = list(found[:size]), len(found) > size
     newer, older = cursor is not None or not is_first, has_more
@@ -83,14 +94,16 @@ def page(
         first, last = max(row_id - 1, 0), min(row_id + 1, ID_MAX)
     return Page(
         rows,
-        Cursor("newer", first) if newer else None,
-        Cursor("older", last) if older else None,
+        Cursor("newer", first, of) if newer else None,
+        Cursor("older", last, of) if older else None,
     )
 
 
 def encode(cursor: Cursor) -> str:
     """Return the cursor as a word for a URL; clients need not understand it."""
     text = f"{cursor.direction}:{cursor.row_id}"
+    if cursor.of:
+        text = f"{cursor.of}:{text}"
     return urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
@@ -102,9 +115,10 @@ def decode(word: str) -> Cursor | None:
     except (Base64Error, UnicodeError):
         return None
     match = _FORM.fullmatch(text)
-    if match is None or int(match[2]) > ID_MAX:
+    if match is None or int(match[3]) > ID_MAX:
         return None
-    cursor = Cursor("older" if match[1] == "older" else "newer", int(match[2]))
+    direction: Direction = "older" if match[2] == "older" else "newer"
+    cursor = Cursor(direction, int(match[3]), match[1] or "")
     # Base64 has several spellings of the same bytes; only ours is a cursor.
     return cursor if encode(cursor) == word else None
 
@@ -131,9 +145,14 @@ class CursorField(Text):
     }
     raw_max = CURSOR_MAX
 
+    def __init__(self, *, letter: str = "", **kwargs: Any) -> None:
+        """Take only cursors of lists with this letter, or of those without one."""
+        super().__init__(**kwargs)
+        self._letter = letter
+
     def checked(self, value: str) -> Cursor:
         Length(1, CURSOR_MAX)(value)
         cursor = decode(value)
-        if cursor is None:
-            raise ValidationError("Not a cursor of this service.")
+        if cursor is None or cursor.of[:1] != self._letter:
+            raise ValidationError(NOT_A_CURSOR)
         return cursor

@@ -245,6 +245,22 @@ class UserId(fields.Field[int]):
         return value
 
 
+class Seconds(fields.Field[int]):
+    """A length of time: a JSON integer, within bounds."""
+
+    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._least, self._most = least, most
+        self.openapi = {"type": "integer", "minimum": least, "maximum": most}
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise ValidationError("Not a valid integer.")
+        if not self._least <= value <= self._most:
+            raise ValidationError(f"Must be from {self._least} to {self._most}.")
+        return value
+
+
 class Choice(Text):
     """One of a few words."""
 

@@ -45,6 +45,13 @@ USERS_BATCH_SIZE = 10
 FOLLOWS_BATCH_SIZE = 100
 CURSOR_MAX = 64
 
+# Of one user, as a viewer's reads have to look at them.
+BLOCKS_MAX = 10_000
+MUTES_MAX = 10_000
+# A mute: from five minutes to a year.
+MUTE_SECONDS_MIN = 300
+MUTE_SECONDS_MAX = 31_536_000
+
 # Live sessions of one user; the oldest ends when another is opened.
 SESSIONS_MAX = 100
 ACTIVITY_BATCH_SIZE = 50

@@ -1,0 +1,116 @@
+"""The statements that change edges, with the counters at their ends.
+
+Locks are taken in one order: edges, then counters by ascending user id.
+"""
+
+from typing import cast
+
+from sqlalchemy import (
+    Table,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from careers_users import clock
+from careers_users.database import Query
+from careers_users.models import Block, Follow, User, UserCounters
+
+# Made once, and of tables: making them anew, and the ORM's part in running them, was
+# most of a follow's time.
+_edges = cast(Table, Follow.__table__)
+_counters = cast(Table, UserCounters.__table__)
+_users = cast(Table, User.__table__)
+_blocks = cast(Table, Block.__table__)
+# What stands in a list, or is added, has no type by what is beside it.
+_ID, _NAMES = Follow.follower_id.type, ("follower", "following")
+_FOLLOWER, _FOLLOWING = (bindparam(name, type_=_ID) for name in _NAMES)
+_USER_IDS = [_FOLLOWER, _FOLLOWING]
+_CREATED_AT = bindparam("created_at", type_=Follow.created_at.type)
+_COLUMNS = ["follower_id", "following_id", "created_at"]
+# Without a reference to an account that is being deleted, which would wait for it.
+ADD = Query(
+    insert(_edges)
+    .from_select(
+        _COLUMNS,
+        select(*_USER_IDS, _CREATED_AT).where(
+            ~exists()
+            .where(_users.c.id.in_(_USER_IDS))
+            .where(_users.c.closing_until > _CREATED_AT)
+        ),
+    )
+    .returning(_edges.c.id)
+)
+REMOVE = Query(
+    delete(_edges)
+    .where(_edges.c.follower_id == bindparam("follower"))
+    .where(_edges.c.following_id == bindparam("following"))
+    .returning(_edges.c.id)
+)
+# In ascending user id: two people who follow each other at once would otherwise each
+# hold the row that the other waits for. SQLite knows no FOR UPDATE, and needs none.
+_ENDS = (
+    select(_counters.c.user_id)
+    .where(_counters.c.user_id.in_(_USER_IDS))
+    .order_by(_counters.c.user_id)
+    .with_for_update()
+)
+LOCK_COUNTERS = Query(_ENDS)
+COUNT = Query(
+    update(_counters)
+    .where(_counters.c.user_id.in_(_ENDS))
+    .values(
+        {
+            counter: counter
+            + case(
+                (_counters.c.user_id == bindparam(end), bindparam("by", type_=_ID)),
+                else_=0,
+            )
+            for end, counter in (
+                ("follower", _counters.c.following_count),
+                ("following", _counters.c.followers_count),
+            )
+        }
+        | {_counters.c.changed_at: clock.database_now()}
+    )
+)
+_IS_BLOCKED = exists().where(
+    or_(
+        and_(_blocks.c.blocker_id == _FOLLOWER, _blocks.c.blocked_id == _FOLLOWING),
+        and_(_blocks.c.blocker_id == _FOLLOWING, _blocks.c.blocked_id == _FOLLOWER),
+    )
+)
+_IS_SUSPENDED = (
+    exists().where(_users.c.id.in_(_USER_IDS)).where(_users.c.suspended_at.is_not(None))
+)
+# The last look of a follow, behind COUNT, which has locked the counters: whoever blocks
+# or suspends holds them before the commit. If there is a block or a suspension, it adds
+# an edge that the constraint NOT_ONESELF refuses, and the transaction with it: so the
+# look needs no answer, and goes along with the commit.
+FAIL_IF_HIDDEN = Query(
+    insert(_edges).from_select(
+        _COLUMNS,
+        select(_FOLLOWER, _FOLLOWER, _CREATED_AT).where(
+            or_(_IS_BLOCKED, _IS_SUSPENDED)
+        ),
+    )
+)
+NOT_ONESELF = "ck_follows_not_oneself"
+_OF_THE_PAIR = or_(
+    and_(_edges.c.follower_id == _FOLLOWER, _edges.c.following_id == _FOLLOWING),
+    and_(_edges.c.follower_id == _FOLLOWING, _edges.c.following_id == _FOLLOWER),
+)
+BETWEEN = Query(select(_edges.c.id).where(_OF_THE_PAIR))
+REMOVE_BOTH = Query(
+    delete(_edges)
+    .where(_OF_THE_PAIR)
+    .returning(
+        _edges.c.follower_id.label("follower"), _edges.c.following_id.label("following")
+    )
+)
