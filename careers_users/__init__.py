@@ -21,6 +21,7 @@ from careers_users.auth import session_routes as sessions_routes
 from careers_users.cli import groups
 from careers_users.database import pruning, replica, schema_version
 from careers_users.extensions import db, ma, migrate
+from careers_users.follow import block_routes
 from careers_users.follow import routes as follow_routes
 from careers_users.http import (
     client_address,
@@ -112,6 +113,7 @@ def _register(app: Flask, settings: Settings) -> None:
         sessions_routes.bp,
         profile_routes.bp,
         follow_routes.bp,
+        block_routes.bp,
         activity_routes.bp,
         account_routes.bp,
         *_of_mail(app, settings),

@@ -39,6 +39,7 @@ class Operation:
 
     auth: Auth = "none"
     body: Schema | None = None
+    is_body_required: bool = True
     query: Schema | None = None
     media_types: tuple[str, ...] = ("application/json",)
     reply: Schema | None = None
@@ -70,6 +71,21 @@ def body(schema: Schema) -> Callable[[View], View]:
             return view(*args, payload=schema.load(_json_object()), **kwargs)
 
         describe(with_body, body=schema)
+        return with_body
+
+    return decorate
+
+
+def optional_body(schema: Schema) -> Callable[[View], View]:
+    """As `body`, for calls that may come without one, which is as good as `{}`."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def with_body(*args: Any, **kwargs: Any) -> Any:
+            sent = _json_object() if request.get_data(cache=True) else {}
+            return view(*args, payload=schema.load(sent), **kwargs)
+
+        describe(with_body, body=schema, is_body_required=False)
         return with_body
 
     return decorate

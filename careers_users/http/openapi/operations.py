@@ -83,7 +83,8 @@ class Call:
         if parameters:
             result["parameters"] = parameters
         if said.body is not None:
-            result["requestBody"] = {"required": True, "content": _accepted(said)}
+            required = said.is_body_required
+            result["requestBody"] = {"required": required, "content": _accepted(said)}
         result["responses"] = self._replies() | self._refused(spec)
         result["security"] = _SECURITY[self._auth]
         return result

@@ -1,0 +1,93 @@
+"""What the calls of blocks and mutes take and answer."""
+
+from typing import Any, ClassVar
+
+from flask_marshmallow.schema import Schema
+from marshmallow import fields
+
+from careers_users.profile.schemas import CardSchema
+from careers_users.validation.cursor import BatchSchema, CursorField
+from careers_users.validation.fields import BodySchema, Seconds, Time
+from careers_users.validation.limits import (
+    FOLLOWS_BATCH_SIZE,
+    MUTE_SECONDS_MAX,
+    MUTE_SECONDS_MIN,
+)
+from careers_users.validation.query_fields import BatchSize
+
+
+class NothingSchema(BodySchema):
+    """A body that may be left out, and has nothing in it."""
+
+
+class MuteSchema(BodySchema):
+    """Body of `PUT {username}/mute/`: for how long."""
+
+    example: ClassVar[dict[str, Any]] = {"duration": 86400}
+
+    duration = Seconds(
+        MUTE_SECONDS_MIN,
+        MUTE_SECONDS_MAX,
+        load_default=None,
+        metadata={"description": "For how many seconds; left out: for good."},
+    )
+
+
+class BlocksQuerySchema(BodySchema):
+    """Query of `GET me/blocks/`."""
+
+    batch_size = BatchSize(load_default=FOLLOWS_BATCH_SIZE)
+    cursor = CursorField(letter="b", load_default=None)
+
+
+class MutesQuerySchema(BodySchema):
+    """Query of `GET me/mutes/`."""
+
+    batch_size = BatchSize(load_default=FOLLOWS_BATCH_SIZE)
+    cursor = CursorField(letter="m", load_default=None)
+
+
+class MutedSchema(Schema):
+    """A sentence, and until when the user is muted: `null` is for good, or not."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "message": "Muted bob",
+        "muted_until": "2024-01-16T10:30:00Z",
+    }
+
+    message = fields.String()
+    muted_until = Time(allow_none=True)
+
+
+class BlockedCardSchema(CardSchema):
+    """A user whom the viewer blocks, and since when."""
+
+    example = CardSchema.example | {"created_at": "2024-01-15T10:30:00Z"}
+
+    created_at = Time()
+
+
+class MutedCardSchema(BlockedCardSchema):
+    """A user whom the viewer mutes, since when, and until when if not for good."""
+
+    example = BlockedCardSchema.example | {"muted_until": None}
+
+    muted_until = Time(allow_none=True)
+
+
+class BlocksSchema(BatchSchema):
+    """One's own blocks."""
+
+    example: ClassVar[dict[str, Any]] = {"count": 1}
+
+    count = fields.Integer()
+    results = fields.List(fields.Nested(BlockedCardSchema))
+
+
+class MutesSchema(BatchSchema):
+    """One's own mutes."""
+
+    example: ClassVar[dict[str, Any]] = {"count": 1}
+
+    count = fields.Integer()
+    results = fields.List(fields.Nested(MutedCardSchema))
