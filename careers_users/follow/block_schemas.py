@@ -29,6 +29,7 @@ class MuteSchema(BodySchema):
         MUTE_SECONDS_MIN,
         MUTE_SECONDS_MAX,
         load_default=None,
+        allow_none=False,
         metadata={"description": "For how many seconds; left out: for good."},
     )
 

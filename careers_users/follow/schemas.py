@@ -61,6 +61,7 @@ class FollowingQuerySchema(FollowsQuerySchema):
     muted = Choice(
         ("exclude",),
         load_default=None,
+        allow_none=False,
         metadata={"description": "`exclude` leaves out those whom you mute."},
     )
 
