@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Connection, cast, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from careers_users import database
-from careers_users.cli import console
+from careers_users.cli import block_flags, console
 from careers_users.extensions import db
 from careers_users.jobs import leases
 from careers_users.models import Follow, User, UserCounters, UserTotal
@@ -32,22 +32,33 @@ _SNAPSHOT = (
 def recount(check: bool) -> None:
     """Compare the stored counters with the rows they count, and repair them.
 
-    Nothing waits for the comparison, and next to nothing for the repair.
+    So it does with the flags of users who block somebody, or are blocked. Nothing waits
+    for the comparison, and next to nothing for the repair.
     """
+    unflagged, flags = block_flags.missing(), 0
     if check:
         drifts = compare_counters()
     else:
         with _alone() as holder:
             drifts = compare_counters()
             repair(drifts, holder)
+            flags = block_flags.repair()
+    for name in unflagged:
+        click.echo(f"{name}: has_blocks is false, should be true")
+    if flags:
+        click.echo(f"Repaired {flags} flags of blocks.")
+    _report(drifts, has_failed=check and bool(drifts or unflagged))
+
+
+def _report(drifts: Sequence["Drift"], *, has_failed: bool) -> None:
     for drift in drifts:
         click.echo(f"{drift.name} is {drift.stored}, should be {drift.counted}")
     if not drifts:
         click.echo("All counters are right.")
-    elif check:
-        raise SystemExit(console.EXIT_NO)
-    else:
+    elif not has_failed:
         click.echo(f"Repaired {len(drifts)} counters.")
+    if has_failed:
+        raise SystemExit(console.EXIT_NO)
 
 
 @contextmanager
