@@ -1,7 +1,7 @@
 """What is read of a whole account: its trail page by page, everything for an export."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from sqlalchemy import BigInteger, bindparam, select
@@ -9,14 +9,16 @@ from sqlalchemy import BigInteger, bindparam, select
 from careers_users.auth.queries import VIEWER
 from careers_users.database import Query
 from careers_users.models import (
+    Block,
     Follow,
     Mail,
+    Mute,
     RefreshToken,
     SecurityEvent,
     User,
     UserCounters,
 )
-from careers_users.validation.cursor import Cursor, Page, Side, page
+from careers_users.validation.cursor import Cursor, Page, page
 from careers_users.validation.usernames import identity
 
 _EVENTS = (
@@ -45,6 +47,9 @@ _BY_DIRECTION = {
 
 # An export reads in bites of this many rows, so that it never holds many in memory.
 EXPORT_BATCH = 1000
+
+# What an export has of pairs of users.
+Kind = Literal["followers", "following", "blocks", "mutes"]
 
 
 def activity(user_id: int, query: Mapping[str, Any]) -> Page:
@@ -119,21 +124,28 @@ OWN_SECURITY = VIEWER.add_columns(
 )
 
 
-def _edges(side: Side) -> Query:
-    mine, other = Follow.follower_id, Follow.following_id
-    if side == "followers":
-        mine, other = other, mine
+def _pairs(table: type[Follow | Block | Mute], mine: Any, other: Any) -> Query:
+    """Return the query of the rows that a user has in a table, less suspended ends."""
+    columns = [table.id, User.id.label("user_id"), User.username, table.created_at]
+    if table is Mute:
+        columns.append(Mute.muted_until)
     return Query(
-        select(Follow.id, User.id.label("user_id"), User.username, Follow.created_at)
+        select(*columns)
         .join(User, User.id == other)
         .where(mine == bindparam("user_id"))
-        .where(Follow.id > bindparam("after"))
-        .order_by(Follow.id)
+        .where(User.suspended_at.is_(None))
+        .where(table.id > bindparam("after"))
+        .order_by(table.id)
         .limit(EXPORT_BATCH)
     )
 
 
-_EDGES = {"followers": _edges("followers"), "following": _edges("following")}
+_PAIRS = {
+    "followers": _pairs(Follow, Follow.following_id, Follow.follower_id),
+    "following": _pairs(Follow, Follow.follower_id, Follow.following_id),
+    "blocks": _pairs(Block, Block.blocker_id, Block.blocked_id),
+    "mutes": _pairs(Mute, Mute.muter_id, Mute.muted_id),
+}
 
 
 def person(user_id: int) -> dict[str, Any] | None:
@@ -151,9 +163,9 @@ def mails(user_id: int) -> Iterator[dict[str, Any]]:
     return _walk(_MAILS, user_id, 0)
 
 
-def edges(user_id: int, side: Side) -> Iterator[dict[str, Any]]:
-    """Yield all edges of a user's side, the oldest first."""
-    return _walk(_EDGES[side], user_id, 0)
+def pairs(user_id: int, kind: Kind) -> Iterator[dict[str, Any]]:
+    """Yield all that a user has of a kind, the oldest first."""
+    return _walk(_PAIRS[kind], user_id, 0)
 
 
 def events(user_id: int) -> Iterator[dict[str, Any]]:

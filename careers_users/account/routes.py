@@ -82,7 +82,8 @@ def get_security() -> dict[str, Any]:
 def export_account() -> Response:
     """Get everything that is held about you, as one JSON document.
 
-    Account, sessions, followers, followed, activity and mail; it may be long.
+    Account, sessions, followers, followed, blocks, mutes, activity and mail; it may be
+    long.
     """
     person = queries.person(viewer_id())
     if person is None:
@@ -100,8 +101,10 @@ def _export(person: dict[str, Any]) -> Iterator[str]:
     user_id = person["id"]
     lists = {
         "sessions": queries.sessions(user_id),
-        "followers": queries.edges(user_id, "followers"),
-        "following": queries.edges(user_id, "following"),
+        "followers": queries.pairs(user_id, "followers"),
+        "following": queries.pairs(user_id, "following"),
+        "blocks": queries.pairs(user_id, "blocks"),
+        "mutes": queries.pairs(user_id, "mutes"),
         "activity": queries.events(user_id),
         "mails": queries.mails(user_id),
     }

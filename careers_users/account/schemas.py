@@ -102,12 +102,18 @@ class StoredSessionSchema(SessionSchema):
 
 
 class ExportedEdgeSchema(Schema):
-    """Who is at the other end of an edge, and since when."""
+    """A user who follows, is followed or blocked, and since when."""
 
     id = fields.Integer()
     user_id = fields.Integer()
     username = fields.String()
     created_at = Time()
+
+
+class ExportedMuteSchema(ExportedEdgeSchema):
+    """Who is muted, since when, and until when if not for good."""
+
+    muted_until = Time(allow_none=True)
 
 
 class ExportedMailSchema(Schema):
@@ -137,6 +143,8 @@ class AccountExportSchema(Schema):
         "exported_at": "2024-01-15T10:30:00Z",
         "followers": [],
         "following": [],
+        "blocks": [],
+        "mutes": [],
         "activity": [
             SecurityEventSchema.example,
             SecurityEventSchema.example | {"id": 2, "event": "data_exported"},
@@ -149,6 +157,8 @@ class AccountExportSchema(Schema):
     sessions = fields.List(fields.Nested(StoredSessionSchema))
     followers = fields.List(fields.Nested(ExportedEdgeSchema))
     following = fields.List(fields.Nested(ExportedEdgeSchema))
+    blocks = fields.List(fields.Nested(ExportedEdgeSchema))
+    mutes = fields.List(fields.Nested(ExportedMuteSchema))
     activity = fields.List(fields.Nested(SecurityEventSchema))
     mails = fields.List(fields.Nested(ExportedMailSchema))
 

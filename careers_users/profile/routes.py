@@ -14,7 +14,6 @@ from careers_users.auth.identity import (
     signed_in_with,
     viewer,
     viewer_claims,
-    viewer_id,
 )
 from careers_users.auth.registration import EmailTaken
 from careers_users.auth.step_up import ConfirmationRequired

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from tests.api import Account, Api
-
-USER_NOT_FOUND = "user_not_found"
+from careers_users.extensions import db
+from careers_users.models import Block, Mute
+from tests.api import PASSWORD, Account, Api
 
 
 @pytest.fixture
@@ -59,3 +60,41 @@ def test_me_blocks_shows_cards_newest_first(api: Api, alice: Account) -> None:
         assert page["count"] == 3
         path = page["next"]
     assert met == ["erin", "dave", "carol"]
+
+
+def test_deleting_an_account_deletes_what_it_blocks_and_who_blocks_it(
+    api: Api, alice: Account
+) -> None:
+    carol = api.register("carol")
+    for call in ("block", "mute"):
+        api.put(f"bob/{call}/", token=alice.access)
+        api.put(f"carol/{call}/", token=alice.access)
+        api.put(f"alice/{call}/", token=carol.access)
+    api.delete("me/", json={"password": carol.password}, token=carol.access)
+    for of in ("blocks", "mutes"):
+        reply = api.get(f"me/{of}/", token=alice.access).json
+        assert [row["username"] for row in reply["results"]] == ["Bob"]
+    api.delete("me/", json={"password": alice.password}, token=alice.access)
+    with api.app.app_context():
+        for table in (Block, Mute):
+            assert db.session.scalars(select(table)).all() == []
+
+
+def test_a_block_is_seen_by_the_next_call_of_either_side(
+    api: Api, alice: Account
+) -> None:
+    bob = api.post("login/", {"username": "bob", "password": PASSWORD}).json["access"]
+    assert api.get("alice/", token=bob).status_code == 200
+    api.put("bob/block/", token=alice.access)
+    assert api.get("alice/", token=bob).status_code == 404
+    api.delete("bob/block/", token=alice.access)
+    assert api.get("alice/", token=bob).status_code == 200
+
+
+def test_nothing_of_it_is_in_the_activity_of_either_side(
+    api: Api, alice: Account
+) -> None:
+    before = api.get("me/activity/", token=alice.access).json
+    api.put("bob/block/", token=alice.access)
+    api.put("bob/mute/", token=alice.access)
+    assert api.get("me/activity/", token=alice.access).json == before
