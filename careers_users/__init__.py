@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Flask
 
 from careers_users import database, keys, models
-from careers_users.account import recovery_routes
+from careers_users.account import recovery_routes, suspension
 from careers_users.account import routes as account_routes
 from careers_users.auth import (
     email_routes,
@@ -69,6 +69,8 @@ _JOBS = (
         days="EVENTS_RETENTION_DAYS",
     ),
     _deletion("old-mail", models.Mail.created_at, days="MAIL_RETENTION_DAYS"),
+    # A suspension ends within a minute of its time.
+    Job("suspensions", timedelta(seconds=30), suspension.settle_some),
     Job("search-texts", timedelta(hours=1), refold.refold_some),
 )
 

@@ -14,6 +14,8 @@ from careers_users.validation.fields import Time
 from careers_users.validation.limits import BASE_PATH
 
 PASSWORD = "password123"
+# What `details` are where they are for programs rather than for people.
+FACTS = {"account_suspended": {"reason", "until"}}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -141,7 +143,9 @@ def check_error(response: Reply) -> None:
     assert isinstance(body["error"], str)
     assert body["error"]
     assert re.fullmatch(r"[a-z_]+", body["code"]), body
-    if isinstance(body["details"], dict):
+    if body["code"] in FACTS:
+        assert set(body["details"]) == FACTS[body["code"]]
+    elif isinstance(body["details"], dict):
         for field, messages in body["details"].items():
             assert isinstance(field, str)
             assert messages

@@ -17,6 +17,7 @@ from careers_users.auth import repeats
 from careers_users.auth.device import Device
 from careers_users.database import Query, Row, Transaction
 from careers_users.extensions import db
+from careers_users.http.json import OrjsonProvider
 from careers_users.models import SecurityEvent, User
 from careers_users.observability import security_log
 
@@ -112,7 +113,7 @@ def _row(
         "moment": clock.utcnow(),
         "from_address": device.address,
         "with_agent": device.user_agent,
-        "more": orjson.dumps(details).decode(),
+        "more": orjson.dumps(details, option=OrjsonProvider.OPTIONS).decode(),
     }
 
 

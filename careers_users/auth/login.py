@@ -4,11 +4,12 @@ from contextlib import suppress
 
 from sqlalchemy import update
 
-from careers_users.auth import audit, places, queries, throttle, tokens
+from careers_users.auth import audit, places, queries, suspension, throttle, tokens
 from careers_users.auth.audit import Trail
 from careers_users.auth.device import Device
 from careers_users.auth.password_hashing import HashingBusy, passwords, verify
 from careers_users.auth.session_opening import open_session
+from careers_users.auth.suspension import AccountSuspended
 from careers_users.auth.throttle import (
     ALWAYS,
     SUCCESSES,
@@ -40,17 +41,19 @@ class InvalidCredentials(Unauthorized):
 def log_in(identifier: str, password: str, device: Device) -> tuple[Row, Tokens]:
     """Open a session for the right password; return the account and the tokens.
 
-    Raises InvalidCredentials, or RateLimited. An unknown user costs the same work, and
-    the same statements and commits, as one whose hash is of today's kind.
+    Raises InvalidCredentials, RateLimited or, for the right password of a suspended
+    account, AccountSuspended. An unknown user costs the same work, and the same
+    statements and commits, as one whose hash is of today's kind.
     """
     key = identity(identifier)
     account = None if key is None else queries.login_account(key, device)
-    name = key or identifier  # What can be no name is counted as it was typed.
+    name = key or identifier  # An impossible name is counted as it was typed.
     tries = _reserve(name, account, device)
     with uncounted_in_trouble(tries):
         opened = None
         is_right = verify(account, password)
         if account is not None and is_right and account["is_active"]:
+            _refuse_suspended(account, device, tries)
             opened = _open(account, device, _renewed_hash(account, password), tries)
         if account is None or opened is None:
             _record_failure(name, account, device, tries)
@@ -94,6 +97,18 @@ def _record_failure(
         tries.fail(trail.transaction)
 
 
+def _refuse_suspended(account: Row, device: Device, tries: Reservation) -> None:
+    """Raise AccountSuspended if the account is, and record that it was tried.
+
+    The password was right, so the try counts as no failure.
+    """
+    if suspension.is_suspended(account):
+        with audit.short_transaction() as trail:
+            trail.record_repeated("login_refused", account["id"], device)
+            tries.succeed(trail.transaction)
+        raise AccountSuspended(account["suspension_reason"], account["suspended_until"])
+
+
 def _renewed_hash(account: Row, password: str) -> str | None:
     """Return a hash of today's parameters, if the stored one has others."""
     if passwords().is_outdated(account["password_hash"]):
@@ -106,13 +121,17 @@ def _open(
     account: Row, device: Device, new_hash: str | None, tries: Reservation
 ) -> Tokens | None:
     """Open a session; None if the account has changed since it was read."""
-    if new_hash is None and account["live_sessions"] < SESSIONS_CLOSE_TO_MAX:
+    is_restored = account["suspended_at"] is not None  # By the clock.
+    is_close_to_max = account["live_sessions"] >= SESSIONS_CLOSE_TO_MAX
+    if new_hash is None and not is_restored and not is_close_to_max:
         with audit.short_transaction() as trail:
             return _add_session(trail, account, device, tries)
     with audit.transaction() as trail:
         if new_hash is not None:
             _replace_hash(account["id"], account["password_hash"], new_hash)
-        if account["live_sessions"] >= SESSIONS_CLOSE_TO_MAX:
+        if is_restored:
+            suspension.lift(trail, account["id"], by="clock")
+        if is_close_to_max:
             _make_room(trail, account["id"], device)
         return _add_session(trail, account, device, tries)
 

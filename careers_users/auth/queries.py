@@ -109,6 +109,9 @@ _ACCOUNT = select(
     User.password_hash,
     User.token_version,
     User.is_active,
+    User.suspended_at,
+    User.suspended_until,
+    User.suspension_reason,
     # So that a login need not ask whether there is room for another.
     select(func.count())
     .where(RefreshToken.user_id == User.id)

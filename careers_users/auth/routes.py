@@ -17,6 +17,7 @@ from careers_users.auth.schemas import (
     RegisterReplySchema,
     RegisterSchema,
 )
+from careers_users.auth.suspension import AccountSuspended
 from careers_users.auth.throttle import RateLimited
 from careers_users.http.decorators import body, refuses, reply
 from careers_users.validation.limits import BASE_PATH
@@ -53,13 +54,14 @@ def register(payload: dict[str, Any]) -> dict[str, Any]:
 
 @bp.post("/login/")
 @body(LoginSchema())
-@refuses(InvalidCredentials, HashingBusy, RateLimited)
+@refuses(InvalidCredentials, AccountSuspended, HashingBusy, RateLimited)
 @reply(LoginReplySchema())
 def login(payload: dict[str, Any]) -> dict[str, Any]:
     """Sign in with username or e-mail address and password.
 
     Opens a session of 7 days. An unknown user, a wrong password and an inactive
-    account get the same answer.
+    account get the same answer. The right password of a suspended account gets a 403,
+    whose `details` are its `reason` and `until` when, or `null`.
     """
     account, tokens = log_in(payload["username"], payload["password"], device())
     return {

@@ -5,16 +5,12 @@ call goes on where it stopped.
 """
 
 import itertools
-from collections import Counter
-from collections.abc import Iterable
 
-from sqlalchemy import BigInteger, Connection, func, select, update
-
-from careers_users import clock
+from careers_users.account import parking
 from careers_users.cli.follow_check import Edge, FollowPlan
 from careers_users.database import bulk
 from careers_users.extensions import db
-from careers_users.models import Follow, UserCounters
+from careers_users.models import Follow
 from careers_users.observability import security_log
 
 # Rows of one transaction: it holds the counters of their users at its end, and on
@@ -27,11 +23,6 @@ _EDGE = {
         Follow.__table__.c.following_id,
         Follow.__table__.c.created_at,
     )
-}
-_COUNTS = {
-    "user_id": BigInteger(),
-    "followers": BigInteger(),
-    "following": BigInteger(),
 }
 
 
@@ -55,35 +46,7 @@ def _write(edges: list[Edge]) -> int:
         bulk.prepare(connection)
         added = bulk.add_missing(connection, Follow, _EDGE, edges)
         if added:
-            _count(connection, added)
+            parking.count([edge[:2] for edge in added], by=1)
     if added:
         security_log.record("follows_imported", None, number=len(added))
     return len(added)
-
-
-def _count(connection: Connection, added: Iterable[tuple[int, ...]]) -> None:
-    followers, following = Counter[int](), Counter[int]()
-    for edge in added:
-        following[edge[0]] += 1
-        followers[edge[1]] += 1
-    ids = sorted(followers.keys() | following.keys())
-    changes = [(id_, followers[id_], following[id_]) for id_ in ids]
-    given = bulk.as_table(connection, _COUNTS, changes)
-    if connection.dialect.name == "postgresql":
-        locked = (
-            select(UserCounters.user_id)
-            .where(UserCounters.user_id.in_(select(given.c.user_id)))
-            .order_by(UserCounters.user_id)
-            .with_for_update(key_share=True)
-            .subquery()
-        )
-        connection.execute(select(func.count()).select_from(locked))
-    connection.execute(
-        update(UserCounters)
-        .where(UserCounters.user_id == given.c.user_id)
-        .values(
-            followers_count=UserCounters.followers_count + given.c.followers,
-            following_count=UserCounters.following_count + given.c.following,
-            changed_at=clock.database_now(),
-        )
-    )

@@ -45,11 +45,18 @@ _ERROR = {
             "anyOf": [{"$ref": f"#/components/schemas/{_ERROR_CODE}"}, _TEXT],
         },
         "details": {
-            "description": "Fields and their messages, or a sentence.",
+            "description": "Fields and their messages, or a sentence; facts for "
+            "programs where the code is `account_suspended`.",
             "anyOf": [
                 {
                     "type": "object",
-                    "additionalProperties": {"type": "array", "items": _TEXT},
+                    "additionalProperties": {
+                        "anyOf": [
+                            {"type": "array", "items": _TEXT},
+                            _TEXT,
+                            {"type": "null"},
+                        ]
+                    },
                 },
                 _TEXT,
             ],
