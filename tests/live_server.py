@@ -240,8 +240,10 @@ def wrong_counters(url: str) -> list[Any]:
     engine = create_engine(normalise_database_url(url) or "", poolclass=NullPool)
     # Triggers count the users since revision 0010, the service counted them before.
     counted = "user_totals" if inspect(engine).has_table("user_totals") else "totals"
+    names = {column["name"] for column in inspect(engine).get_columns("users")}
+    shown = " WHERE suspended_at IS NULL" if "suspended_at" in names else ""
     total = (
         f"SELECT * FROM (SELECT sum(value) AS value FROM {counted}) AS total"
-        " WHERE value <> (SELECT count(*) FROM users)"
+        f" WHERE value <> (SELECT count(*) FROM users{shown})"
     )
     return ask(url, users) + ask(url, total)

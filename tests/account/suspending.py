@@ -19,10 +19,10 @@ def suspend(app: Flask, user: Account, reason: str = "spam", **more: Any) -> int
     return ended
 
 
-def restore(app: Flask, user: Account) -> bool:
+def restore(app: Flask, user: Account, **more: Any) -> bool:
     """Restore a user; return whether there was a suspension."""
     with app.app_context():
-        return suspension.restore(user.id)
+        return suspension.restore(user.id, **more)
 
 
 def log_in(api: Api, user: Account, password: str = PASSWORD) -> Reply:
