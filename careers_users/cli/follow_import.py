@@ -6,11 +6,13 @@ call goes on where it stopped.
 
 import itertools
 
-from careers_users.account import parking
+from sqlalchemy import Connection, select
+
+from careers_users.account import parking, suspension
 from careers_users.cli.follow_check import Edge, FollowPlan
 from careers_users.database import bulk
 from careers_users.extensions import db
-from careers_users.models import Follow
+from careers_users.models import Follow, ParkedFollow
 from careers_users.observability import security_log
 
 # Rows of one transaction: it holds the counters of their users at its end, and on
@@ -39,14 +41,34 @@ def write(plan: FollowPlan, report: bulk.Report) -> int:
     return added
 
 
+def park() -> None:
+    """Park the edges of users who are suspended, which an import adds like others."""
+    while suspension.settle_some():
+        pass
+
+
 def _write(edges: list[Edge]) -> int:
     """Add a batch; as in a follow, edges before counters and these in ascending id."""
     with db.session.begin():
         connection = db.session.connection()
         bulk.prepare(connection)
-        added = bulk.add_missing(connection, Follow, _EDGE, edges)
+        parked = _parked(connection, edges)
+        new = [edge for edge in edges if edge[:2] not in parked]
+        added = bulk.add_missing(connection, Follow, _EDGE, new)
         if added:
             parking.count([edge[:2] for edge in added], by=1)
     if added:
         security_log.record("follows_imported", None, number=len(added))
     return len(added)
+
+
+def _parked(connection: Connection, edges: list[Edge]) -> set[tuple[int, int]]:
+    """Return the ends of those edges that are here, though parked."""
+    given = bulk.as_table(connection, _EDGE, edges)
+    ends = ParkedFollow.follower_id, ParkedFollow.following_id
+    there = select(*ends).join(
+        given,
+        (given.c.follower_id == ParkedFollow.follower_id)
+        & (given.c.following_id == ParkedFollow.following_id),
+    )
+    return {(row[0], row[1]) for row in connection.execute(there)}

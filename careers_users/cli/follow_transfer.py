@@ -46,7 +46,8 @@ def import_follows(
     or, with --map or --ids, numbers), created_at. Everything is checked before anything
     is written; each mistake is reported with its line. Follows that are here already
     are skipped, so an interrupted import is finished by running it again. Import them
-    before users make new ones: lists show what was added last first.
+    before users make new ones: lists show what was added last first. Those of suspended
+    users are parked, and come back with `users restore`.
     """
     if ids and map_path is not None:
         raise click.UsageError("Use either --map or --ids.")
@@ -66,6 +67,7 @@ def import_follows(
             return
         with console.progress("Follows", plan.number) as progress:
             added = follow_import.write(plan, progress)
+    follow_import.park()
     click.echo(f"Added {added} follows; {plan.number - added} were there already.")
 
 
@@ -89,8 +91,9 @@ def _show(plan: FollowPlan) -> None:
 def export_follows(file: Path, format_: str | None, force: bool) -> None:
     """Write all follows to FILE, or stdout for "-", as `users import-follows` reads it.
 
-    Users are named by their usernames, and the oldest follow comes first. The file can
-    be read by its owner only, and is there when it is complete.
+    Users are named by their usernames, and the oldest follow comes first; parked ones
+    of suspended users are in it. The file can be read by its owner only, and is there
+    when it is complete.
     """
     kind = transfer.output_format(file, format_)
     number = user_queries.number_of_follows()

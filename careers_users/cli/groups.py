@@ -9,6 +9,7 @@ from careers_users.cli import (
     mail,
     openapi,
     schema,
+    suspensions,
     transfer,
 )
 from careers_users.cli import post_events as activity_cli
@@ -27,6 +28,8 @@ for _command in (
     cli_users.list_users,
     cli_users.deactivate,
     cli_users.activate,
+    suspensions.suspend,
+    suspensions.restore,
     cli_users.set_password,
     cli_users.delete_user,
     cli_users.audit_user,

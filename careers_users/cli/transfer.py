@@ -111,7 +111,8 @@ def import_users(
     CSV with a first line of column names, or JSON lines: username, email, password (the
     stored hash, of Django, Werkzeug or this service), first_name, last_name, bio,
     avatar, is_active, email_verified, date_joined or created_at, updated_at. For a
-    username that is not allowed here, new_username. For --keep-ids and --map, id.
+    username that is not allowed here, new_username. For --keep-ids and --map, id. Of
+    suspended users, suspended_at, suspended_until, suspension_reason, suspension_note.
     docs/moving-in.md walks through it.
 
     Everything is checked before anything is written; each mistake is reported with its

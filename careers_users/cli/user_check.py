@@ -22,6 +22,12 @@ from careers_users.validation.words import searchable
 
 # Records that are compared with the database at once.
 BATCH = 1000
+_SUSPENSION = (
+    "suspended_at",
+    "suspended_until",
+    "suspension_reason",
+    "suspension_note",
+)
 
 Row = dict[str, Any]
 _COPIED = "username email first_name last_name bio avatar is_active".split()
@@ -152,6 +158,7 @@ def _valid(plan: Plan, records: Iterable[Record]) -> Iterator[Found]:
 def _row(record: Row, now: datetime) -> Row:
     """Return a record as the row of a user, without the number."""
     created_at = record["created_at"] or now
+    is_suspended = record["suspended_at"] is not None
     return {
         **{name: record[name] for name in _COPIED},
         "username_key": folding.identity(record["username"]),
@@ -163,6 +170,7 @@ def _row(record: Row, now: datetime) -> Row:
         "token_version": 1,
         "created_at": created_at,
         "updated_at": record["updated_at"] or created_at,
+        **{name: record[name] if is_suspended else None for name in _SUSPENSION},
     }
 
 

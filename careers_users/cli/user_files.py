@@ -9,10 +9,12 @@ from typing import Any
 
 from flask_marshmallow.schema import Schema
 from marshmallow import EXCLUDE, ValidationError, fields, pre_load
+from marshmallow.validate import OneOf
 
 from careers_users import clock
 from careers_users.auth import foreign_hashes
 from careers_users.auth.password_hashing import UNUSABLE, scheme
+from careers_users.auth.suspension import REASONS
 from careers_users.cli import mistakes
 from careers_users.validation.fields import (
     AvatarUrl,
@@ -38,13 +40,14 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _TRUE, _FALSE = {"true", "t", "1"}, {"false", "f", "0"}
 EXPORTED = (
     "id username email password first_name last_name bio avatar is_active "
-    "email_verified created_at updated_at"
+    "email_verified created_at updated_at suspended_at suspended_until "
+    "suspension_reason suspension_note"
 ).split()
 # Columns whose empty text means that there is nothing.
 _EMPTY = (
-    *("id", "new_username", "is_active", "email_verified"),
-    *("created_at", "updated_at", "date_joined"),
-)
+    "id new_username is_active email_verified created_at updated_at date_joined "
+    "suspended_at suspended_until suspension_reason suspension_note"
+).split()
 
 
 class StoredHash(Text):
@@ -78,15 +81,22 @@ class Flag(fields.Field[bool]):
 class Moment(fields.Field[datetime]):
     """A time in ISO 8601; without a zone it is UTC, as databases export it."""
 
+    def __init__(self, *, may_come: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._may_come = may_come
+
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
         try:
-            return moment(value)
+            return moment(value, may_come=self._may_come)
         except ValueError as error:
             raise ValidationError(str(error)) from None
 
 
-def moment(value: Any) -> datetime:
-    """Return the time that a file means; ValueError says what is wrong with it."""
+def moment(value: Any, *, may_come: bool = False) -> datetime:
+    """Return the time that a file means; ValueError says what is wrong with it.
+
+    It must have been, unless it `may_come`.
+    """
     try:
         result = datetime.fromisoformat(value)
         if result.tzinfo is None:
@@ -96,7 +106,7 @@ def moment(value: Any) -> datetime:
         raise ValueError("Not a time like 2024-01-15T10:30:00Z.") from None
     if result < _BEGINNING:
         raise ValueError("Lies before 1970.")
-    if result > clock.utcnow() + _FUTURE:
+    if result > clock.utcnow() + _FUTURE and not may_come:
         raise ValueError("Lies in the future.")
     return result
 
@@ -146,6 +156,10 @@ class RecordSchema(Schema):
     email_verified = Flag(load_default=False)
     created_at = Moment(load_default=None)
     updated_at = Moment(load_default=None)
+    suspended_at = Moment(load_default=None)
+    suspended_until = Moment(load_default=None, may_come=True)
+    suspension_reason = fields.String(load_default="other", validate=OneOf(REASONS))
+    suspension_note = Bio(load_default=None)
 
     @pre_load
     def rename(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:

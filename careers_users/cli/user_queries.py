@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, select
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy import Select, and_, bindparam, func, select, union_all
+from sqlalchemy.orm import aliased
 
 from careers_users import clock, database
 from careers_users.database import Query, Row
 from careers_users.models import (
     Follow,
+    ParkedFollow,
     RefreshToken,
     ReservedUsername,
     SecurityEvent,
@@ -21,7 +22,7 @@ from careers_users.validation.words import needles
 
 # Rows of a long list that are read at once.
 CHUNK = 1000
-
+STATUSES = ("active", "inactive", "suspended")
 
 _LISTED = (
     User.id,
@@ -30,11 +31,18 @@ _LISTED = (
     User.first_name,
     User.last_name,
     User.is_active,
+    User.suspended_at,
     User.created_at,
 )
 
 
 _LISTING = select(*_LISTED)
+_IS_SUSPENDED = User.suspended_at.is_not(None)
+_HAS_STATUS = {
+    "active": User.is_active & ~_IS_SUSPENDED,
+    "inactive": ~User.is_active & ~_IS_SUSPENDED,
+    "suspended": _IS_SUSPENDED,
+}
 
 
 _EXPORT = select(
@@ -50,6 +58,10 @@ _EXPORT = select(
     User.email_verified_at.is_not(None).label("email_verified"),
     User.created_at,
     User.updated_at,
+    User.suspended_at,
+    User.suspended_until,
+    User.suspension_reason,
+    User.suspension_note,
 )
 
 
@@ -62,6 +74,13 @@ _DETAILS = Query(
         User.email_verified_at,
         User.mail_failed_at,
         User.pending_email,
+        User.suspended_until,
+        User.suspension_reason,
+        User.suspension_note,
+        select(func.count())
+        .where(ParkedFollow.user_id == User.id)
+        .scalar_subquery()
+        .label("parked_follows"),
         User.password_hash,
         UserCounters.followers_count,
         UserCounters.following_count,
@@ -80,8 +99,13 @@ _DETAILS = Query(
 )
 
 
-def listing(*, search: str = "", inactive: bool = False) -> Iterator[Row]:
-    """Yield accounts by number, for `users list`; `search` as in the directory."""
+def listing(
+    *, search: str = "", inactive: bool = False, status: str | None = None
+) -> Iterator[Row]:
+    """Yield accounts by number, for `users list`; `search` as in the directory.
+
+    With a `status` of STATUSES, only those; with `inactive`, only deactivated ones.
+    """
     statement = _LISTING
     if found := needles(search):
         # Not LIKE, for which SQLite has no capital letters, as the marks of words are.
@@ -92,6 +116,8 @@ def listing(*, search: str = "", inactive: bool = False) -> Iterator[Row]:
         statement = statement.where(matches)
     if inactive:
         statement = statement.where(~User.is_active)
+    if status is not None:
+        statement = statement.where(_HAS_STATUS[status])
     return _chunks(statement)
 
 
@@ -100,9 +126,7 @@ def export() -> Iterator[Row]:
     return _chunks(_EXPORT)
 
 
-def _chunks(
-    statement: Select[*tuple[Any, ...]], key: InstrumentedAttribute[int] = User.id
-) -> Iterator[Row]:
+def _chunks(statement: Select[*tuple[Any, ...]], key: Any = User.id) -> Iterator[Row]:
     statement = statement.where(key > bindparam("after"))
     statement = statement.order_by(key).limit(CHUNK)
     after = 0
@@ -164,23 +188,33 @@ def ids_by_name() -> Iterator[Row]:
 
 
 def follows() -> Iterator[Row]:
-    """Yield all edges with the names at their ends, in the order of their numbers."""
+    """Yield all edges with the names at their ends, in the order of their numbers.
+
+    Also those that are parked; in one statement, so that none is missed on its way.
+    """
+    edges = union_all(*(_edges(table) for table in (Follow, ParkedFollow))).subquery()
     follower, following = aliased(User), aliased(User)
     statement = (
         select(
-            Follow.id,
+            edges.c.id,
             follower.username.label("follower"),
             following.username.label("following"),
-            Follow.created_at,
+            edges.c.created_at,
         )
-        .join(follower, follower.id == Follow.follower_id)
-        .join(following, following.id == Follow.following_id)
+        .join(follower, follower.id == edges.c.follower_id)
+        .join(following, following.id == edges.c.following_id)
     )
-    return _chunks(statement, Follow.id)
+    return _chunks(statement, edges.c.id)
+
+
+def _edges(table: type[Follow] | type[ParkedFollow]) -> Select[*tuple[Any, ...]]:
+    columns = table.id, table.follower_id, table.following_id, table.created_at
+    return select(*columns)
 
 
 def number_of_follows() -> int:
-    """Return how many edges there are."""
-    rows = database.fetch(select(func.count().label("edges")).select_from(Follow))
+    """Return how many edges there are, parked or not."""
+    edges = union_all(*(_edges(table) for table in (Follow, ParkedFollow))).subquery()
+    rows = database.fetch(select(func.count().label("edges")).select_from(edges))
     number: int = rows[0]["edges"]
     return number

@@ -25,7 +25,8 @@ stdin_option = click.option(
 )
 
 
-def _load(schema: Any, data: dict[str, Any]) -> dict[str, Any]:
+def load(schema: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a schema loads; `Stop` with all mistakes in one line."""
     try:
         loaded: dict[str, Any] = schema.load(data)
     except ValidationError as error:
@@ -49,7 +50,7 @@ def create(password_stdin: bool, as_json: bool, **fields: str) -> None:
     """
     password = console.read_password(from_stdin=password_stdin)
     fields |= {"password": password, "password_confirm": password}
-    user = accounts.create(_load(_REGISTER, fields))
+    user = accounts.create(load(_REGISTER, fields))
     if as_json:
         click.echo(console.as_json(_shown(user)))
     else:
@@ -62,13 +63,15 @@ def create(password_stdin: bool, as_json: bool, **fields: str) -> None:
 def show(user: str, as_json: bool) -> None:
     """Show what is known of USER (a username or e-mail address).
 
-    `sessions` are those that are signed in now. The password's hash is not shown, only
-    what made it: `argon2id`, the earlier service (`django`), or none (`unusable`).
+    `sessions` are those that are signed in now; `status` is active, inactive
+    (deactivated) or suspended, and `parked_follows` are those that come back with
+    `users restore`. The password's hash is not shown, only what made it: `argon2id`,
+    the earlier service (`django`), or none (`unusable`).
     """
     found = user_queries.details(accounts.find(user)["id"])
     if found is None:
         raise accounts.NoSuchAccount
-    shown = _shown(found)
+    shown = _shown(found) | {"status": _status(found)}
     shown["password"] = scheme(shown.pop("password_hash")) or "unknown"
     if as_json:
         click.echo(console.as_json(shown))
@@ -82,6 +85,11 @@ def show(user: str, as_json: bool) -> None:
 @click.option("--search", default="", help="Words of names or bio, or an address.")
 @click.option("--inactive", is_flag=True, help="Only those that are deactivated.")
 @click.option(
+    "--status",
+    type=click.Choice(user_queries.STATUSES),
+    help="Only those of one status; suspended ones are not among the others.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(0),
     default=100,
@@ -89,15 +97,17 @@ def show(user: str, as_json: bool) -> None:
     help="At most so many; 0 for all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def list_users(search: str, inactive: bool, limit: int, as_json: bool) -> None:
+def list_users(
+    search: str, inactive: bool, status: str | None, limit: int, as_json: bool
+) -> None:
     """List accounts, the oldest first."""
-    rows = user_queries.listing(search=search, inactive=inactive)
+    rows = user_queries.listing(search=search, inactive=inactive, status=status)
     for row in itertools.islice(rows, limit or None):
         if as_json:
-            click.echo(console.as_json(_shown(row)))
+            click.echo(console.as_json(_shown(row) | {"status": _status(row)}))
             continue
-        state = "active" if row["is_active"] else "inactive"
-        click.echo(f"{row['id']:>8}  {row['username']:30}  {state:8}  {row['email']}")
+        state = _status(row)
+        click.echo(f"{row['id']:>8}  {row['username']:30}  {state:9}  {row['email']}")
     if next(rows, None) is not None:
         click.echo(f"There are more than {limit}: see --limit.", err=True)
 
@@ -130,7 +140,7 @@ def set_password(user: str, password_stdin: bool) -> None:
     """Give USER a new password, and sign them out everywhere."""
     account = accounts.find(user)
     password = console.read_password(from_stdin=password_stdin)
-    loaded = _load(
+    loaded = load(
         _NEW_PASSWORD,
         {
             "password": password,
@@ -142,6 +152,12 @@ def set_password(user: str, password_stdin: bool) -> None:
     click.echo(
         f"Changed the password of {account['username']}; {ended} sessions ended."
     )
+
+
+def _status(row: Row) -> str:
+    if row["suspended_at"] is not None:
+        return "suspended"
+    return "active" if row["is_active"] else "inactive"
 
 
 def _shown(row: Row | RowMapping) -> dict[str, Any]:
