@@ -38,11 +38,14 @@ def test_demo_fills_an_empty_database(api: Api, app: Flask, database_url: str) -
     assert result.exit_code == 0, result.output
     assert result.stdout == (
         "Added 60 users and 200 follows. Sign in as celebrity with the password "
-        "password123.\n"
+        "password123; ida_stein is suspended.\n"
     )
     assert result.stderr.startswith("Warning: everybody who can reach this service")
     assert wrong_counters(database_url) == []
-    assert api.get("").json["batch_info"]["total_users"] == 60
+    assert api.get("").json["batch_info"]["total_users"] == 59
+    assert api.get("ida_stein/").status_code == 404
+    parked = ask(database_url, "SELECT count(*) FROM parked_follows")[0][0]
+    assert ask(database_url, "SELECT count(*) FROM follows") == [(200 - parked,)]
 
     star = api.get("celebrity/").json
     others = {row[0]: row[1] for row in ask(database_url, _FOLLOWERS)}
@@ -89,7 +92,7 @@ def test_demo_refuses_a_database_in_use_unless_told(
 
     done(app, *WORDS, "--add")
     done(app, *WORDS, "--add")
-    assert api.get("").json["batch_info"]["total_users"] == 122
+    assert api.get("").json["batch_info"]["total_users"] == 120
     assert api.get("celebrity/").json["followers_count"] == 0
     assert api.get("celebrity2/").json["followers_count"] == 30
     assert wrong_counters(database_url) == []

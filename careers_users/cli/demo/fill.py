@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from sqlalchemy import func, select
 from sqlalchemy import text as sql
 
+from careers_users import database
+from careers_users.account import suspension
 from careers_users.auth.password_hashing import passwords
 from careers_users.cli.demo import people
 from careers_users.cli.demo.people import Size
@@ -18,6 +20,7 @@ from careers_users.observability import security_log
 # The document's example; everybody can know it.
 PASSWORD = "password123"
 _EMAILS = "@example.com"
+_NOTE = "The demo's example of a suspended user."
 
 # Shows the progress of so many rows of something.
 Progress = Callable[[str, int], AbstractContextManager[bulk.Report]]
@@ -62,6 +65,15 @@ def fill(size: Size, progress: Progress, *, add: bool = False) -> None:
                 bulk.write(connection, model, rows, report)
     bulk.finish(db.engine)
     security_log.record("demo_users_added", None, users=size.users)
+
+
+def suspend_last() -> str:
+    """Suspend the user with the highest number, as an example; return the name."""
+    newest = select(User.id, User.username).order_by(User.id.desc()).limit(1)
+    user = database.fetch(newest)[0]
+    suspension.suspend(user["id"], "spam", note=_NOTE)
+    name: str = user["username"]
+    return name
 
 
 def count() -> tuple[int, int]:
