@@ -49,10 +49,10 @@ def _future(value: str) -> datetime:
 )
 @click.option("--note", default="", help="For moderators; `users show` shows it.")
 def suspend(user: str, reason: str, until: datetime | None, note: str) -> None:
-    """Suspend USER: sign them out, let nobody sign in, and hide them from everybody.
+    """Suspend USER: end all sessions, refuse logins, and hide the account.
 
-    Their follows are parked, in both directions, and come back with `users restore` or
-    at the time --until. To change reason, time or note, suspend them again.
+    The follows are parked, in both directions, and come back with `users restore` or
+    at the time --until. To change reason, time or note, call it again.
     """
     said = load(_NoteSchema(), {"note": note})
     account = accounts.find(user)
@@ -73,9 +73,9 @@ def suspend(user: str, reason: str, until: datetime | None, note: str) -> None:
 @console.command("restore", interrupted=_INTERRUPTED)
 @user_argument
 def restore(user: str) -> None:
-    """End the suspension of USER: everybody meets them again, and they can sign in.
+    """End the suspension of USER: show the account again, and let its owner sign in.
 
-    Their follows come back, less those with a block or with a user who is suspended or
+    The follows come back, less those with a block or with a user who is suspended or
     deleted.
     """
     account = accounts.find(user)

@@ -64,7 +64,7 @@ def test_two_neighbours_are_restored_in_either_order(
     assert len(parked(database_url)) == 10
     first, second = (friends[place] for place in order)
     restore(app, first)
-    # What is left is of the other.
+    # The other edges stay parked, as edges of the second user.
     assert all(second.id in pair for pair in parked(database_url))
     assert len(parked(database_url)) == 6
     assert wrong_counters(database_url) == []

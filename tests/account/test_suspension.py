@@ -1,17 +1,23 @@
 """A suspended account: shut at once, for every token, until a moment or for good."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from careers_users import create_app
+from careers_users.extensions import db
 from careers_users.models import SecurityEvent, User
+from careers_users.settings.rates import Rate
+from config import TestConfig
 from tests.account.suspending import log_in, restore, suspend
 from tests.api import Account, Api
 from tests.auth.stored import NOON, SECOND, change_user, rows, sessions, set_clock
 from tests.jobs.run import run_jobs
+from tests.statements import listened_to
 
 HOUR = timedelta(hours=1)
 
@@ -31,7 +37,7 @@ def assert_signed_out(api: Api, user: Account) -> None:
 
 @pytest.fixture
 def alice(api: Api, monkeypatch: pytest.MonkeyPatch) -> Account:
-    """A user, whose verified token the process remembers."""
+    """Return a user whose verified token the process remembers."""
     set_clock(monkeypatch, NOON)
     user = api.register("alice")
     assert api.get("me/", token=user.access).status_code == 200
@@ -77,6 +83,35 @@ def test_the_right_password_is_told_why_and_any_other_nothing(
     assert (wrong.status_code, wrong.json) == (401, nobody.json)
     change_user(app, "alice", is_active=False)
     assert log_in(api, alice).json == wrong.json
+
+
+def test_a_wrong_password_costs_the_same_statements(
+    api: Api, app: Flask, alice: Account
+) -> None:
+    bob = api.register("bob")
+    suspend(app, alice)
+    seen = []
+    for user in (alice, bob):
+        with listened_to(app) as statements:
+            assert log_in(api, user, "another password").status_code == 401
+        seen.append(statements)
+    assert seen[0] == seen[1]
+    assert len(seen[0]) > 1
+
+
+def test_a_right_password_is_no_failure_of_the_account_or_the_address(
+    settings: TestConfig, alice: Account
+) -> None:
+    app = create_app(
+        replace(settings, ratelimit_enabled=True, ratelimit_login=Rate(2, 60))
+    )
+    suspend(app, alice)
+    for _ in range(5):
+        assert code(log_in(Api(app), alice)) == "account_suspended"
+    # One a minute is recorded.
+    assert [event for event, _ in trail(app)].count("login_refused") == 1
+    with app.app_context():
+        db.engine.dispose()
 
 
 def test_it_is_over_by_the_clock_for_a_login_and_then_for_everybody(

@@ -48,7 +48,7 @@ class User(NamedTuple):
 
 @pytest.fixture
 def moderator(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    """The application of a moderator's commands, which moves few edges at once."""
+    """Give the application of a moderator's commands, which moves few edges at once."""
     monkeypatch.setattr(parking, "BATCH_ROWS", 4)
     app = create_app(TestConfig(database_url=driver_url(url), jwt_secret_key=KEY))
     yield app
