@@ -97,7 +97,7 @@ def _park(user_id: int) -> int:
     oldest = select(either.c.id).order_by(either.c.id).limit(BATCH_ROWS)
     found = _rows(Follow, Follow.id.in_(oldest))
     edges = _held(Follow, found)
-    mine = Follow.id.in_([*edges])
+    mine = bulk.is_among(Follow.id, edges)
     owner = literal(user_id, ParkedFollow.user_id.type).label("user_id")
     # One may be parked already: followed anew between restoring and bringing it back.
     _insert(ParkedFollow, select(*_columns(Follow), owner).where(mine))
@@ -118,15 +118,19 @@ def _bring_back(user_id: int) -> int:
     waiting = {id_ for id_, other in others.items() if other in suspended}
     refused = {id_ for id_, other in others.items() if other in blocked} - waiting
     # One may be there already: followed anew before it came back.
-    free = ParkedFollow.id.in_(edges.keys() - waiting - refused)
+    free = bulk.is_among(ParkedFollow.id, edges.keys() - waiting - refused)
     back = _insert(Follow, select(*_columns(ParkedFollow)).where(free))
-    _execute(delete(ParkedFollow).where(ParkedFollow.id.in_(edges.keys() - waiting)))
+    _execute(
+        delete(ParkedFollow).where(
+            bulk.is_among(ParkedFollow.id, edges.keys() - waiting)
+        )
+    )
     # The others come back when the user at their other end is restored.
     other_end = case(
         (ParkedFollow.follower_id == user_id, ParkedFollow.following_id),
         else_=ParkedFollow.follower_id,
     )
-    rest = update(ParkedFollow).where(mine, ParkedFollow.id.in_(waiting))
+    rest = update(ParkedFollow).where(mine, bulk.is_among(ParkedFollow.id, waiting))
     _execute(rest.values(user_id=other_end))
     count(back, by=1)
     return len(found)
@@ -145,9 +149,9 @@ def _rows(table: Table, condition: ColumnElement[bool]) -> dict[int, Pair]:
 def _held(table: Table, found: dict[int, Pair]) -> dict[int, Pair]:
     """Lock edges and their ends until the commit; return those that are still there."""
     ends = {end for pair in found.values() for end in pair}
-    _lock(select(User.id).where(User.id.in_(ends)), read=True)
-    held = _lock(select(table.id).where(table.id.in_([*found])))
-    _lock(select(UserCounters.user_id).where(UserCounters.user_id.in_(ends)))
+    _lock(select(User.id).where(bulk.is_among(User.id, ends)), read=True)
+    held = _lock(select(table.id).where(bulk.is_among(table.id, found)))
+    lock_counters(ends)
     return {id_: found[id_] for id_ in held}
 
 
@@ -164,17 +168,17 @@ def _lock(keys: Select[int], *, read: bool = False) -> Sequence[int]:
 def _suspended(user_ids: Collection[int]) -> set[int]:
     """Return the users among these who are suspended; their counters are locked."""
     suspended = select(User.id).where(User.suspended_at.is_not(None))
-    found = db.session.execute(suspended.where(User.id.in_(user_ids)))
+    found = db.session.execute(suspended.where(bulk.is_among(User.id, user_ids)))
     return {*found.scalars()}
 
 
 def _blocked(user_id: int, user_ids: Collection[int]) -> set[int]:
     """Return the users among these with a block of, or by, a user."""
     by_user = select(Block.blocked_id).where(
-        Block.blocker_id == user_id, Block.blocked_id.in_(user_ids)
+        Block.blocker_id == user_id, bulk.is_among(Block.blocked_id, user_ids)
     )
     of_user = select(Block.blocker_id).where(
-        Block.blocked_id == user_id, Block.blocker_id.in_(user_ids)
+        Block.blocked_id == user_id, bulk.is_among(Block.blocker_id, user_ids)
     )
     return {*db.session.execute(union_all(by_user, of_user)).scalars()}
 
@@ -196,10 +200,16 @@ def _execute(statement: Executable) -> None:
 # ---------------------------------------------------------------------------- counters
 
 
-def count(pairs: Iterable[Pair], *, by: int) -> None:
-    """Add `by` to the counters of both ends of each edge. The caller commits.
+def lock_counters(user_ids: Collection[int]) -> None:
+    """Lock the counters of users until the commit, in ascending id, as follows do."""
+    wanted = bulk.is_among(UserCounters.user_id, user_ids)
+    _lock(select(UserCounters.user_id).where(wanted))
 
-    In ascending user id, as in a follow, and after the edges have been written.
+
+def count(pairs: Iterable[Pair], *, by: int) -> None:
+    """Add `by` to the counters of both ends of each edge; they are locked already.
+
+    The caller commits.
     """
     followers, following = Counter[int](), Counter[int]()
     for follower, followed in pairs:
@@ -211,8 +221,6 @@ def count(pairs: Iterable[Pair], *, by: int) -> None:
     connection = db.session.connection()
     changes = [(id_, followers[id_], following[id_]) for id_ in ids]
     given = bulk.as_table(connection, _COUNTS, changes)
-    wanted = select(given.c.user_id)
-    _lock(select(UserCounters.user_id).where(UserCounters.user_id.in_(wanted)))
     _execute(
         update(UserCounters)
         .where(UserCounters.user_id == given.c.user_id)

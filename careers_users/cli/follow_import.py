@@ -56,6 +56,7 @@ def _write(edges: list[Edge]) -> int:
         new = [edge for edge in edges if edge[:2] not in parked]
         added = bulk.add_missing(connection, Follow, _EDGE, new)
         if added:
+            parking.lock_counters({end for edge in added for end in edge[:2]})
             parking.count([edge[:2] for edge in added], by=1)
     if added:
         security_log.record("follows_imported", None, number=len(added))
