@@ -63,15 +63,17 @@ class MutedSchema(Schema):
 class BlockedCardSchema(CardSchema):
     """A user whom the viewer blocks, and since when."""
 
-    example = CardSchema.example | {"created_at": "2024-01-15T10:30:00Z"}
-
-    created_at = Time()
+    class Meta:
+        fields: tuple[str, ...] = (*CardSchema.Meta.fields, "created_at")
 
 
 class MutedCardSchema(BlockedCardSchema):
     """A user whom the viewer mutes, since when, and until when if not for good."""
 
-    example = BlockedCardSchema.example | {"muted_until": None}
+    example: ClassVar[dict[str, Any]] = {"muted_until": None}
+
+    class Meta:
+        fields = (*BlockedCardSchema.Meta.fields, "muted_until")
 
     muted_until = Time(allow_none=True)
 

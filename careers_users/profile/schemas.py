@@ -88,7 +88,9 @@ class CardSchema(UserSchema):
     """A user in a list."""
 
     class Meta:
-        fields = ("id", "username", "first_name", "last_name", "avatar", "is_following")
+        fields: tuple[str, ...] = (
+            *("id", "username", "first_name", "last_name", "avatar", "is_following"),
+        )
 
 
 class BatchInfoSchema(Schema):
