@@ -55,9 +55,16 @@ def include_name(name: str | None, type_: str, _parents: Any) -> bool:
     return not name.startswith(SEARCH_INDEXES) and name not in OUTDATED_TABLES
 
 
+OF_ONE_KIND = (
+    "uq_users_email_key",
+    "uq_users_username_key",
+    "ix_users_username_key_id_suspended_at",
+)
+
+
 def include_object(_object: Any, name: str | None, *_: Any) -> bool:
-    """Leave out of it what each kind of database has in its own way, by 0009."""
-    return name != "uq_users_email_key"
+    """Leave out of it what each kind of database has in its own way: 0009 and 0014."""
+    return name not in OF_ONE_KIND
 
 
 def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:

@@ -105,8 +105,10 @@ def _fetch(
     with target.engine.connect() as connection:
         driver = connection.connection.driver_connection
         with time_limit.enforced(driver, connection.exec_driver_sql):
-            found = connection.execute(statement, parameters).mappings()
-            return [{**row} for row in found]
+            found = connection.execute(statement, parameters)
+            # Some are a kind of text of SQLAlchemy's, which orjson does not take.
+            keys = [str(key) for key in found.keys()]  # noqa: SIM118
+            return [dict(zip(keys, row, strict=True)) for row in found]
 
 
 def _is_repeatable(error: DBAPIError, target: Target) -> bool:

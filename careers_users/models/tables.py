@@ -36,7 +36,15 @@ class User(Base):
 
     __tablename__ = "users"
     __table_args__ = (
-        UniqueConstraint("username_key"),
+        # On PostgreSQL one index is for the rule and for the walk by username.
+        UniqueConstraint("username_key").ddl_if(dialect="sqlite"),
+        Index(None, "username_key", "id", "suspended_at").ddl_if(dialect="sqlite"),
+        Index(
+            "uq_users_username_key",
+            "username_key",
+            unique=True,
+            postgresql_include=["id", "suspended_at"],
+        ).ddl_if(dialect="postgresql"),
         # On PostgreSQL a change of what a foreign key could refer to waits for all who
         # refer to the row, and follows of this user come all the time. To an index with
         # a condition, if only one that always holds, none can.
@@ -49,7 +57,6 @@ class User(Base):
         ).ddl_if(dialect="postgresql"),
         # Each ordering is a walk in an index that has all it asks for: a batch far down
         # the list is found without reading the rows before it.
-        Index(None, "username_key", "id", "suspended_at"),
         Index(None, "created_at", "id", "suspended_at"),
         Index(None, "first_name_key", "id", "suspended_at"),
         Index(None, "last_name_key", "id", "suspended_at"),

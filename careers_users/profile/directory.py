@@ -6,9 +6,9 @@ ordering, and the total is the sum of the parts that triggers keep:
     SELECT total, card..
     FROM (SELECT sum(value) AS total FROM user_totals)
     LEFT JOIN (SELECT id FROM users WHERE suspended_at IS NULL
-               ORDER BY username_key, id LIMIT 10 OFFSET :skipped)
+               ORDER BY username_key LIMIT 10 OFFSET :skipped)
     LEFT JOIN users USING (id)
-    ORDER BY username_key, id
+    ORDER BY username_key
 
 With words or filters, all who pass are found first, through the trigram index where
 there is one, then counted, then sorted. `search_text` contains every word (see
@@ -24,9 +24,9 @@ validation/words.py), so the index answers words of any length:
         AND suspended_at IS NULL)
     SELECT total, card..
     FROM (SELECT count(*) AS total FROM passing)
-    LEFT JOIN (SELECT id FROM passing ORDER BY key, id LIMIT 10 OFFSET :skipped)
+    LEFT JOIN (SELECT id FROM passing ORDER BY key LIMIT 10 OFFSET :skipped)
     LEFT JOIN users USING (id)
-    ORDER BY username_key, id
+    ORDER BY username_key
 
 The total stands first and the rest is joined to it, since it is wanted where a batch is
 empty, too. MATERIALIZED keeps the planner from looking for those who pass along the
@@ -195,14 +195,14 @@ def _query(shape: _Shape) -> Query:
         )
         source: Any = passing.cte("passing").prefix_with("MATERIALIZED")
         page = select(source.c.id).order_by(
-            *_in_order(source.c.key, source.c.id, is_down=is_down)
+            *_in_order(key, source.c.key, source.c.id, is_down=is_down)
         )
         total = select(func.count().label("total")).select_from(source)
     else:
         page = (
             select(User.id)
             .where(*_visible(shape))
-            .order_by(*_in_order(key, User.id, is_down=is_down))
+            .order_by(*_in_order(key, key, User.id, is_down=is_down))
         )
         number: ColumnElement[int] = cast(func.sum(UserTotal.value), BigInteger)
         if shape.has_blocks:
@@ -216,7 +216,7 @@ def _query(shape: _Shape) -> Query:
     return Query(
         select(counted.c.total, *CARD)
         .select_from(joined)
-        .order_by(*_in_order(key, User.id, is_down=is_down))
+        .order_by(*_in_order(key, key, User.id, is_down=is_down))
     )
 
 
@@ -230,9 +230,14 @@ def _visible(shape: _Shape) -> list[ColumnElement[bool]]:
     return [visibility.is_not_suspended(), is_outside]
 
 
-def _in_order(key: Any, id_: Any, *, is_down: bool) -> list[Any]:
-    """Return the ORDER BY of an ordering; `-x` is exactly the reverse of `x`."""
-    return [key.desc(), id_.desc()] if is_down else [key, id_]
+def _in_order(by: Any, key: Any, id_: Any, *, is_down: bool) -> list[Any]:
+    """Return the ORDER BY of an ordering; `-x` is exactly the reverse of `x`.
+
+    `by` is the column of the ordering, and `key` that, of whatever is sorted. No two
+    users have one username, so it needs no second column.
+    """
+    columns = [key] if by is User.username_key else [key, id_]
+    return [column.desc() for column in columns] if is_down else columns
 
 
 def _conditions(shape: _Shape) -> list[ColumnElement[bool]]:
