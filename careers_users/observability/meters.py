@@ -49,6 +49,8 @@ OUTCOMES = {
 _OTHERWISE = "failed"
 _FOLLOWS = "follows", "Follows, by how they ended."
 _UNFOLLOWS = "unfollows", "Unfollows, by how they ended."
+_BLOCKS = "blocks", "Blocks, by how they ended."
+_MUTES = "mutes", "Mutes, by how they ended."
 # The calls that are counted by their outcome, by endpoint; some of them together.
 FLOWS = {
     "auth.register": ("registrations", "Registrations, by how they ended."),
@@ -61,6 +63,8 @@ FLOWS = {
     "follow.ensure_following": _FOLLOWS,
     "follow.unfollow": _UNFOLLOWS,
     "follow.ensure_not_following": _UNFOLLOWS,
+    "blocks.block": _BLOCKS,
+    "blocks.mute": _MUTES,
 }
 
 # Two functions, each called with 1 and -1 as something begins and ends.

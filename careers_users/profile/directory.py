@@ -206,7 +206,7 @@ def _query(shape: _Shape) -> Query:
         )
         number: ColumnElement[int] = cast(func.sum(UserTotal.value), BigInteger)
         if shape.has_blocks:
-            number = number - visibility.number_blocked()
+            number = number - visibility.number_blocked(is_sqlite=shape.is_sqlite)
         total = select(number.label("total"))
     page = page.limit(literal_column(str(shape.room)))
     if not shape.is_first:

@@ -18,16 +18,18 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Exists,
     Select,
     bindparam,
     exists,
     func,
     literal_column,
+    or_,
     select,
     union_all,
 )
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import aliased
 
 from careers_users.auth import identity
 from careers_users.database import Query
@@ -83,30 +85,40 @@ def is_not_blocked(user_id: Any) -> list[ColumnElement[bool]]:
 
 def is_outside_blocks(user_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Return the same condition for many users: all blocks are read, once."""
+    return user_id.not_in(_blocked())
+
+
+def number_blocked(*, is_sqlite: bool) -> ColumnElement[int]:
+    """Return how many users, less suspended ones, a block on either side hides.
+
+    The blocks are counted in their indexes alone, and the few who are suspended apart.
+    SQLite would ask for each blocked user whether it is one of these: 0.4 ms more for
+    1,000 blocks. PostgreSQL chooses by their numbers.
+    """
+    back = aliased(Block)
+    is_mutual = (
+        exists()
+        .where(back.blocker_id == viewer_id())
+        .where(back.blocked_id == Block.blocker_id)
+    )
+    of_mine = select(func.count()).where(Block.blocker_id == viewer_id())
+    of_me = select(func.count()).where(Block.blocked_id == viewer_id(), ~is_mutual)
+    suspended = select(func.count()).select_from(User).where(~is_not_suspended())
+    if is_sqlite:
+        suspended = suspended.where(or_(viewer_blocks(User.id), blocks_viewer(User.id)))
+    else:
+        suspended = suspended.where(User.id.in_(_blocked()))
+    return (
+        of_mine.scalar_subquery()
+        + of_me.scalar_subquery()
+        - suspended.scalar_subquery()
+    )
+
+
+def _blocked() -> CompoundSelect[int]:
     of_mine = select(Block.blocked_id).where(Block.blocker_id == viewer_id())
     of_me = select(Block.blocker_id).where(Block.blocked_id == viewer_id())
-    return user_id.not_in(union_all(of_mine, of_me))
-
-
-def number_blocked() -> ColumnElement[int]:
-    """Return how many users, less suspended ones, a block on either side hides."""
-    back = aliased(Block)
-    of_mine = _number_of(Block.blocked_id).where(Block.blocker_id == viewer_id())
-    of_me = (
-        _number_of(Block.blocker_id)
-        .where(Block.blocked_id == viewer_id())
-        .where(
-            ~exists()
-            .where(back.blocker_id == viewer_id())
-            .where(back.blocked_id == Block.blocker_id)
-        )
-    )
-    return of_mine.scalar_subquery() + of_me.scalar_subquery()
-
-
-def _number_of(user_id: InstrumentedAttribute[int]) -> Select[int]:
-    is_suspended = exists().where(User.id == user_id, User.suspended_at.is_not(None))
-    return select(func.count(user_id)).where(~is_suspended)
+    return union_all(of_mine, of_me)
 
 
 def viewer_blocks(user_id: Any) -> Exists:

@@ -31,9 +31,9 @@ def demo(users: int, edges: int | None, seed: int, add: bool) -> None:
     """Fill the database with believable people who follow each other.
 
     Everybody's password is password123, so never do this where others can sign in.
-    `celebrity` has the most followers, and the last of them is suspended. A database
-    that has users is refused, unless --add is given. All of it is there at the end or,
-    after Ctrl-C, nothing.
+    `celebrity` has the most followers. The last of them is suspended, and the one
+    before blocks a user and mutes another. A database that has users is refused, unless
+    --add is given. All of it is there at the end or, after Ctrl-C, nothing.
     """
     try:
         size = Size(users, _edges(users) if edges is None else edges, seed)
@@ -45,6 +45,7 @@ def demo(users: int, edges: int | None, seed: int, add: bool) -> None:
         err=True,
     )
     fill.fill(size, console.progress, add=add)
+    fill.block_and_mute()
     spammer = fill.suspend_last()
     click.echo(
         f"Added {size.users:,} users and {size.edges:,} follows. Sign in as "

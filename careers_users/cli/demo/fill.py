@@ -13,6 +13,7 @@ from careers_users.cli.demo import people
 from careers_users.cli.demo.people import Size
 from careers_users.database import bulk
 from careers_users.extensions import db
+from careers_users.follow import blocks, mutes
 from careers_users.http.errors import ServiceError
 from careers_users.models import Follow, User, UserCounters
 from careers_users.observability import security_log
@@ -74,6 +75,15 @@ def suspend_last() -> str:
     suspension.suspend(user["id"], "spam", note=_NOTE)
     name: str = user["username"]
     return name
+
+
+def block_and_mute() -> None:
+    """Let the user before the last block one user and mute another, as an example."""
+    columns = User.id, User.username, User.has_blocks
+    newest = select(*columns).order_by(User.id.desc()).limit(4)
+    _, user, blocked, muted = database.fetch(newest)
+    blocks.block(user, blocked["username"])
+    mutes.mute(user, muted["username"], seconds=None)
 
 
 def count() -> tuple[int, int]:
