@@ -48,7 +48,7 @@ _BY_DIRECTION = {
 # An export reads in bites of this many rows, so that it never holds many in memory.
 EXPORT_BATCH = 1000
 
-# What an export has of pairs of users.
+# The pairs of users that an export has.
 Kind = Literal["followers", "following", "blocks", "mutes"]
 
 

@@ -111,7 +111,7 @@ class ExportedEdgeSchema(Schema):
 
 
 class ExportedMuteSchema(ExportedEdgeSchema):
-    """Who is muted, since when, and until when if not for good."""
+    """A muted user, since when, and until when if not for good."""
 
     muted_until = Time(allow_none=True)
 

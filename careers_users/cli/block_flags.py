@@ -1,7 +1,7 @@
 """The flags of users with blocks, compared with the blocks there are, and repaired.
 
-A flag that stays after the last block costs its user's reads some time. One that is
-missing would show people who are hidden.
+A flag that stays after the last block costs its user's reads some time. A flag that is
+missing would show hidden users.
 """
 
 from collections.abc import Sequence
@@ -64,8 +64,8 @@ def _write(
 ) -> int:
     """Write the flags of those users of whom the conditions still hold.
 
-    That is looked at by a statement after the one that locks them: whoever blocks them
-    just now holds the lock until the block is there to be seen.
+    A statement after the one that locks them looks at that: a block that is being made
+    holds the lock until it can be seen.
     """
     users = select(User.id).where(User.id.in_(user_ids)).order_by(User.id)
     with db.session.begin():

@@ -5,14 +5,15 @@ call goes on where it stopped.
 """
 
 import itertools
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, delete, select, union
 
 from careers_users.account import parking, suspension
 from careers_users.cli.follow_check import Edge, FollowPlan
 from careers_users.database import bulk
 from careers_users.extensions import db
-from careers_users.models import Follow, ParkedFollow
+from careers_users.models import Block, Follow, ParkedFollow
 from careers_users.observability import security_log
 
 # Rows of one transaction: it holds the counters of their users at its end, and on
@@ -57,10 +58,34 @@ def _write(edges: list[Edge]) -> int:
         added = bulk.add_missing(connection, Follow, _EDGE, new)
         if added:
             parking.lock_counters({end for edge in added for end in edge[:2]})
+            added = _without_blocked(connection, added)
             parking.count([edge[:2] for edge in added], by=1)
     if added:
         security_log.record("follows_imported", None, number=len(added))
     return len(added)
+
+
+def _without_blocked(
+    connection: Connection, added: list[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """Delete the edges between users of whom one blocks the other; return the rest.
+
+    Once the counters are locked, as in a follow: no block comes in between any more.
+    """
+    given = bulk.as_table(connection, _EDGE, added)
+    ends = given.c.follower_id, given.c.following_id
+    found = [
+        select(*ends).join(
+            Block, and_(Block.blocker_id == one, Block.blocked_id == two)
+        )
+        for one, two in (ends, ends[::-1])
+    ]
+    rows = connection.execute(union(*found)).all()
+    blocked = {(row[0], row[1]) for row in rows}
+    for follower, following in blocked:
+        pair = Follow.follower_id == follower, Follow.following_id == following
+        connection.execute(delete(Follow).where(*pair))
+    return [edge for edge in added if edge[:2] not in blocked]
 
 
 def _parked(connection: Connection, edges: list[Edge]) -> set[tuple[int, int]]:

@@ -32,8 +32,8 @@ _SNAPSHOT = (
 def recount(check: bool) -> None:
     """Compare the stored counters with the rows they count, and repair them.
 
-    So it does with the flags of users who block somebody, or are blocked. Nothing waits
-    for the comparison, and next to nothing for the repair.
+    So it does with the flags of users who block, or are blocked. Nothing waits for the
+    comparison, and next to nothing for the repair.
     """
     unflagged, flags = block_flags.missing(), 0
     if check:

@@ -53,7 +53,7 @@ def block(username: str, payload: dict[str, Any]) -> dict[str, Any]:
 def unblock(username: str, payload: dict[str, Any]) -> dict[str, Any]:
     """Take a block back; to be repeated safely.
 
-    Who followed whom does not come back.
+    The follows that the block ended do not come back.
     """
     del payload
     name = blocks.unblock(viewer(), name_in_path(username))
@@ -68,7 +68,7 @@ def unblock(username: str, payload: dict[str, Any]) -> dict[str, Any]:
 def mute(username: str, payload: dict[str, Any]) -> dict[str, Any]:
     """Mute a user for a while, or for good; again sets the new time.
 
-    A mute hides nobody: it marks whom your feeds leave out. They can't find out.
+    A mute hides no one: it marks users whom your feeds leave out. They can't find out.
     """
     name, until = mutes.mute(viewer(), name_in_path(username), payload["duration"])
     return {"message": f"Muted {name}", "muted_until": until}

@@ -1,4 +1,4 @@
-"""What the calls of blocks and mutes take and answer."""
+"""The forms of requests and replies of blocks and mutes."""
 
 from typing import Any, ClassVar
 

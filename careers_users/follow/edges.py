@@ -28,7 +28,7 @@ _edges = cast(Table, Follow.__table__)
 _counters = cast(Table, UserCounters.__table__)
 _users = cast(Table, User.__table__)
 _blocks = cast(Table, Block.__table__)
-# What stands in a list, or is added, has no type by what is beside it.
+# Neither a list nor an addition gives a parameter its type.
 _ID, _NAMES = Follow.follower_id.type, ("follower", "following")
 _FOLLOWER, _FOLLOWING = (bindparam(name, type_=_ID) for name in _NAMES)
 _USER_IDS = [_FOLLOWER, _FOLLOWING]
@@ -53,8 +53,8 @@ REMOVE = Query(
     .where(_edges.c.following_id == bindparam("following"))
     .returning(_edges.c.id)
 )
-# In ascending user id: two people who follow each other at once would otherwise each
-# hold the row that the other waits for. SQLite knows no FOR UPDATE, and needs none.
+# In ascending user id: of two follows of each other at once, each would otherwise hold
+# the row that the other waits for. SQLite knows no FOR UPDATE, and needs none.
 _ENDS = (
     select(_counters.c.user_id)
     .where(_counters.c.user_id.in_(_USER_IDS))
@@ -89,10 +89,10 @@ _IS_BLOCKED = exists().where(
 _IS_SUSPENDED = (
     exists().where(_users.c.id.in_(_USER_IDS)).where(_users.c.suspended_at.is_not(None))
 )
-# The last look of a follow, behind COUNT, which has locked the counters: whoever blocks
-# or suspends holds them before the commit. If there is a block or a suspension, it adds
-# an edge that the constraint NOT_ONESELF refuses, and the transaction with it: so the
-# look needs no answer, and goes along with the commit.
+# The last look of a follow, behind COUNT, which has locked the counters: a block and a
+# suspension lock them before their commit, too. If there is one, this statement adds an
+# edge that the constraint NOT_ONESELF refuses, and the transaction fails. So the look
+# needs no answer, and is sent along with the commit.
 FAIL_IF_HIDDEN = Query(
     insert(_edges).from_select(
         _COLUMNS,

@@ -1,9 +1,9 @@
 """The lists of the graph, newest first: who follows whom, in pages.
 
 A page is a walk in one index, before any wide row is read. Where the viewer has blocks,
-or leaves muted people out, the walk looks at each edge for these, so that pages are
-full. Suspended users are another matter: their edges are parked within a minute, and
-until then are rows of a page that nothing is joined to.
+or leaves muted users out, the walk looks at each edge for these, so that pages are
+full. Edges of suspended users are parked within a minute. Until then such an edge is a
+row of a page without a user, and left out of the reply.
 """
 
 from collections.abc import Mapping
@@ -43,10 +43,10 @@ Start = Literal["newest", "skipped"] | Direction
 
 @dataclass(frozen=True)
 class _Shape:
-    """What a statement depends on, apart from values; it is made once for each.
+    """Everything that a statement depends on, apart from values.
 
     Cards go by the owner's username, edges by the id. `room` is how many rows there are
-    at most; one more than that tells whether there is a page after it.
+    at most; the statement asks for one more, which shows that a page comes after it.
     """
 
     is_sqlite: bool
@@ -163,7 +163,7 @@ def _owner(shape: _Shape) -> Select[Any]:
 
 
 def _number_of_muted(shape: _Shape) -> ColumnElement[int]:
-    """Return how many of the owner's edges lead to somebody whom the viewer mutes."""
+    """Return how many of the owner's edges lead to users whom the viewer mutes."""
     mine, other = _ends_of(Follow, shape)
     return (
         select(func.count())
@@ -241,8 +241,8 @@ def _batch(shape: _Shape, owner: CTE) -> Subquery:
         bound = Follow.id > edge_id if shape.start == "newer" else Follow.id < edge_id
     else:
         # A range of (owner, edge) instead of an equation. From that PostgreSQL would
-        # conclude that they are a few dozen, as most people's are, and read and sort
-        # all of a celebrity's for each page: 3.5 ms instead of 0.1, and growing.
+        # conclude that they are a few dozen, as most users' are, and read and sort all
+        # of a celebrity's for each page: 3.5 ms instead of 0.1, and growing.
         place, here = tuple_(mine, Follow.id), tuple_(owner_id, edge_id)
         batch = batch.where(mine >= owner_id, mine <= owner_id)
         bound = place > here if shape.start == "newer" else place < here

@@ -1,4 +1,4 @@
-"""Mutes: whom a user's feeds leave out, for good or for a while."""
+"""Mutes: users whom the feeds of another leave out, for good or for a while."""
 
 from datetime import datetime, timedelta
 
@@ -35,7 +35,7 @@ _CHANGE = Query(
     update(Mute).where(*_IS_OF_PAIR).values(muted_until=_UNTIL).returning(Mute.id)
 )
 _REMOVE = Query(delete(Mute).where(*_IS_OF_PAIR))
-# Ended mutes are in nobody's way; each user's go with the next that is added.
+# Mutes that have ended do no harm; the next mute of the same user deletes them.
 _REMOVE_ENDED = Query(
     delete(Mute)
     .where(Mute.muter_id == _VIEWER_ID)

@@ -21,7 +21,7 @@ List = Literal["blocks", "mutes"]
 
 @dataclass(frozen=True)
 class _Shape:
-    """What a statement depends on, apart from values; it is made once for each."""
+    """Everything that a statement depends on, apart from values."""
 
     of: List
     start: Literal["newest"] | Direction

@@ -1,4 +1,4 @@
-"""What one user decides about another, blocks and mutes: whom, and one at a time."""
+"""The parts that blocks and mutes share: the other user, locks, and the limit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from careers_users.validation.usernames import is_username
 
 
 class CannotTargetSelf(ServiceError):
-    """Nobody blocks or mutes themselves."""
+    """The user to block or to mute is the viewer."""
 
     status = 400
     code = "cannot_target_self"
@@ -77,7 +77,7 @@ def target(viewer: Row, username: str) -> Row:
 
 @contextmanager
 def changing(viewer_id: int, user_id: int) -> Iterator[Transaction]:
-    """Give a transaction that nobody else has for these two users.
+    """Give a transaction in which both users are locked.
 
     Raises UserNotFound or TokenRevoked if one of them is not there any more.
     """

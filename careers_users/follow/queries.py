@@ -1,4 +1,4 @@
-"""What is read of the graph: users by name or number, an edge, how two users stand."""
+"""Reads of the graph: users by name or number, an edge, how two users stand."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -103,7 +103,7 @@ def user_by_id(user_id: int, viewer: Row) -> Row | None:
 
 
 def user_by_username(username: str, viewer: Row) -> Row | None:
-    """Return the user of a name, whatever its case; otherwise as `user_by_id`."""
+    """Return what `user_by_id` does for the user of a name, whatever its case."""
     if not is_username(username):
         return None
     query = _USER_BY_USERNAME[viewer["has_blocks"]]

@@ -74,7 +74,7 @@ class Edge:
 
 
 def follow_id(viewer: Row, user_id: int) -> Edge:
-    """Make the viewer follow the user of that number; otherwise as `follow_name`."""
+    """Make the viewer follow the user of that number, as `follow_name` does by name."""
     return _follow(viewer, _found_by_id(viewer, user_id))
 
 

@@ -66,7 +66,7 @@ class Block(Base):
         UniqueConstraint("blocker_id", "blocked_id"),
         CheckConstraint("blocker_id <> blocked_id", name="not_oneself"),
         Index(None, "blocker_id", "id"),
-        # Whoever is hidden from a user is read from these two indexes alone.
+        # Which users a block hides from another is read in two indexes alone.
         Index(None, "blocked_id", "blocker_id"),
         # Cursors name blocks by number.
         {"sqlite_autoincrement": True},

@@ -32,8 +32,8 @@ The total stands first and the rest is joined to it, since it is wanted where a 
 empty, too. MATERIALIZED keeps the planner from looking for those who pass along the
 ordering, which is the whole table if they come last.
 
-A viewer with blocks has statements of their own, in which nobody passes whom a block
-hides, and the total of the first way is that much less (see visibility.py).
+A viewer with blocks has statements of their own, in which no user passes whom a block
+hides, and the total of the first way is less by these users (see visibility.py).
 """
 
 import json

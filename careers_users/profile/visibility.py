@@ -1,14 +1,14 @@
-"""Which users are hidden from whom: one condition, for every read of other users.
+"""One condition that hides users, for every read of other users.
 
-A suspended user is hidden from everybody. A block hides two users from each other in
-lists; by name, the one who blocks from the one who is blocked, who gets the same answer
-as for a name that nobody has. Anonymous readers and sister services have no blocks.
+A suspended user is hidden from all. A block hides two users from each other in lists;
+by name it hides the user who blocks, and the blocked one gets the same answer as for a
+name without a user. Anonymous readers and sister services have no blocks.
 
 Most viewers have none either, and a flag in their row says so. Each read is therefore
 two statements that are made once, without and with blocks, and `Caller.has_blocks`
-chooses: a viewer without blocks is asked for nothing more.
+chooses: for viewers without blocks no statement looks for any.
 
-What else is to hide users or their lists joins the conditions here.
+Whatever else comes to hide users or their lists belongs here, too.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ from careers_users.auth import identity
 from careers_users.database import Query
 from careers_users.models import Block, User
 
-# Of the table, or of an alias.
+# The table, or an alias.
 Users = Any
 
 

@@ -32,6 +32,18 @@ def edges(url: str) -> list[Any]:
     )
 
 
+def test_follows_between_users_with_a_block_are_left_out(
+    api: Api, app: Flask, accounts: list[Account], tmp_path: Path, database_url: str
+) -> None:
+    ada = accounts[0]
+    api.put("bob/block/", token=ada.access)
+    path = tmp_path / "follows.csv"
+    path.write_text(HEAD + "ada,bob,\nbob,ada,\ncarol,ada,\n")
+    done(app, *IMPORT, str(path))
+    assert edges(database_url) == [("carol", "ada")]
+    assert wrong_counters(database_url) == []
+
+
 @pytest.mark.usefixtures("accounts")
 def test_follows_are_added_by_name_the_newest_last(
     api: Api, app: Flask, tmp_path: Path, database_url: str

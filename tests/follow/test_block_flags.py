@@ -14,7 +14,7 @@ from tests.profile.test_statements import statements
 
 @pytest.fixture
 def people(api: Api) -> list[Account]:
-    """Three users, the first of whom has blocked the second."""
+    """Register three users, the first of whom has blocked the second."""
     people = [api.register(name) for name in ("alice", "bob", "carol")]
     api.put("bob/block/", token=people[0].access)
     return people

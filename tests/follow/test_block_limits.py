@@ -1,4 +1,4 @@
-"""What blocks and mutes refuse: oneself, nobody, too many, bad bodies and cursors."""
+"""Refusals of blocks and mutes: oneself, unknown users, limits, bodies and cursors."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ LISTS = ("blocks", "mutes")
 
 @pytest.fixture
 def alice(api: Api) -> Account:
-    """A user beside three others."""
+    """Register a user beside three others."""
     for name in ("bob", "carol", "dave"):
         api.register(name)
     return api.register("alice")
@@ -79,7 +79,7 @@ def test_one_more_than_the_limit_is_refused_and_none_that_is_there(
 
 @pytest.fixture
 def limited(settings: TestConfig) -> Iterator[Api]:
-    """A client of an application that allows two new follows in an hour."""
+    """Give a client of an application that allows two new follows in an hour."""
     two = Rate(2, 3600)
     app = create_app(replace(settings, ratelimit_enabled=True, ratelimit_follow=two))
     yield Api(app)

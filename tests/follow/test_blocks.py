@@ -12,7 +12,7 @@ from tests.api import PASSWORD, Account, Api
 
 @pytest.fixture
 def alice(api: Api) -> Account:
-    """A user who follows bob, who follows back."""
+    """Register a user who follows bob, and is followed back."""
     alice = api.register("alice")
     bob = api.register("Bob")
     api.put("bob/follow/", token=alice.access)

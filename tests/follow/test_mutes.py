@@ -12,7 +12,7 @@ FEEDS = ("following/", "me/following/")
 
 @pytest.fixture
 def alice(api: Api, monkeypatch: pytest.MonkeyPatch) -> Account:
-    """A user who follows bob, carol and dave, whom bob follows back; at noon."""
+    """Register a user, at noon, who follows three, the first of whom follows back."""
     set_clock(monkeypatch, NOON)
     alice = api.register("alice")
     others = [api.register(name) for name in ("Bob", "carol", "dave")]
@@ -44,7 +44,7 @@ def test_a_mute_marks_whom_feeds_leave_out(api: Api, alice: Account) -> None:
     for path in FEEDS:
         assert feed(api, alice, f"{path}?muted=exclude&") == ["dave", "carol"]
         assert feed(api, alice, f"{path}?") == ["dave", "carol", "Bob"]
-    # Nobody is hidden, and no number has moved.
+    # No user is hidden, and no number has moved.
     assert api.get("?search=bob", token=alice.access).json["users"] != []
     assert api.get("alice/", token=alice.access).json["following_count"] == 3
     assert api.get("me/followers/", token=alice.access).json["count"] == 1

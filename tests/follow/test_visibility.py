@@ -1,4 +1,4 @@
-"""Who sees what: the table of blocks and suspensions, cell by cell.
+"""The table of blocks and suspensions, cell by cell.
 
 V is the viewer, O the other user; `fan` follows O, and O and V follow `star`.
 """
@@ -43,7 +43,7 @@ HIDDEN_IN_LISTS = [v_blocks, *HIDDEN_BY_NAME]
 
 @pytest.fixture
 def people(api: Api) -> dict[str, Account]:
-    """Users of whom O is followed, follows, and is a fan like others."""
+    """Register users, of whom O follows some and is followed."""
     names = ("viewer", "other", "fan", "star", "idle")
     people = {name: api.register(name, bio="a person of UX") for name in names}
     for follower, followed in (
@@ -59,7 +59,7 @@ def people(api: Api) -> dict[str, Account]:
 
 
 def usernames(reply: Reply, key: str = "results") -> list[str]:
-    """Whom a list shows."""
+    """Return the users that a list shows."""
     return [row["username"] for row in reply.json[key]]
 
 
