@@ -63,10 +63,10 @@ class User(Base):
         # Suspended users are few among all; each condition is the same.
         Index(
             "ix_users_suspended",
-            # Without this one SQLite would not take the index, and read all users.
-            "suspended_at",
             "id",
             "suspended_until",
+            # Without this one SQLite would not take the index, and read all users.
+            "suspended_at",
             postgresql_where=_IS_SUSPENDED,
             sqlite_where=_IS_SUSPENDED,
         ),

@@ -88,7 +88,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_users_suspended",
         "users",
-        ["suspended_at", "id", "suspended_until"],
+        ["id", "suspended_until", "suspended_at"],
         postgresql_where=sa.text("suspended_at IS NOT NULL"),
         sqlite_where=sa.text("suspended_at IS NOT NULL"),
     )
