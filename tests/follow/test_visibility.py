@@ -11,6 +11,7 @@ import pytest
 from careers_users import clock
 from tests.api import Account, Api, Reply
 from tests.auth.stored import change_user
+from tests.profile.test_statements import statements
 
 NOBODY = "nobody_at_all"
 State = Callable[[Api, dict[str, Account]], object]
@@ -149,6 +150,21 @@ def test_blocks_and_mutes_are_possible_unless_suspended(
                     method, path.format(NOBODY), token=people["viewer"].access
                 )
                 assert same(reply, nobody)
+
+
+@pytest.mark.parametrize("state", HIDDEN_BY_NAME, ids=lambda state: state.__name__)
+def test_it_costs_the_same_statements(
+    api: Api, people: dict[str, Account], state: State
+) -> None:
+    state(api, people)
+    token = people["viewer"].access
+    for method, path in NAMED:
+        numbers = []
+        for name in ("other", NOBODY):
+            with statements(api) as seen:
+                api.call(method, path.format(name), token=token)
+            numbers.append(len(seen))
+        assert numbers[0] == numbers[1], path
 
 
 # -- In lists --------------------------------------------------------------------------
