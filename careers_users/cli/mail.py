@@ -16,6 +16,7 @@ from careers_users.mail.rows import STATES
 from careers_users.mail.smtp import Later, Refused
 from careers_users.mail.templates import TemplateMistake, Templates
 from careers_users.settings import Settings
+from careers_users.settings.mail import FILE
 from careers_users.validation.email_address import is_email
 
 mail = AppGroup("mail", help="Look after the mail that the service sends.")
@@ -92,7 +93,8 @@ def test_mail(address: str) -> None:
         raise console.Stop(
             f"The mail was not taken ({error}); docs/mail.md explains that."
         ) from error
-    click.echo(f"The mail server has taken the mail {built['Message-ID']}.")
+    taken = "is in a file" if settings.mail == FILE else "was taken by the mail server"
+    click.echo(f"The mail {built['Message-ID']} {taken}.")
 
 
 @console.command("preview")

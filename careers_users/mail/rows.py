@@ -96,7 +96,8 @@ def finish(claimed: Claim, state: str, error: str | None, to: str | None) -> boo
         if to is not None and claimed.row.user_id is not None:
             failed_at = now if state == FAILED else None
             noted = {"whose": claimed.row.user_id, "at": to, "failed_at": failed_at}
-            transaction.defer(_NOTE if state == FAILED else _FORGET, **noted)
+            query = _NOTE if state == FAILED else _FORGET
+            transaction.defer(query, **noted, **_key(claimed))
         held = transaction.execute(
             _FINISH, **_key(claimed), now=now, outcome=state, why=error
         )
@@ -232,6 +233,13 @@ _OF_ADDRESS = (
     update(User)
     .where(User.id == bindparam("whose"))
     .where(User.email == bindparam("at"))
+    .where(
+        select(Mail.id)
+        .where(Mail.id == bindparam("number"))
+        .where(Mail.tries == bindparam("try"))
+        .where(IS_WAITING)
+        .exists()
+    )
     .values(mail_failed_at=bindparam("failed_at"))
 )
 _NOTE = Query(_OF_ADDRESS)

@@ -80,7 +80,7 @@ def test_mail_that_cannot_be_tried_again(
 def test_a_test_mail_is_sent_at_once(mailing: Flask, office: PostOffice) -> None:
     said = done(mailing, "mail", "test", ANN)
     [mail] = office.mails_to(ANN)
-    assert said == f"The mail server has taken the mail {mail['Message-ID']}.\n"
+    assert said == f"The mail {mail['Message-ID']} was taken by the mail server.\n"
     assert mail["Subject"] == "A test of mail"
     office.replies["AUTH"] = ["535 5.7.8 No"] * 2
     said = refused(mailing, "mail", "test", ANN)

@@ -13,6 +13,7 @@ from careers_users.mail import rows
 from careers_users.mail.outbox import Letter, MailRow
 from careers_users.mail.rows import LEASE_SECONDS, Claim
 from careers_users.mail.sender import Sender
+from tests.api import Api
 from tests.auth.stored import NOON, SECOND, set_clock
 from tests.live_server import ask
 from tests.mail.post_office import PostOffice
@@ -136,16 +137,19 @@ def test_the_mail_of_a_killed_process_is_sent_after_its_lease(
 def test_a_process_that_was_slower_than_its_lease_changes_nothing(
     mailing: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    number = put(mailing)
+    user = Api(mailing).register("ann")
+    number = put(mailing, user_id=user.id)
     slow = claim(mailing)
     set_clock(monkeypatch, NOON + timedelta(seconds=LEASE_SECONDS))
     assert slow is not None
     assert claim(mailing) is not None
     before = row(mailing, number)
     with mailing.app_context():
-        assert not rows.finish(slow, "failed", "recipient 550", ANN)
+        assert not rows.finish(slow, "failed", "recipient 550", user.email)
         rows.try_again(slow, "recipient 450")
     assert row(mailing, number) == before
+    url = mailing.config["SQLALCHEMY_DATABASE_URI"]
+    assert ask(url, "SELECT mail_failed_at FROM users") == [(None,)]
 
 
 def test_first_tries_come_before_others(mailing: Flask, office: PostOffice) -> None:

@@ -1,5 +1,6 @@
 """Templates: English is built in, an operator's are checked when they are read."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from careers_users.mail.purposes import PURPOSES
 from careers_users.mail.templates import BUILT_IN, TemplateMistake, Templates
-from tests.live_server import Server
+from tests.live_server import ROOT, Server
 
 LINK = "https://www.example.com/#purpose=reset&token=x"
 
@@ -31,6 +32,19 @@ def test_every_purpose_has_a_text_and_a_markup(purpose: str) -> None:
             assert value in text
     assert words.subject
     assert "<script" not in words.html
+
+
+def test_the_document_names_the_values_of_each_purpose() -> None:
+    text = (ROOT / "docs/mail.md").read_text("utf-8")
+    table = text.partition("besides `$service` |")[2].partition("\n\n")[0]
+    shown = {}
+    for purpose, names in re.findall(r"^\| `([\w-]+)` \| (.*)\|$", table, re.MULTILINE):
+        shown[purpose] = set(re.findall(r"`\$(\w+)`", names))
+    known = {
+        purpose: {*about.examples, *(["link"] if about.link else [])}
+        for purpose, about in PURPOSES.items()
+    }
+    assert shown == known
 
 
 @pytest.mark.parametrize("purpose", ["verify", "reset", "change-new"])
