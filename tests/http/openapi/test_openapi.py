@@ -108,7 +108,7 @@ def test_every_route_is_in_the_document_and_nothing_else(
 
 def test_the_committed_copy_is_the_document() -> None:
     assert COMMITTED.read_text("utf-8") == openapi_document.text(make()), (
-        "stale: careers-users openapi --output docs/openapi.json"
+        "docs/openapi.json is stale: README.md (Development) shows how it is written"
     )
 
 
