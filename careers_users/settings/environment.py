@@ -3,80 +3,26 @@
 `docs/configuration.md` explains each; a test keeps the two together.
 """
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from environs import EnvValidationError, FileAwareEnv
+from environs import EnvValidationError
 from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy.engine import URL, make_url
 
 from careers_users.settings import mail, parsers, rates, secret_file
 from careers_users.settings.rates import Rate
+from careers_users.settings.variables import PREFIX, Variables
 from careers_users.validation import password_blocklist
 from careers_users.validation.limits import BASE_PATH, PASSWORD_MIN
-
-log = logging.getLogger(__name__)
-
-_PREFIX = "CAREERS_USERS_"
 
 
 class SettingsError(Exception):
     """One or more settings are wrong; the message names them all, a line each."""
-
-
-class _Environment(FileAwareEnv):
-    """Counts an unreadable `NAME_FILE` among the mistakes; does not raise at once."""
-
-    def _get_value(self, env_key: str, default: Any) -> Any:
-        name = f"{env_key}_FILE"
-        try:
-            if (path := os.environ.get(name)) and env_key in _secrets():
-                secret_file.refuse_public(Path(path).stat().st_mode)
-            return super()._get_value(env_key, default)
-        except secret_file.SecretFileError as error:
-            self._errors[name].append(f"{path} {error}")
-        except (ValueError, OSError) as error:
-            self._errors[name].append(str(error))
-        return default
-
-    def refuse_replica_of_sqlite(self, values: Mapping[str, Any]) -> None:
-        """Count a replica of what can't have one among the mistakes."""
-        url: str | None = values["database_url"]
-        is_postgresql = url is not None and not url.startswith("sqlite")
-        is_known = "DATABASE_URL" not in self._errors
-        if values["database_read_url"] and is_known and not is_postgresql:
-            self._errors["DATABASE_READ_URL"].append(
-                "Only PostgreSQL has replicas: set DATABASE_URL to its primary."
-            )
-
-    def refuse_chain_of_untrusted(self, values: Mapping[str, Any]) -> None:
-        """Count a number of proxies, none of which is trusted, among the mistakes."""
-        if (values["trusted_proxy_count"] or 1) > 1 and not values["trusted_proxy"]:
-            self._errors["CAREERS_USERS_TRUSTED_PROXY_COUNT"].append(
-                "No proxy is trusted: set CAREERS_USERS_TRUSTED_PROXY too."
-            )
-
-    def refuse_mail_at_odds(self, values: Mapping[str, Any]) -> None:
-        """Count settings of mail that do not go together among the mistakes."""
-        for name, text in mail.mistakes(values):
-            self._errors[f"{_PREFIX}{name.upper()}"].append(text)
-
-    def warn_of_unknown(self) -> None:
-        """Log the variables that look like settings of ours and are none."""
-        known = {*self._fields, *(f"{name}_FILE" for name in self._fields)}
-        for name in sorted(os.environ.keys() - known):
-            if name.startswith(_PREFIX) and "_TEST_" not in name:
-                near = get_close_matches(name, sorted(known), 1)
-                hint = f" Is {near[0]} meant?" if near else ""
-                log.warning(
-                    "%s is not a setting of this version; ignored.%s", name, hint
-                )
 
 
 def _setting(
@@ -236,22 +182,20 @@ class Settings:
         `create=False`, then the key is empty if there is none. Raises SettingsError,
         which names everything that is wrong at once.
         """
-        env = _Environment(eager=False, strip_whitespace=True)
-        for name, parse in parsers.PARSERS.items():
-            env.add_parser(name, parse)
+        env = Variables(_secrets())
         values = {
             name: getattr(env, how["kind"])(variable, how["default"], **how["options"])
             for name, variable, how in _read_from_environment()
         }
         env.refuse_replica_of_sqlite(values)
         env.refuse_chain_of_untrusted(values)
-        if values["database_url"] is None and not env.str(f"{_PREFIX}MAIL", ""):
+        if values["database_url"] is None and not env.str(f"{PREFIX}MAIL", ""):
             values["mail"] = mail.FILE
         env.refuse_mail_at_odds(values)
         try:
             env.seal()
         except EnvValidationError as error:
-            raise SettingsError(_list_mistakes(error)) from None
+            raise SettingsError(env.list_mistakes(error)) from None
         env.warn_of_unknown()
         if values["database_url"] is None:
             values["embedded"], data_dir = True, values["data_dir"]
@@ -268,7 +212,7 @@ def _read_from_environment() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
             variable = each.metadata["variable"]
             yield (
                 each.name,
-                variable or f"{_PREFIX}{each.name.upper()}",
+                variable or f"{PREFIX}{each.name.upper()}",
                 each.metadata,
             )
 
@@ -283,21 +227,6 @@ def _secrets() -> frozenset[str]:
 def variables() -> list[str]:
     """Return the names of all variables that are read."""
     return [variable for _, variable, _ in _read_from_environment()]
-
-
-def _list_mistakes(error: EnvValidationError) -> str:
-    mistakes = error.error_messages
-    lines = [
-        f"  {name}: {' '.join(map(str, texts))}{_value_of(name)}"
-        for name, texts in (mistakes.items() if isinstance(mistakes, dict) else ())
-    ]
-    return "These settings are wrong:\n" + "\n".join(lines or [f"  {mistakes}"])
-
-
-def _value_of(name: str) -> str:
-    """Return what a variable is set to, in words; empty for a secret."""
-    value = os.environ.get(name)
-    return "" if value is None or name in _secrets() else f" (It is {value!r}.)"
 
 
 def _embedded_database_url(data_dir: Path, create: bool) -> str:
