@@ -9,6 +9,7 @@ followers; what users follow is skewed otherwise too, as it is in real networks.
 import argparse
 
 import flask_migrate
+from sqlalchemy import func, select
 
 from careers_users import create_app
 from careers_users.cli import console
@@ -16,6 +17,7 @@ from careers_users.cli.demo import fill as demo_fill
 from careers_users.cli.demo.people import EDGES, SEED, USERS, Size
 from careers_users.extensions import db
 from careers_users.http.errors import ServiceError
+from careers_users.models import Follow, User
 from careers_users.settings import Settings
 from careers_users.settings.parsers import normalise_database_url
 
@@ -30,7 +32,7 @@ def fill(url: str, size: Size) -> None:
     with app.app_context():
         flask_migrate.upgrade()
         try:
-            if demo_fill.count() == (size.users, size.edges):
+            if _counted() == (size.users, size.edges):
                 print(f"The dataset of {size.users:,} users is there.")
             else:
                 demo_fill.fill(size, console.progress)
@@ -74,3 +76,11 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def _counted() -> tuple[int, int]:
+    """Return how many users and edges there are."""
+    with db.engine.connect() as connection:
+        users = connection.execute(select(func.count()).select_from(User)).scalar_one()
+        edges = connection.execute(select(func.count()).select_from(Follow))
+        return users, edges.scalar_one()

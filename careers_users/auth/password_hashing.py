@@ -49,8 +49,8 @@ class Passwords:
             time_cost=time_cost, memory_cost=memory_kib, parallelism=1, type=Type.ID
         )
         self._turns = BoundedSemaphore(concurrency)
-        self._waiting: Callable[[int], object] = _unwatched
-        self._running: Callable[[int], object] = _unwatched
+        self._waiting: Callable[[int], object] = lambda _change: None
+        self._running: Callable[[int], object] = lambda _change: None
         # Verified when there is no such user, so that the answer takes as long.
         self._dummy = self._hasher.hash("nobody's password")
 
@@ -110,10 +110,6 @@ class Passwords:
 
 _SLOT = Slot[Passwords]("passwords")
 passwords = _SLOT.get  # Return the hasher of the current application.
-
-
-def _unwatched(_change: int) -> None:
-    """Count nothing."""
 
 
 def scheme(stored: str) -> str | None:

@@ -42,9 +42,7 @@ def refresh_tokens(payload: dict[str, Any]) -> dict[str, Any]:
     caller = Bucket("refresh", (places.place(source.address),))
     with throttle.counting(TokenInvalid, caller):
         renewed = session_service.refresh(payload["refresh"], payload["rotate"], source)
-    if renewed.refresh is None:
-        return {"access": renewed.access}
-    return {"access": renewed.access, "refresh": renewed.refresh}
+    return {name: token for name, token in vars(renewed).items() if token}
 
 
 @bp.post("/logout/all/")

@@ -8,7 +8,6 @@ docs/decisions/0010-rotation.md.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import jwt
@@ -17,7 +16,7 @@ from flask import current_app
 from careers_users import clock
 from careers_users.auth import audit, queries, tokens
 from careers_users.auth.device import Device
-from careers_users.auth.tokens import LAST_USED_PRECISION, Claims
+from careers_users.auth.tokens import LAST_USED_PRECISION, Claims, Tokens
 from careers_users.database import Row
 from careers_users.database.errors import if_possible
 from careers_users.extensions import db
@@ -41,15 +40,7 @@ class SessionNotFound(ServiceError):
     error = "You have no such session"
 
 
-@dataclass(frozen=True)
-class Renewed:
-    """The tokens of a refresh; `refresh` only if it rotated."""
-
-    access: str
-    refresh: str | None = None
-
-
-def refresh(token: str, rotate: bool | None, device: Device) -> Renewed:
+def refresh(token: str, rotate: bool | None, device: Device) -> Tokens:
     """Return new tokens of a refresh token's session.
 
     `rotate` is what the client asked for; the setting REFRESH_ROTATION says what is
@@ -77,7 +68,7 @@ def refresh(token: str, rotate: bool | None, device: Device) -> Renewed:
     _note_use(claims, session, now)
     if is_rotating:
         return _successor(claims, session["generation"], session)
-    return Renewed(
+    return Tokens(
         tokens.issue_access(claims.user_id, claims.session_id, claims.token_version)
     )
 
@@ -138,9 +129,9 @@ def _note_use(claims: Claims, session: Row, now: datetime) -> None:
             tokens.touch(claims.session_id, now)
 
 
-def _successor(claims: Claims, generation: int, session: Row) -> Renewed:
+def _successor(claims: Claims, generation: int, session: Row) -> Tokens:
     user_id, sid, version = claims.user_id, claims.session_id, claims.token_version
-    return Renewed(
+    return Tokens(
         access=tokens.issue_access(user_id, sid, version, generation),
         refresh=tokens.issue_refresh(
             user_id, sid, version, generation, session["expires_at"]

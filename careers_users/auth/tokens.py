@@ -47,10 +47,10 @@ class Claims:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The tokens of a login."""
+    """The tokens of a login, or of a refresh: `refresh` only if that rotated."""
 
     access: str
-    refresh: str
+    refresh: str | None = None
 
 
 def read(token: str, *, allow_expired: bool = False) -> Claims:

@@ -192,8 +192,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Bind the database of `settings` to `app`; nothing is connected yet."""
     engine = prepare(app, settings)
     observers: list[Observer] = [_echo] if settings.log_level == "DEBUG" else []
-    target = Target(engine, settings, observers)
-    _SLOT.set(app, target)
+    _SLOT.set(app, Target(engine, settings, observers))
 
 
 def _echo(text: str, seconds: float) -> None:

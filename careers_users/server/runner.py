@@ -15,7 +15,7 @@ from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 
 from careers_users.server import file_limits, memory, systemd
 from careers_users.server.application import Application
-from careers_users.server.connection_counts import ConnectionCount, ConnectionCounts
+from careers_users.server.connection_counts import ConnectionCounts
 from careers_users.server.listener import BACKLOG, ServerError, open_listener
 from careers_users.server.supervisor import Supervisor
 from careers_users.server.worker import Worker
@@ -73,10 +73,10 @@ def run(
     listener = open_listener(settings.host, settings.port)
 
     def work(
-        count: ConnectionCount, ready: Callable[[], object], *, is_alone: bool = False
+        counts: ConnectionCounts, ready: Callable[[], object], *, is_alone: bool = False
     ) -> None:
         app = make_app()
-        worker = Worker(app, adjustments, listener, count, is_alone=is_alone)
+        worker = Worker(app, adjustments, listener, counts, is_alone=is_alone)
         worker.run_until_stopped(ready, settings.drain_timeout)
         app.close()
 
@@ -86,7 +86,7 @@ def run(
 
     with listener.socket:
         if settings.processes == 1:
-            work(ConnectionCount(ConnectionCounts(1), 0), announce, is_alone=True)
+            work(ConnectionCounts(1), announce, is_alone=True)
             return 0
         return Supervisor(
             *(listener, work, announce, ended),

@@ -21,12 +21,8 @@ WARNINGS_SECONDS = 300.0
 draining: threading.Event = threading.Event()
 
 
-def _unwatched() -> None:
-    """Count nothing."""
-
-
 class _Refusals:
-    observer: Callable[[], object] = staticmethod(_unwatched)
+    observer: Callable[[], object] = staticmethod(lambda: None)
     unlogged = 0
     next_line = 0.0
 

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import NamedTuple, NoReturn
 
 from careers_users.server import systemd
-from careers_users.server.connection_counts import ConnectionCount, ConnectionCounts
+from careers_users.server.connection_counts import ConnectionCounts
 from careers_users.server.listener import Listener
 from careers_users.server.signals import ALL_SIGNALS, Signals
 
@@ -50,7 +50,7 @@ class Supervisor:
     def __init__(
         self,
         listener: Listener,
-        work: Callable[[ConnectionCount, Callable[[], object]], None],
+        work: Callable[[ConnectionCounts, Callable[[], object]], None],
         announce: Callable[[], object],
         ended: Callable[[int], object],
         *,
@@ -119,8 +119,8 @@ class Supervisor:
             for fd in (*self._wake, self._alive[1], status, *self._workers):
                 os.close(fd)
             _stop_at_end_of(self._alive[0])
-            count = ConnectionCount(self._counts, place)
-            self._work(count, lambda: os.write(report, b"."))
+            self._counts.place = place
+            self._work(self._counts, lambda: os.write(report, b"."))
             code = 0
         except BaseException:
             log.exception("A worker process can't go on")

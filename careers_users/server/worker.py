@@ -18,7 +18,7 @@ from careers_users import clock
 from careers_users.server import file_limits, memory, status, systemd
 from careers_users.server.application import Application
 from careers_users.server.channel import Channel, State
-from careers_users.server.connection_counts import ConnectionCount
+from careers_users.server.connection_counts import ConnectionCounts
 from careers_users.server.dispatcher import Dispatcher, Priorities
 from careers_users.server.event_loop import EventLoop
 from careers_users.server.listener import Listener
@@ -49,10 +49,6 @@ LOOK_SECONDS = 0.2
 CLOSED_AT_ONCE = 0.01
 
 
-def _go_on(_code: int) -> None:
-    """Do nothing at a second SIGTERM: the supervisor's, after one to all processes."""
-
-
 class Worker(TcpWSGIServer):  # type: ignore[misc]
     """The listener and the loop of one process."""
 
@@ -65,13 +61,13 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         served: Application,
         adj: Any,
         listener: Listener,
-        count: ConnectionCount,
+        counts: ConnectionCounts,
         *,
         is_alone: bool,
     ) -> None:
         """Prepare to serve on `listener`; `is_alone` if there is no supervisor."""
         self.served = served
-        self._listener, self._count, self._is_alone = listener, count, is_alone
+        self._listener, self._counts, self._is_alone = listener, counts, is_alone
         self._priorities = Priorities(served.vital, served.slow)
         self.dispatcher = Dispatcher(
             adj.threads, adj.slow, adj.queue_timeout, adj.queue_room
@@ -88,7 +84,9 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             bind_socket=False,
         )
         self._loop = EventLoop(self._map)
-        self._signals = Signals(self.pull_trigger, os._exit if is_alone else _go_on)
+        # A second SIGTERM to a worker is the supervisor's, after one to all processes.
+        end = os._exit if is_alone else lambda _code: None
+        self._signals = Signals(self.pull_trigger, end)
         # Waking up the loop must never wait for the loop to read.
         if os.name == "posix":
             os.set_blocking(self.trigger.trigger, False)
@@ -107,7 +105,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         if self._is_at_limit() and not self._close_idle():
             return
         is_spread = draining.is_set() or known >= SPREAD_CONNECTIONS
-        if not is_spread and self._count.is_above_others():
+        if not is_spread and self._counts.is_above_others():
             time.sleep(YIELD_SECONDS)
         super().handle_accept()
         most = min(known + ACCEPT_BATCH, self.adj.connection_limit)
@@ -240,7 +238,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         while self.changed:
             changed.append(self.changed.popleft())
         if not draining.is_set():
-            self._count.update(len(self.active_channels))
+            self._counts.update(len(self.active_channels))
         self._loop.turn(timeout, changed)
 
     def _unfinished(self) -> int:
@@ -266,7 +264,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
 
     def _drain(self, limit: int) -> None:
         draining.set()
-        self._count.clear()
+        self._counts.clear(self._counts.place)
         begun = time.monotonic()
         self._close_listener()
         while (elapsed := time.monotonic() - begun) < limit:

@@ -6,6 +6,7 @@ version of Python was built with.
 """
 
 import unicodedata
+from functools import partial
 
 import regex
 
@@ -101,21 +102,17 @@ def trimmed(value: str) -> str:
     return value.strip(_WHITE_SPACE)
 
 
-def is_clean_line(value: str) -> bool:
-    """Return whether `value` is one line without control and invisible characters."""
-    return _is_clean(_REFUSED_IN_LINE, value)
-
-
-def is_clean_text(value: str) -> bool:
-    """Return whether `value` has none of them, but perhaps newlines and tabs."""
-    return _is_clean(_REFUSED_IN_TEXT, value)
-
-
 def _is_clean(refused: "regex.Pattern[str]", value: str) -> bool:
     # Nearly all text has none of them; then what they shape need not be looked at.
     if refused.search(value) is None:
         return True
     return refused.search(_SHAPING.sub("", value)) is None
+
+
+# Return whether a value is one line without control and invisible characters; or a text
+# without them, in which newlines and tabs are allowed.
+is_clean_line = partial(_is_clean, _REFUSED_IN_LINE)
+is_clean_text = partial(_is_clean, _REFUSED_IN_TEXT)
 
 
 def is_visible(value: str) -> bool:

@@ -12,7 +12,7 @@ from flask import Flask
 from careers_users.__main__ import VITAL, calls_that_hash
 from careers_users.http.refusals import refuser
 from careers_users.server import Application, runner
-from careers_users.server.connection_counts import ConnectionCount, ConnectionCounts
+from careers_users.server.connection_counts import ConnectionCounts
 from careers_users.server.dispatcher import Dispatcher, Priorities, Priority
 from careers_users.server.listener import Listener
 from careers_users.server.worker import ACCEPT_BATCH, SPREAD_CONNECTIONS, Worker
@@ -95,7 +95,7 @@ def worker_of(listener: socket.socket) -> Iterator[Worker]:
     made = options(connection_limit=1000)
     made.pop("settle")
     adjustments = runner._adjustments(SimpleNamespace(**made))
-    count = ConnectionCount(ConnectionCounts(1), 0)
+    count = ConnectionCounts(1)
     nothing = Application(lambda _environ, _start: [], refuser(()))
     worker = Worker(nothing, adjustments, Listener(listener), count, is_alone=True)
     try:

@@ -86,14 +86,6 @@ def block_and_mute() -> None:
     mutes.mute(user, muted["username"], seconds=None)
 
 
-def count() -> tuple[int, int]:
-    """Return how many users and edges there are."""
-    with db.engine.connect() as connection:
-        users = connection.execute(select(func.count()).select_from(User)).scalar_one()
-        edges = connection.execute(select(func.count()).select_from(Follow))
-        return users, edges.scalar_one()
-
-
 def _taken_names() -> set[str]:
     """Return the usernames, folded, that are taken, or whose e-mail address is."""
     rows = db.session.execute(select(User.username_key, User.email_key))

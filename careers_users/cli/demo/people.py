@@ -73,13 +73,14 @@ def people(
         first_name, last_name = dice.choice(FIRST_NAMES), dice.choice(LAST_NAMES)
         base = CELEBRITY
         if number > 1:
-            base = _ascii(first_name + dice.choice("._-") + last_name)
+            base = first_name + dice.choice("._-") + last_name
+            base = unicodedata.normalize("NFD", base).encode("ascii", "ignore").decode()
             base = base.lower() if dice.random() < 0.8 else base
         username = _free_name(base, given, taken)
         bio = _bio(dice)
         if number % RARE_EVERY == min(RARE_EVERY, size.users) // 2:
             bio = f"{bio} Amateur of {RARE_WORD}.".strip()
-        dates = _times(number / size.users)
+        came_at = BEGINNING + timedelta(days=DAYS) * (number / size.users)
         avatar = f"https://pictures.example.com/{number:06d}.jpg"
         yield {
             "id": id_,
@@ -88,8 +89,8 @@ def people(
             "avatar": avatar if dice.random() < 0.6 else None,
             "is_active": True,
             "token_version": 1,
-            "email_verified_at": dates["created_at"] if number % 3 else None,
-            **dates,
+            "email_verified_at": came_at if number % 3 else None,
+            **dict.fromkeys(("created_at", "updated_at"), came_at),
         }
 
 
@@ -118,15 +119,6 @@ def _texts(
         "bio": bio,
         **searchable(username, first_name, last_name, bio),
     }
-
-
-def _times(part: float) -> dict[str, datetime]:
-    created_at = BEGINNING + timedelta(days=DAYS) * part
-    return {"created_at": created_at, "updated_at": created_at}
-
-
-def _ascii(name: str) -> str:
-    return unicodedata.normalize("NFD", name).encode("ascii", "ignore").decode()
 
 
 def _bio(dice: random.Random) -> str:
