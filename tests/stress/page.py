@@ -12,7 +12,7 @@ from tests.live_server import ROOT
 PAGE = ROOT / "docs/reliability.md"
 INTRODUCTION = """# Reliability
 
-What the service promises for the days when things break, and the tests that prove it
+The promises of the service for bad days, and the tests that prove them
 against the served product: two processes, over sockets, on SQLite and PostgreSQL.
 `.venv/bin/pytest -m stress tests/stress` proves it all again and wrote this page
 ({date}). Figures belong to the machine they were measured on; the promises do not.
