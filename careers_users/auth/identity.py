@@ -143,7 +143,7 @@ def viewer_claims() -> Claims:
     return claims
 
 
-def _authenticate(statement: Select[*tuple[Any, ...]] = queries.VIEWER) -> None:
+def _authenticate(statement: Select[*tuple[Any, ...]] | None = None) -> None:
     header = request.headers.get("Authorization")
     if header is None:
         raise NotAuthenticated
@@ -163,7 +163,7 @@ def _authenticate(statement: Select[*tuple[Any, ...]] = queries.VIEWER) -> None:
 
 
 def _recognise(
-    claims: Claims, statement: Select[*tuple[Any, ...]] = queries.VIEWER
+    claims: Claims, statement: Select[*tuple[Any, ...]] | None = None
 ) -> Row | None:
     """Return the row of a token's user, or None; the viewer of the request from now on.
 
@@ -173,7 +173,7 @@ def _recognise(
     environ = request.environ
     known: Claims | None = environ.get(_KNOWN)
     is_known = known is not None and known.token_id == claims.token_id
-    if is_known and statement is queries.VIEWER:
+    if is_known and statement is None:
         return viewer()
     row = queries.viewer(claims, statement)
     if row is None:

@@ -152,14 +152,14 @@ _EMAIL = Query(select(User.email).where(User.id == bindparam("user_id")))
 
 
 def viewer(
-    claims: Claims, statement: Select[*tuple[Any, ...]] = VIEWER
+    claims: Claims, statement: Select[*tuple[Any, ...]] | None = None
 ) -> dict[str, Any] | None:
     """Return id, username and flag of a token's user; None if the session is over.
 
-    `statement` is VIEWER, or VIEWER with more columns. Of a token that came with a
-    rotation, also `is_unconfirmed`: this is the first call that shows that the
-    rotation's reply has arrived. With VIEWER itself, where there is a replica, also
-    `is_settling`: the replica may not have what the user has last changed.
+    `statement` is VIEWER with more columns. Without it, where there is a replica, the
+    row has `is_settling`: the replica may not have the user's last change. For a token
+    that came with a rotation it has `is_unconfirmed`: this is the first call that shows
+    that the rotation's reply has arrived.
     """
     parameters: dict[str, object] = {
         "user_id": claims.user_id,
@@ -167,9 +167,11 @@ def viewer(
         "session_id": claims.session_id,
         "token_id": claims.token_id,
     }
-    if statement is VIEWER and (copy := replica.current()) is not None:
-        statement = _SETTLING_VIEWER
-        parameters["settling"] = copy.settling
+    if statement is None:
+        copy = replica.current()
+        statement = VIEWER if copy is None else _SETTLING_VIEWER
+        if copy is not None:
+            parameters["settling"] = copy.settling
     if claims.generation:
         parameters["generation"] = claims.generation
     return _viewer(statement, is_rotated=bool(claims.generation)).one(**parameters)
