@@ -37,7 +37,7 @@ from careers_users.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
-# What decides about restarts, and what tells of overload, must be answered under it.
+# Calls that decide about restarts or report overload must be answered under it.
 VITAL = [("GET", path) for path in ("/health/live", "/health/ready", "/metrics")]
 _MARKS = {
     observability_findings.OK: "ok",
@@ -68,7 +68,7 @@ def _stopping() -> Iterator[None]:
 
 
 def _settings() -> Settings:
-    logs.configure()  # For what there is to say about the settings themselves.
+    logs.configure()  # So that warnings about the settings are logged.
     try:
         settings = Settings.from_env()
     except SettingsError as error:

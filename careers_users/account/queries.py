@@ -1,4 +1,4 @@
-"""What is read of a whole account: its trail page by page, everything for an export."""
+"""The reads of a whole account: its trail page by page, everything for an export."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal

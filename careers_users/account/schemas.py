@@ -1,4 +1,4 @@
-"""What the calls about a whole account take and answer."""
+"""The bodies and replies of the calls about a whole account."""
 
 from typing import Any, ClassVar
 
@@ -69,7 +69,7 @@ class ActivitySchema(BatchSchema):
 
 
 class PersonSchema(UserSchema):
-    """What is held of a person in one row."""
+    """The data about a user that is held in one row."""
 
     example: ClassVar[dict[str, Any]] = {
         "avatar": None,

@@ -1,7 +1,7 @@
 """The audit trail and the security log: one call writes an event to both.
 
 A row for each event is written in the transaction that it tells of, and a line is
-logged once that has committed. Neither holds a secret, nor what somebody typed.
+logged once that has committed. Neither holds a secret, nor a text that a client typed.
 """
 
 from collections.abc import Iterator
@@ -163,7 +163,7 @@ def hold_user(user_id: int) -> bool:
     """Keep a user from being deleted until the commit; return whether there is one.
 
     For events that change nothing of the user's: nothing else in their transaction
-    notices that the account is gone, and the rows do not refer to it.
+    fails if the account is gone, and the rows do not refer to it.
     """
     # On SQLite the whole database is ours already.
     held = select(User.id).where(User.id == user_id)

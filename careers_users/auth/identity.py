@@ -1,4 +1,4 @@
-"""Who asks: the viewer behind the Authorization header, and what views demand of it."""
+"""The viewer behind the Authorization header, and the demands of views on it."""
 
 import re
 from collections.abc import Callable
@@ -32,7 +32,7 @@ _BEARER = re.compile(r"bearer +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECA
 Payload = dict[str, Any]
 # In the environment of a request: the claims of the token that has been looked up.
 _KNOWN = "careers_users.claims"
-# The number of nobody: no user has it, so nobody is followed by the anonymous viewer.
+# The id of the anonymous viewer. No user has it, so that viewer follows no user.
 ANONYMOUS = 0
 
 
@@ -151,7 +151,7 @@ def _authenticate(statement: Select[*tuple[Any, ...]] | None = None) -> None:
     if match is None or len(header) > TOKEN_MAX:
         raise TokenInvalid
     # Not by verify_jwt_in_request(): its layers around the same check, and the same
-    # SELECT, took 80 microseconds of a request. What is wrong with a token is raised as
+    # SELECT, took 80 microseconds of a request. The faults of a token are raised as
     # there, and answered by the loaders below.
     claims = tokens.read(match[1])
     if claims.type != "access":

@@ -1,4 +1,4 @@
-"""What auth reads: who is behind a token, a session, a login."""
+"""The reads of auth: the user behind a token, a session, a login."""
 
 from collections.abc import Sequence
 from functools import cache

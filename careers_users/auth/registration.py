@@ -21,7 +21,7 @@ from careers_users.validation.words import searchable
 
 
 class UsernameTaken(ServiceError):
-    """Somebody has this username, in whatever case."""
+    """Another user has this username, in whatever case."""
 
     status = 409
     code = "username_taken"
@@ -32,7 +32,7 @@ class UsernameTaken(ServiceError):
 
 
 class EmailTaken(ServiceError):
-    """Somebody has this e-mail address, in whatever case."""
+    """Another user has this e-mail address, in whatever case."""
 
     status = 409
     code = "email_taken"
@@ -130,7 +130,7 @@ _ADD_COUNTERS = (
 def taken(error: IntegrityError, username: str) -> Exception:
     """Return the refusal for a new account of that name.
 
-    If name and address are both taken, each database notices another first; clients
+    If name and address are both taken, each database finds another first; clients
     get the same. Always with the same statements: how long a refused name takes must
     not tell that the address is taken too.
     """

@@ -54,7 +54,7 @@ class RateLimited(ServiceError):
 
 @dataclass(frozen=True)
 class Bucket:
-    """What is counted together: the name of a rate, and whom it counts.
+    """Tries that are counted together: the name of a rate, and whom it counts.
 
     A window that began before `spared_since` counts the caller but does not refuse.
     """
@@ -65,7 +65,7 @@ class Bucket:
 
     @property
     def key(self) -> str:
-        """The key of its row."""
+        """Return the key of its row."""
         return keyed_hash("throttle", self.rate, *self.whom)
 
 
@@ -208,7 +208,7 @@ def _tries(rate: str, used: Mapping[str, int]) -> int:
 def counting(failure: type[Exception], bucket: Bucket) -> Iterator[None]:
     """Count only what ends in `failure`; instead of it, raise RateLimited if too many.
 
-    What succeeds costs no statement. For what can't be guessed anyway.
+    A success costs no statement. For secrets that can't be guessed anyway.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What an operator does with an account: create, shut, open, sign out."""
+"""The operator's use cases of an account: create, shut, open, sign out."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from careers_users.http.errors import ServiceError
 from careers_users.models import User
 from careers_users.validation import text
 
-# Who did it, in the security log and in the trail.
+# The operator's name in the security log and in the trail.
 _OPERATOR = "operator"
 # Commands come from nowhere that a trail would tell.
 _TERMINAL = Device("", "")
@@ -76,7 +76,7 @@ def revoke_sessions(user_id: int) -> int:
 
 
 def deactivate(user_id: int) -> int:
-    """Shut an account: nobody can sign in; return how many sessions that ended."""
+    """Shut an account to sign-ins; return how many sessions that ended."""
     with audit.transaction() as trail:
         _change(user_id, is_active=False)
         ended = _end_sessions(user_id, "deactivated")

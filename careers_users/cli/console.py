@@ -1,4 +1,4 @@
-"""What commands share: exit codes, errors as sentences, progress, passwords, JSON."""
+"""The base of all commands: exit codes, errors as sentences, progress, passwords."""
 
 import json
 import sys
@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from careers_users.database import errors
 from careers_users.http.errors import ServiceError
 
-# What exit codes mean; 65 and above are those of sysexits.h. docs/cli.md lists them.
+# The meaning of exit codes; 65 and above are those of sysexits.h. docs/cli.md lists
+# them.
 EXIT_NO = 1
 EXIT_USAGE = 2
 EXIT_DATA = 65
@@ -56,10 +57,10 @@ class Stop(click.ClickException):
 
 
 def printable(text: str) -> str:
-    """Return a text as one line for a terminal, whoever wrote it.
+    """Return a text of any author as one line for a terminal.
 
-    Escaped are control characters, which move the cursor or forge lines, and what is
-    invisible or turns the line around. Of a long text the beginning is returned.
+    Escapes control characters, which move the cursor or forge lines, and characters
+    that are invisible or turn the line around. Cuts off a long text.
     """
     if len(text) > PRINTED_MAX_CHARACTERS:
         text = f"{text[:PRINTED_MAX_CHARACTERS]}..."
@@ -81,8 +82,8 @@ def command(
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a function a command that has the application and speaks in sentences.
 
-    What services refuse, a database in trouble and Ctrl-C become `Stop`; `interrupted`
-    is what is said of the last.
+    Refusals of services, a failing database and Ctrl-C become `Stop`; `interrupted` is
+    the sentence for the last.
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:

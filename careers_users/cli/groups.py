@@ -41,7 +41,7 @@ for _command in (
 ):
     users.add_command(_command)
 
-# What `careers-users` and `flask` both offer.
+# The commands of both `careers-users` and `flask`.
 COMMANDS = (
     schema.db,
     auth,

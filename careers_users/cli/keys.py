@@ -103,7 +103,7 @@ def generate(path: Path, algorithm: str) -> None:
 def rotate(path: Path, algorithm: str | None, delay: int, forget_others: bool) -> None:
     """Add a new key, and drop those whose last token is over.
 
-    Nobody is signed out. Running servers read the file by themselves.
+    No user is signed out. Running servers read the file by themselves.
     """
     now = _now()
     use_from = now if forget_others else now + 60 * delay

@@ -77,8 +77,8 @@ def _alone() -> Iterator[str]:
 class Drift:
     """A counter that did not equal the rows it counts, at one moment.
 
-    What it lacks is the same at any later moment, since everything that is counted adds
-    to it or takes from it. So it can be added then, without keeping anything away.
+    The difference stays the same later, since everything that is counted adds to it or
+    takes from it. So it can be added later, without keeping anything away.
     """
 
     name: str

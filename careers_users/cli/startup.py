@@ -1,4 +1,4 @@
-"""What must be true before the service takes requests."""
+"""The preconditions of serving requests."""
 
 import logging
 import time
@@ -68,7 +68,7 @@ def _require_templates(app: Flask, settings: Settings) -> None:
 
 
 def prepare_database(app: Flask, settings: Settings) -> None:
-    """Make sure that the database can be used; otherwise as `prepare`."""
+    """Make sure that the database can be used; raise what `prepare` raises."""
     try:
         mistake = _first_look(app, settings)
         if mistake and settings.embedded:
@@ -122,7 +122,7 @@ def _first_look(app: Flask, settings: Settings) -> str | None:
 
 
 def _may_come(error: OperationalError) -> bool:
-    """Tell whether it may only be early; a wrong password, say, is not worth a wait."""
+    """Return whether it may only be early; a wrong password is not worth a wait."""
     return errors.kind(error).name in ("unreachable", "too many connections")
 
 

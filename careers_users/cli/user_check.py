@@ -44,12 +44,12 @@ class Found:
 
     @property
     def line(self) -> int:
-        """Where the record begins."""
+        """Return the line where the record begins."""
         return self.record.line
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The values that only one user may have."""
+        """Return the values that only one user may have."""
         # No username has an @ in it, every address does, and no number is so written.
         return (
             self.row["username_key"],
@@ -78,7 +78,7 @@ class Plan:
 
     @property
     def keeps_ids(self) -> bool:
-        """Whether users have the numbers that stand in the file."""
+        """Return whether users have the numbers that stand in the file."""
         return isinstance(self.schema, user_files.SameIdRecordSchema)
 
     def spooled(self) -> Iterator[Found]:

@@ -115,7 +115,7 @@ def list_users(
 @console.command("deactivate")
 @user_argument
 def deactivate(user: str) -> None:
-    """Shut the account of USER: sign them out, and let nobody sign in.
+    """Shut the account of USER: sign them out, and refuse sign-ins.
 
     The profile stays visible, as does everything else; `activate` undoes it.
     """

@@ -1,4 +1,4 @@
-"""What the follow calls take and answer."""
+"""The bodies and replies of the follow calls."""
 
 from typing import Any, ClassVar
 
@@ -34,7 +34,7 @@ class FollowSchema(BodySchema):
 
     @validates_schema
     def check_one(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse a body that names nobody, or two."""
+        """Refuse a body that names no user, or two."""
         if not data:
             raise ValidationError("Missing data for required field.", "following")
         if len(data) > 1:

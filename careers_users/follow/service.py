@@ -1,4 +1,4 @@
-"""What people do to each other in the graph: follow and unfollow."""
+"""The changes of the graph: follow and unfollow."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from careers_users.profile.service import UserNotFound
 
 
 class CannotFollowSelf(ServiceError):
-    """Nobody follows, or unfollows, themselves."""
+    """Users can't follow, or unfollow, themselves."""
 
     status = 400
     code = "cannot_follow_self"
@@ -183,7 +183,7 @@ def remove_follower(viewer: Row, username: str) -> str:
 
 
 def _end(follower_id: int, following_id: int) -> bool:
-    """Delete an edge; tell whether there was one."""
+    """Delete an edge; return whether there was one."""
     ends = {"follower": follower_id, "following": following_id}
     with database.transaction() as transaction:
         removed = transaction.execute(edges.REMOVE, **ends)

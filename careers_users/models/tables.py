@@ -91,10 +91,10 @@ class User(Base):
     token_version: Mapped[int] = mapped_column(Integer, default=1)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # When the transaction of the user's last change began, by the database's clock. It
-    # tells whether a replica may not have it yet; empty if it must have.
+    # When the transaction of the user's last change began, by the database's clock: a
+    # replica may lack a later change; empty if it must have it.
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # While the account is being deleted, nobody can follow it, or be followed by it.
+    # While the account is being deleted, no follow of it or by it can be added.
     closing_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When the address was confirmed by a link in mail.
     email_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -140,7 +140,7 @@ class UserCounters(Base):
     posts_count: Mapped[int] = mapped_column(BigInteger, default=0)
     likes_received: Mapped[int] = mapped_column(BigInteger, default=0)
     comments_received: Mapped[int] = mapped_column(BigInteger, default=0)
-    # The same as that of the user, of the last follow or its end, on either side.
+    # The time of the last follow or its end, on either side, by the database's clock.
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
@@ -166,8 +166,8 @@ class ActivityMark(Base):
     __tablename__ = "activity_marks"
     __table_args__ = (CheckConstraint("debt >= 0", name="debt"),)
 
-    # Of the counters, not of the users: whoever changes a mark holds that row already,
-    # so the reference never waits for a user who is being deleted.
+    # A reference to the counters, not to the users: a change of a mark holds that row
+    # already, so the reference never waits for a user who is being deleted.
     user_id: Mapped[int] = mapped_column(
         Id, ForeignKey("user_counters.user_id", ondelete="CASCADE"), primary_key=True
     )

@@ -75,9 +75,9 @@ from careers_users.validation.words import TRIGRAM
 _INDEX = table("users_search", column("rowid"), column("users_search"))
 # SQLite's index takes these noncharacters for the replacement character.
 _CONFUSED = re.compile("[\ufffd-\uffff]")
-# What PostgreSQL's index can look for. LIKE with anything else would read all of the
-# index, once the statement has a generic plan: 1.2 s at a million users, where strpos()
-# in a scan takes 0.2 s.
+# Texts that PostgreSQL's index can look for. LIKE with anything else would read all of
+# the index, once the statement has a generic plan: 1.2 s at a million users, where
+# strpos() in a scan takes 0.2 s.
 _HAS_TRIGRAM = re.compile(r"[^\W_]{3}")
 
 # Clients choose the shapes; there are thousands of them.
@@ -96,7 +96,7 @@ _NAMES: Mapping[str, InstrumentedAttribute[str]] = {
 
 @dataclass(frozen=True)
 class _Shape:
-    """What a statement depends on, apart from values; it is made once for each.
+    """The inputs of a statement, apart from values; it is made once for each.
 
     `indexed` and `scanned` are how many texts `search_text` must contain, looked up in
     the index or not; on SQLite one MATCH has all of the former. `room` is how many rows
@@ -115,7 +115,7 @@ class _Shape:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether not all users pass."""
+        """Return whether not all users pass."""
         return bool(self.indexed or self.scanned or self.names or self.has_ids)
 
 

@@ -1,4 +1,4 @@
-"""What is read of users: profiles, numbers, and the columns of a card."""
+"""The reads of users: profiles, numbers, and the columns of a card."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -47,7 +47,7 @@ _PROFILE_OF = (
     .join(UserCounters, UserCounters.user_id == User.id)
     .where(User.username_key == bindparam("key"))
 )
-# What users see of themselves: read with the check of their token.
+# A user's own profile: read with the check of their token.
 OWN_PROFILE = VIEWER.join(
     UserCounters, UserCounters.user_id == User.id
 ).with_only_columns(

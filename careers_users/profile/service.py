@@ -1,4 +1,4 @@
-"""What people do with their profile."""
+"""The changes of a profile by its owner."""
 
 from typing import Any
 
@@ -47,9 +47,9 @@ def update_profile(
 def _reserve_email(
     viewer: Claims, changes: dict[str, Any], device: Device
 ) -> Reservation:
-    """Count a new e-mail address like a registration, which tells the same.
+    """Count a new e-mail address like a registration, by address and by user.
 
-    That is whether somebody has it. By address and by user.
+    Both reveal that an address is taken.
     """
     if changes.get("email") in (None, auth_queries.email(viewer.user_id)):
         return Reservation()

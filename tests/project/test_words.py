@@ -5,14 +5,19 @@ import pytest
 from tests.project.documents import ROOT
 from tests.project.words import breaches, findings, sources
 
-# Directories whose words are still to be mended; the list only gets shorter.
+# Files whose words are still to be mended; the list only gets shorter.
 UNMENDED = (
-    "careers_users/account",
-    "careers_users/auth",
-    "careers_users/cli",
-    "careers_users/follow",
-    "careers_users/models",
-    "careers_users/profile",
+    "careers_users/__main__.py",
+    "careers_users/account/password.py",
+    "careers_users/account/schemas.py",
+    "careers_users/account/service.py",
+    "careers_users/auth/login.py",
+    "careers_users/auth/places.py",
+    "careers_users/auth/queries.py",
+    "careers_users/follow/queries.py",
+    "careers_users/follow/service.py",
+    "careers_users/models/tables.py",
+    "careers_users/profile/queries.py",
 )
 
 

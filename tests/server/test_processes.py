@@ -179,7 +179,7 @@ def test_a_stuck_process_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     mine = ConnectionCounts(2)
-    other = copy(mine)  # As a fork does: the memory is shared.
+    other = copy(mine)  # Like a fork, which shares the memory.
     other.place = 1
     mine.update(5)
     assert not mine.is_above_others()  # The other has not begun.

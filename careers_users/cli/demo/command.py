@@ -28,7 +28,7 @@ from careers_users.cli.demo.people import Size
 )
 @click.option("--add", is_flag=True, help="Add them to the users that are there.")
 def demo(users: int, edges: int | None, seed: int, add: bool) -> None:
-    """Fill the database with believable people who follow each other.
+    """Fill the database with believable users who follow each other.
 
     Everybody's password is password123, so never do this where others can sign in.
     `celebrity` has the most followers. The last of them is suspended, and the one

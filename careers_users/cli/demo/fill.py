@@ -1,4 +1,4 @@
-"""Fills the database with people who do not exist."""
+"""Fills the database with invented users."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -28,7 +28,7 @@ Progress = Callable[[str, int], AbstractContextManager[bulk.Report]]
 
 
 class HasUsers(ServiceError):
-    """People who are there already would stand among the invented ones."""
+    """Users who are there already would stand among the invented ones."""
 
     status = 409
     code = "conflict"
@@ -36,17 +36,17 @@ class HasUsers(ServiceError):
 
 
 def fill(size: Size, progress: Progress, *, add: bool = False) -> None:
-    """Add the people and the edges of `size`, all or, if interrupted, nothing.
+    """Add the users and the edges of `size`, all or, if interrupted, nothing.
 
-    Raises HasUsers if anybody is there already, unless `add` says to join them. Nobody
-    else can register or follow until it is done.
+    Raises HasUsers if there are users already, unless `add` says to join them. Until it
+    is done no client can register or follow.
     """
     password_hash = passwords().hash(PASSWORD)
     with db.session.begin():
         connection = db.session.connection()
         bulk.prepare(connection)
         if connection.dialect.name == "postgresql":
-            # Taken first, so that nobody registers between this look and the commit.
+            # Taken first, so that no user registers between this look and the commit.
             lock = "LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"
             db.session.execute(sql(lock))
         there = db.session.execute(select(func.count()).select_from(User)).scalar_one()
