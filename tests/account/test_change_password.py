@@ -100,7 +100,7 @@ def test_a_wrong_old_password_is_no_fault_of_the_token(api: Api, app: Flask) -> 
         ("more", "x"),
     ],
 )
-def test_what_is_wrong_is_named(api: Api, field: str, value: Any) -> None:
+def test_mistakes_are_named(api: Api, field: str, value: Any) -> None:
     alice = api.register("alice")
     fields = {field: value}
     if field == "password" and value is not None:
@@ -122,7 +122,7 @@ def test_a_password_is_the_same_in_either_normal_form(api: Api) -> None:
     assert can_log_in(api, decomposed)
 
 
-def test_of_two_changes_at_once_one_counts(api: Api, app: Flask) -> None:
+def test_one_of_two_changes_at_once_counts(api: Api, app: Flask) -> None:
     alice = api.register("alice")
 
     def to(password: str) -> Reply:
@@ -137,7 +137,7 @@ def test_of_two_changes_at_once_one_counts(api: Api, app: Flask) -> None:
     assert len(live) == 2, "that of the change, and that of the login just now"
 
 
-def test_a_login_with_the_old_password_does_not_outlive_the_change(
+def test_a_login_with_the_old_password_ends_with_the_change(
     api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice = api.register("alice")

@@ -70,7 +70,7 @@ def test_has_blocks_and_mutes_but_not_those_of_others(api: Api) -> None:
     assert (timed["username"], timed["muted_until"] is None) == ("bob", False)
 
 
-def test_of_a_star_is_read_in_bites(api: Api, app: Flask) -> None:
+def test_a_star_is_read_in_bites(api: Api, app: Flask) -> None:
     star = api.register("star")
     crowd(app, star.id, 50_000)
 
@@ -93,7 +93,7 @@ def test_head_is_get_without_a_body(api: Api) -> None:
     assert dict(head.headers) == dict(get.headers)
 
 
-def test_fields_hold_what_people_wrote(api: Api, app: Flask) -> None:
+def test_fields_hold_the_text_of_users(api: Api, app: Flask) -> None:
     alice = api.register("alice", bio='"}],\n\\', first_name="Zoë")
     change_user(app, "alice", avatar=None)
     account = api.get("me/export/", token=alice.access).json["account"]

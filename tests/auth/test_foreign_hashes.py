@@ -101,7 +101,7 @@ def changed(stored: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_what_is_not_quite_a_hash_is_a_wrong_password(
+def test_a_text_not_quite_a_hash_is_a_wrong_password(
     hashes: dict[str, list[str]], name: str
 ) -> None:
     for stored in changed(hashes[name][0]):
@@ -131,7 +131,7 @@ HOSTILE = (
 )
 
 
-def test_what_would_cost_minutes_or_gigabytes_can_not_be_verified(
+def test_hashes_of_minutes_or_gigabytes_can_not_be_verified(
     api: Api, app: Flask
 ) -> None:
     api.register("alice")

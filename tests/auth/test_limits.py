@@ -51,7 +51,7 @@ def test_whether_an_address_is_registered_is_asked_as_seldom_as_by_registering(
     assert move(api, alice, "victim").status_code == 409
 
 
-def test_what_tells_nothing_new_of_an_address_is_not_counted(
+def test_a_change_that_reveals_no_address_is_not_counted(
     throttled: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S4: forms send unchanged addresses; and trouble is not the client's fault."""

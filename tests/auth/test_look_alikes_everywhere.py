@@ -64,7 +64,7 @@ def test_registration_refuses_all_of_them(api: Api) -> None:
         assert api.post("register/", body).status_code == 400, ascii(name)
 
 
-def test_paths_and_follows_lead_to_nobody(api: Api) -> None:
+def test_paths_and_follows_lead_to_no_user(api: Api) -> None:
     api.register("kiss.fi")
     bob = api.register("bob")
 

@@ -156,7 +156,7 @@ def test_hashes_made_by_django_are_accepted_and_replaced(api: Api, app: Flask) -
         assert log_in(api, "alice", password).status_code == 200, password
 
 
-def test_a_hash_that_nobody_can_match_is_a_wrong_password(api: Api, app: Flask) -> None:
+def test_an_unusable_hash_is_a_wrong_password(api: Api, app: Flask) -> None:
     api.register("alice")
     good = django_hash(PASSWORD)
     rounds, salt, digest = good.split("$")[1:]

@@ -75,7 +75,7 @@ def test_an_ipv6_network_is_one_address(throttled: Make) -> None:
     assert place("") == ""
 
 
-def test_nobody_can_lock_a_user_out_of_where_they_are_at_home(
+def test_strangers_can_not_lock_a_user_out_of_a_known_place(
     throttled: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_clock(monkeypatch, NOON)
@@ -107,7 +107,7 @@ def test_nobody_can_lock_a_user_out_of_where_they_are_at_home(
         be_revoked,
     ],
 )
-def test_a_place_outlives_its_sessions(
+def test_a_place_stays_after_its_sessions(
     throttled: Make,
     monkeypatch: pytest.MonkeyPatch,
     end: Callable[[Api, Reply], None],
@@ -153,7 +153,7 @@ def test_places_go_with_the_account_and_are_stored_as_hashes(
     api = throttled()
     alice, bob = (register(api, name, HOME).json for name in ("alice", "bob"))
     log_in(api, "alice", PASSWORD, "2001:db8::1")
-    log_in(api, "alice", PASSWORD, "2001:db8::2")  # Of one network.
+    log_in(api, "alice", PASSWORD, "2001:db8::2")  # An address of that network.
     stored = known(api)
     assert len(stored) == 3
     assert all(len(str(row["key"])) == 64 for row in stored)

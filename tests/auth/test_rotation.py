@@ -66,7 +66,7 @@ def test_without_rotate_the_documented_call_is_as_it_was(
         assert set(response.json["details"]) == {"rotate"}
 
 
-def test_a_lost_reply_retried_two_hours_later_signs_nobody_out(
+def test_a_lost_reply_retried_two_hours_later_signs_no_user_out(
     api: Api, app: Flask, alice: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rotate(api, alice.refresh)  # The reply is lost.
@@ -175,7 +175,7 @@ def test_using_the_new_refresh_token_confirms_it_too(
     assert_over(api, app, second)
 
 
-def test_clocks_that_differ_within_the_window_sign_nobody_out(
+def test_clocks_that_differ_within_the_window_sign_no_user_out(
     api: Api, app: Flask, alice: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for ahead in (9 * SECOND, -9 * SECOND, -2 * HOUR / 3):

@@ -270,7 +270,7 @@ def test_expired_counts_are_pruned(
     assert left() == 5
 
 
-def test_who_is_throttled_is_told_to_the_watchers(
+def test_a_throttled_client_is_reported_to_the_watchers(
     throttled: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "careers_users.security")

@@ -33,7 +33,7 @@ def used(api: Api) -> int:
     return int(row["n"])
 
 
-def test_who_finds_no_turn_to_be_verified_has_not_tried(
+def test_a_login_without_a_turn_to_verify_is_no_try(
     throttled: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = throttled(login=Rate(1, 300))
@@ -48,7 +48,7 @@ def test_who_finds_no_turn_to_be_verified_has_not_tried(
     assert log_in(api, "alice", alice.password).status_code == 200
 
 
-def test_who_finds_no_turn_to_be_hashed_has_not_tried(
+def test_a_registration_without_a_turn_to_hash_is_no_try(
     throttled: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = throttled(register=Rate(1, 300))

@@ -237,7 +237,7 @@ def accounts_removed(app: Flask, user_id: int) -> None:
         ("auth", "revoke"),
     ],
 )
-def test_nobody_is_found_under_a_name_that_is_nobodys(
+def test_no_user_is_found_under_a_name_that_no_user_has(
     app: Flask, words: tuple[str, ...]
 ) -> None:
     for name in ("nobody", "nobody@example.com"):
@@ -245,7 +245,7 @@ def test_nobody_is_found_under_a_name_that_is_nobodys(
         assert said == "careers-users: There is no such user.\n"
 
 
-def test_what_an_operator_does_is_recorded(
+def test_actions_of_an_operator_are_recorded(
     api: Api, app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     alice = api.register("alice")

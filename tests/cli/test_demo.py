@@ -64,7 +64,7 @@ _FOLLOWERS = (
 )
 
 
-def test_the_same_numbers_make_the_same_people(
+def test_the_same_numbers_make_the_same_users(
     api: Api, app: Flask, database_url: str
 ) -> None:
     done(app, *WORDS)

@@ -50,7 +50,7 @@ def test_a_ring_is_made_listed_and_rotated(path: Path) -> None:
     assert [file.name for file in path.parent.glob("keys*")] == ["keys.json"]
 
 
-def test_what_is_there_is_not_overwritten(path: Path) -> None:
+def test_files_that_are_there_are_not_overwritten(path: Path) -> None:
     keys(path, "generate")
     before = path.read_bytes()
 

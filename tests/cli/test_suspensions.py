@@ -106,7 +106,7 @@ def test_what_suspend_refuses(
     assert shown(app, "alice")["status"] == "active"
 
 
-def test_nobody_is_found_under_a_name_that_is_nobodys(app: Flask) -> None:
+def test_no_user_is_found_under_a_name_that_no_user_has(app: Flask) -> None:
     for words in (("suspend", "--reason", "spam"), ("restore",)):
         said = refused(app, "users", *words, "nobody")
         assert said == "careers-users: There is no such user.\n"

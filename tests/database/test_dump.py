@@ -188,7 +188,7 @@ def test_no_token_of_a_link_and_no_typed_address_is_stored_or_logged(
                 assert reply.json["code"] == "link_invalid"
 
 
-def test_what_is_a_credential_would_have_been_found(
+def test_credentials_would_have_been_found(
     limited: Api, settings: TestConfig
 ) -> None:
     accounts = every_flow(limited)

@@ -131,7 +131,7 @@ def test_a_table_in_use_is_tried_again_until_it_is_free(
     assert capsys.readouterr().err.count("A table is in use") >= 2
 
 
-def test_what_was_applied_before_an_interruption_stays(
+def test_events_applied_before_an_interruption_stay(
     migrated: Flask, history: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = add_revision(history, ADD_COLUMN.format("shoe_size"))
@@ -188,7 +188,7 @@ def test_an_index_is_built_while_others_use_the_table(
     assert "ix_users_bio" in names
 
 
-def test_what_an_interrupted_build_has_left_is_built_anew(
+def test_a_rest_of_an_interrupted_build_is_built_anew(
     migrated: Flask, history: Path
 ) -> None:
     with migrated.app_context(), db.engine.connect() as connection:
@@ -203,7 +203,7 @@ def test_what_an_interrupted_build_has_left_is_built_anew(
         assert found.scalar_one() is True
 
 
-def test_who_waits_for_another_migration_holds_up_no_build(
+def test_waiting_for_another_migration_holds_up_no_build(
     migrated: Flask, history: Path, tmp_path: Path
 ) -> None:
     """A server that waits for the lock itself would be waited for by the build."""

@@ -82,7 +82,7 @@ def test_a_failure_is_told_too(app: Flask) -> None:
     assert told[-1].startswith("SELECT no_such_column")
 
 
-def test_whoever_has_gone_is_told_no_more(api: Api) -> None:
+def test_a_client_that_has_gone_is_told_no_more(api: Api) -> None:
     told: list[str] = []
 
     def observe(sql: str, _seconds: float) -> None:

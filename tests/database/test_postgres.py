@@ -198,7 +198,7 @@ def test_without_postgresql_the_message_says_what_to_do(
 
 @pytest.mark.usefixtures("server")
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 here")
-def test_a_server_does_not_outlive_tests_that_are_killed(tmp_path: Path) -> None:
+def test_a_server_ends_with_tests_that_are_killed(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path)],
         stdout=subprocess.PIPE,

@@ -177,7 +177,7 @@ def on_the_same_connection(app: Flask, database_kind: str) -> Iterator[Any]:
         yield run
 
 
-def test_what_the_server_has_forgotten_is_prepared_anew(
+def test_a_statement_that_the_server_has_forgotten_is_prepared_anew(
     on_the_same_connection: Callable[[str], None],
 ) -> None:
     simple = Query(select(User.id).where(User.username == bindparam("name")))
@@ -186,7 +186,7 @@ def test_what_the_server_has_forgotten_is_prepared_anew(
     assert simple.all(name="x") == []
 
 
-def test_what_has_another_type_now_is_prepared_anew(
+def test_a_statement_of_another_type_now_is_prepared_anew(
     on_the_same_connection: Callable[[str], None],
 ) -> None:
     things = Query(select(table("things", column("name", String())).c.name))

@@ -56,7 +56,7 @@ def drop_when_it_is_read(pair: Pair) -> None:
     live_server.ask(pair.url, "DROP TABLE doomed")
 
 
-def test_what_check_says_of_a_replica(pair: Pair, ones: Api) -> None:
+def test_check_of_a_replica(pair: Pair, ones: Api) -> None:
     settings = pair.settings()
 
     def say(read_url: str | None) -> tuple[str, str]:

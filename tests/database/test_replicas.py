@@ -84,7 +84,7 @@ def test_the_end_of_a_follow_is_read_back_at_once(
     assert lists(others, "bob/followers/", None) == ["alice"]
 
 
-def test_who_has_just_registered_finds_themselves(
+def test_a_user_who_has_just_registered_finds_themselves(
     pair: Pair, ones: Api, others: Api
 ) -> None:
     pair.register("bob")
@@ -115,7 +115,7 @@ def test_nothing_about_security_lags(pair: Pair, ones: Api, others: Api) -> None
     assert others.get("alice/", token=bob.access).status_code == 401
 
 
-def test_a_walk_along_a_list_misses_nobody(pair: Pair, ones: Api, others: Api) -> None:
+def test_a_walk_along_a_list_misses_no_user(pair: Pair, ones: Api, others: Api) -> None:
     star, *fans = pair.register("star", *(f"fan{number}" for number in range(6)))
     for fan in fans[:2]:
         ones.post("follow/", {"following": star.id}, token=fan.access)

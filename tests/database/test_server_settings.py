@@ -187,7 +187,7 @@ def test_a_value_that_can_not_be_read_is_no_trouble_with_the_connection(
     assert command.done(app, "users", "export", "-", "--format", "jsonl")
 
 
-def test_what_a_driver_can_not_convert_has_a_name_of_its_own() -> None:
+def test_a_value_that_a_driver_can_not_convert_has_its_own_name() -> None:
     error = DataError("SELECT", None, ValueError("year 0 is out of range"))
 
     assert errors.kind(error).name == "unreadable value"

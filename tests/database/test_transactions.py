@@ -85,7 +85,7 @@ def test_a_violation_is_sqlalchemys_and_the_connection_goes_on() -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_what_is_deferred_is_done_in_its_order() -> None:
+def test_deferred_statements_are_done_in_their_order() -> None:
     row: dict[str, Any] = {"name": "test", "value": 1}
     with database.transaction() as transaction:
         transaction.defer(ADD, **row)
@@ -96,7 +96,7 @@ def test_what_is_deferred_is_done_in_its_order() -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_what_is_deferred_fails_by_the_end_and_takes_all_with_it() -> None:
+def test_a_deferred_statement_fails_by_the_end_and_takes_all_with_it() -> None:
     row: dict[str, Any] = {"name": "test", "value": 1}
     with database.transaction() as transaction:
         transaction.defer(ADD, **row)
@@ -116,7 +116,7 @@ def test_what_is_deferred_fails_by_the_end_and_takes_all_with_it() -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_what_is_deferred_is_not_done_if_the_block_fails() -> None:
+def test_a_deferred_statement_is_not_done_if_the_block_fails() -> None:
     def defer_and_fail() -> None:
         with database.transaction() as transaction:
             transaction.defer(ADD, name="test", value=1)

@@ -21,7 +21,7 @@ def instructions() -> list[tuple[str, str]]:
     return [(word, rest.strip()) for word, rest in pairs]
 
 
-def test_the_image_runs_the_service_as_nobody_special() -> None:
+def test_the_image_runs_the_service_as_an_unprivileged_user() -> None:
     found = instructions()
     known = "ARG FROM ENV WORKDIR RUN COPY USER VOLUME EXPOSE STOPSIGNAL HEALTHCHECK"
     assert {word for word, _ in found} == {*known.split(), "ENTRYPOINT", "CMD"}
@@ -43,7 +43,7 @@ def test_the_image_runs_the_service_as_nobody_special() -> None:
     assert f"PORT={final['EXPOSE']}" in final["ENV"]
 
 
-def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
+def test_files_that_the_image_copies_are_there_and_not_ignored() -> None:
     ignored, *admitted = [
         line
         for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines()
@@ -62,7 +62,7 @@ def test_what_the_image_copies_is_there_and_is_not_ignored() -> None:
         assert not any(fnmatch(secret, f"{name}*") for name in kept)
 
 
-def test_what_the_image_installs_is_a_whole_package(tmp_path: Path) -> None:
+def test_the_image_installs_a_whole_package(tmp_path: Path) -> None:
     """The image has the files that setup.cfg reads: a build of the copies works."""
     for word, rest in instructions():
         if word == "COPY" and "--from" not in rest and "requirements" not in rest:

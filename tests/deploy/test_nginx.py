@@ -151,7 +151,7 @@ def test_long_replies_are_compressed_and_tokens_are_not(server: Server) -> None:
         assert tokens.headers["Content-Encoding"] is None
 
 
-def test_what_nginx_refuses_is_json_too(server: Server) -> None:
+def test_a_refusal_of_nginx_is_json_too(server: Server) -> None:
     with Nginx([server.port]) as nginx:
         with nginx.client() as client:
             answer = client.call("POST", "register/", b"x" * 70_000)
@@ -181,7 +181,7 @@ def test_what_nginx_refuses_is_json_too(server: Server) -> None:
         plain.close()
 
 
-def test_nobody_there_is_503_in_json(server: Server) -> None:
+def test_no_instance_there_is_503_in_json(server: Server) -> None:
     with Nginx([server.port]) as nginx, nginx.client() as client:
         assert client.call("GET", "").status == 200
         server.kill()

@@ -45,7 +45,7 @@ def test_the_service_runs_on_what_the_script_makes(make: MakeDatabase) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_who_may_do_what(make: MakeDatabase) -> None:
+def test_the_callers_of_each_call(make: MakeDatabase) -> None:
     database = make()
     migrate(make, database)
     # Again: what is there stays, the passwords too.

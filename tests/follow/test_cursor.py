@@ -99,7 +99,7 @@ def test_links_of_a_numbered_batch_lead_on_from_there(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("star")
-def test_who_turns_round_on_an_empty_batch_misses_nobody(
+def test_a_turn_on_an_empty_batch_misses_no_user(
     api: Api, others: list[Account]
 ) -> None:
     first = api.get("star/followers/?batch_size=5").json

@@ -47,7 +47,7 @@ def test_a_username_in_any_case_will_do(api: Api) -> None:
         assert response.json["follower_username"] == viewer
 
 
-def test_changes_the_numbers_of_both_and_of_nobody_else(api: Api) -> None:
+def test_changes_the_numbers_of_both_and_of_no_other(api: Api) -> None:
     alice, bob, carol = (api.register(name) for name in ("alice", "bob", "carol"))
     api.post("follow/", {"following": bob.id}, token=alice.access)
 

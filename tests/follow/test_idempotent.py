@@ -43,7 +43,7 @@ def test_delete_ends_it_and_may_be_repeated(api: Api) -> None:
     assert api.put("bob/follow/", token=alice.access).status_code == 201
 
 
-def test_nobody_and_oneself_are_refused(api: Api) -> None:
+def test_unknown_users_and_oneself_are_refused(api: Api) -> None:
     alice = api.register("alice")
     for call in (api.put, api.delete):
         for name in ("nobody", "no such form", "%F0%9F%A6%84"):

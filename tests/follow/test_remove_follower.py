@@ -24,7 +24,7 @@ def test_the_user_does_not_follow_any_more(api: Api) -> None:
     assert api.put("alice/follow/", token=bob.access).status_code == 201
 
 
-def test_who_does_not_follow_is_not_found(api: Api) -> None:
+def test_a_user_who_does_not_follow_is_not_found(api: Api) -> None:
     alice, bob = api.register("alice"), api.register("bob")
     api.put("bob/follow/", token=alice.access)
     for _ in range(2):
@@ -38,7 +38,7 @@ def test_who_does_not_follow_is_not_found(api: Api) -> None:
     assert api.get("bob/").json["followers_count"] == 1
 
 
-def test_nobody_and_oneself_are_refused(api: Api) -> None:
+def test_unknown_users_and_oneself_are_refused(api: Api) -> None:
     alice = api.register("alice")
     response = api.delete("me/followers/nobody/", token=alice.access)
     assert (response.status_code, response.json["code"]) == (404, "user_not_found")

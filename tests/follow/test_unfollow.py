@@ -31,7 +31,7 @@ def test_ends_only_the_viewer_s_own_edge(api: Api) -> None:
     assert api.get("alice/").json["followers_count"] == 1
 
 
-def test_who_is_not_followed_is_not_found(api: Api) -> None:
+def test_a_user_who_is_not_followed_is_not_found(api: Api) -> None:
     alice = api.register("alice")
     bob = api.register("bob")
     # That bob follows alice does not matter.

@@ -213,7 +213,7 @@ def raise_secret() -> datetime:
     raise RuntimeError("the secret reason")
 
 
-def test_what_nobody_expected_is_a_500_that_tells_nothing(
+def test_an_unexpected_exception_is_a_500_that_tells_nothing(
     api: Api,
     alice: Account,
     monkeypatch: pytest.MonkeyPatch,

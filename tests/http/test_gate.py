@@ -40,7 +40,7 @@ MALFORMED = [
 ]
 
 
-def test_what_is_not_one_strict_json_object_is_malformed(api: Api) -> None:
+def test_a_body_not_one_strict_json_object_is_malformed(api: Api) -> None:
     for raw in MALFORMED:
         response = send(api, raw)
         assert response.status_code == 400, raw

@@ -75,7 +75,7 @@ def test_a_job_runs_until_nothing_is_left_and_again_when_it_is_due(
     assert parts == []
 
 
-def test_of_several_instances_one_runs_a_job(app: Flask, other: Flask) -> None:
+def test_one_of_several_instances_runs_a_job(app: Flask, other: Flask) -> None:
     runs: list[str] = []
     barrier = Barrier(4)
 
@@ -111,7 +111,7 @@ def test_the_job_of_a_killed_process_is_run_when_its_lease_has_expired(
     assert parts == []
 
 
-def test_who_has_lost_the_lease_stops(
+def test_a_process_that_has_lost_the_lease_stops(
     app: Flask, other: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = [1, 1, 1]

@@ -260,7 +260,7 @@ def test_a_sister_service_verifies_tokens_by_itself(
         assert claims(fresh)["sub"] == claims(token)["sub"] == "1"
 
 
-def test_keyed_hashes_outlive_a_rotation(
+def test_keyed_hashes_stay_after_a_rotation(
     settings: TestConfig, path: Path, app: Flask
 ) -> None:
     keys_command(path, "generate")

@@ -63,7 +63,7 @@ def test_text_can_forge_no_line() -> None:
     assert not set(text) & set("\r\x1b\x00\x85\u2028")
 
 
-def test_a_reader_that_is_gone_stops_nobody(api: Api, lines: Lines) -> None:
+def test_a_reader_that_is_gone_stops_nothing(api: Api, lines: Lines) -> None:
     lines.stream.close()
     assert api.get("").status_code == 200
 
@@ -153,7 +153,7 @@ def test_commands_log_in_the_same_form(tmp_path: Path, sqlite_template: Path) ->
     assert line["level"] == "WARNING"
 
 
-def test_what_the_server_refuses_itself_is_a_line_too(
+def test_a_refusal_of_the_server_itself_is_a_line_too(
     tmp_path: Path, sqlite_template: Path
 ) -> None:
     settings = {

@@ -69,7 +69,7 @@ def test_times_fall_into_their_buckets(api: Api, app: Flask) -> None:
     assert 0 < found["careers_users_request_seconds_sum"][labels] < 5 * 60
 
 
-def test_what_strangers_type_is_no_label(api: Api, app: Flask) -> None:
+def test_text_of_strangers_is_no_label(api: Api, app: Flask) -> None:
     api.register("alice")
     api.get("alice/followers/")
     for number in range(5):
@@ -236,7 +236,7 @@ def test_the_package_is_whole_without_the_extra(
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
-def test_who_comes_through_a_proxy_reads_nothing(app: Flask, name: str) -> None:
+def test_a_request_through_a_proxy_reads_nothing(app: Flask, name: str) -> None:
     reply = app.test_client().get("/metrics", headers={name: "192.0.2.1"})
     assert reply.status_code == 404
     assert "careers_users_" not in reply.text

@@ -49,7 +49,7 @@ def test_extensions_are_ignored(api: Api, alice: Account) -> None:
 
 
 @pytest.mark.parametrize("missing", ["id", "source", "type", "time"])
-def test_what_is_missing_is_told(api: Api, alice: Account, missing: str) -> None:
+def test_missing_things_are_reported(api: Api, alice: Account, missing: str) -> None:
     one = event("post.created", alice.id)
     del one[missing]
     (result,) = send_binary(api, one).json["results"]

@@ -97,7 +97,7 @@ def test_a_batch_has_at_most_hundred_events_and_fits_a_body(api: Api) -> None:
     assert response.json["code"] == "payload_too_large"
 
 
-def test_what_was_in_vain_is_logged(
+def test_events_in_vain_are_logged(
     api: Api, alice: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "careers_users.post_events.service")

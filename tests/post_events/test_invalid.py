@@ -38,7 +38,7 @@ def test_an_unknown_user_is_reported_and_the_event_can_come_again(
     assert numbers(api, "alice") == [1, 0, 0]
 
 
-def test_what_is_no_event_is_invalid_and_spoils_no_other(
+def test_an_item_that_is_no_event_is_invalid_and_spoils_no_other(
     api: Api, alice: Account
 ) -> None:
     good = event("post.created", alice.id)

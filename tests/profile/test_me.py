@@ -66,7 +66,7 @@ def test_takes_a_token_that_is_good(api: Api) -> None:
         assert (response.status_code, response.json["code"]) == (401, code)
 
 
-def test_whoever_is_deleted_has_no_session(api: Api) -> None:
+def test_a_deleted_user_has_no_session(api: Api) -> None:
     alice = api.register("alice")
 
     with api.app.app_context(), db.session.begin():

@@ -41,7 +41,7 @@ def test_replies_as_documented(api: Api) -> None:
     }
 
 
-def test_what_is_not_set_is_empty_and_the_avatar_null(api: Api) -> None:
+def test_fields_not_set_are_empty_and_the_avatar_null(api: Api) -> None:
     api.register("alice")
 
     reply = api.get("alice/").json
@@ -64,7 +64,7 @@ def test_everybody_sees_the_same_whatever_the_case_of_the_name(api: Api) -> None
         assert api.get("alice_b.c-9/", token=token).data == reply.data
 
 
-def test_nobody_is_404(api: Api) -> None:
+def test_an_unknown_user_is_404(api: Api) -> None:
     api.register("alice")
     api.register("kate")
 
@@ -76,7 +76,7 @@ def test_nobody_is_404(api: Api) -> None:
         assert api.get(f"{name}/").status_code == 404, name
 
 
-def test_what_cannot_be_a_name_is_404(api: Api) -> None:
+def test_a_text_that_cannot_be_a_name_is_404(api: Api) -> None:
     api.register("alice")
 
     impossible = ["\x00", "alice\x00", "al\x00ice", "\xff", "\xff\xfe", "\xed\xa0\x80"]
@@ -115,7 +115,7 @@ def test_me_is_the_viewer_whatever_its_case(api: Api) -> None:
     check_me(api, "ME")
 
 
-def test_whoever_is_deleted_is_404(api: Api) -> None:
+def test_a_deleted_user_is_404(api: Api) -> None:
     alice = api.register("alice")
 
     with api.app.app_context(), db.session.begin():

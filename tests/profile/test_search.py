@@ -158,7 +158,7 @@ def test_a_search_is_of_at_most_10_words(api: Api) -> None:
         assert list(response.json["details"]) == [field]
 
 
-def test_blank_limits_nothing_and_what_folds_to_nothing_finds_nobody(api: Api) -> None:
+def test_blank_limits_nothing_and_an_empty_folding_finds_no_user(api: Api) -> None:
     api.register("alice", first_name="Alice", last_name="Van Berg")
 
     for parameter in PARAMETERS:

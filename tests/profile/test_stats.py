@@ -38,7 +38,7 @@ def test_replies_as_documented(api: Api) -> None:
         assert profile[counter] == own[counter] == numbers[counter]
 
 
-def test_counts_follow_what_people_do(api: Api) -> None:
+def test_counts_follow_the_actions_of_users(api: Api) -> None:
     alice, bob = api.register("alice"), api.register("bob")
 
     api.post("follow/", {"following": bob.id}, token=alice.access)

@@ -184,7 +184,7 @@ def test_a_wrong_value_is_400_and_changes_nothing(api: Api, alice: Account) -> N
     assert own_profile(api, alice) == before
 
 
-def test_what_is_not_theirs_to_change_is_unknown(api: Api, alice: Account) -> None:
+def test_fields_not_theirs_to_change_are_unknown(api: Api, alice: Account) -> None:
     before = own_profile(api, alice)
     fields = {**before, "password": PASSWORD, "is_active": False, "token_version": 9}
     fields |= {"search_text": "x", "email_key": "x", "password_hash": "x", "": ""}
@@ -206,7 +206,7 @@ def test_an_avatar_is_cleared_by_null_and_by_nothing(api: Api, alice: Account) -
         assert '"avatar":null' in api.get(path).text
 
 
-def test_an_email_address_of_somebody_else_is_409(api: Api, alice: Account) -> None:
+def test_an_email_address_of_another_user_is_409(api: Api, alice: Account) -> None:
     api.register("bob", email="Bob@example.com")
     before = own_profile(api, alice)
 

@@ -70,7 +70,7 @@ def test_every_emoji_of_unicodes_list_stands_in_a_bio(api: Api, token: str) -> N
         "🏴" + "".join(chr(0xE0000 + ord(c)) for c in "a hidden message"),
     ],
 )
-def test_what_can_not_be_seen_is_refused(api: Api, token: str, text: str) -> None:
+def test_invisible_text_is_refused(api: Api, token: str, text: str) -> None:
     for field in FIELDS:
         assert list(change(api, token, **{field: text})) == [field], ascii(text)
     assert change(api, token, first_name="")["first_name"] == ""

@@ -61,7 +61,7 @@ ROWS: dict[str, dict[str, str]] = {
         _RESET: "who_is_nobody_gets_the_same_answer_and_no_mail "
         "asking_costs_the_same_whoever_is_named "
         "a_row_holds_a_keyed_hash_of_what_was_typed",
-        "stress/test_timing": "what_follows_a_refusal_does_not_tell_who_has_an_account",
+        "stress/test_timing": "bytes_after_a_refusal_do_not_reveal_who_has_an_account",
     },
     "POST password/reset/confirm/": {
         _RESET: "a_link_by_mail_sets_a_new_password "

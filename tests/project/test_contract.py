@@ -26,7 +26,7 @@ ROWS: dict[str, dict[str, str]] = {
         "public_reads_false_makes_every_read_need_a_token"
     },
     "unset names are empty and an unset avatar is null": {
-        "profile/test_profile": "what_is_not_set_is_empty_and_the_avatar_null"
+        "profile/test_profile": "fields_not_set_are_empty_and_the_avatar_null"
     },
     "e-mail to its owner only": {
         "profile/test_directory": "no_email_address_is_shown_or_found"
@@ -38,7 +38,7 @@ ROWS: dict[str, dict[str, str]] = {
         "profile/test_update": "a_wrong_value_is_400_and_changes_nothing",
     },
     "malformed_json": {
-        "http/test_gate": "what_is_not_one_strict_json_object_is_malformed "
+        "http/test_gate": "a_body_not_one_strict_json_object_is_malformed "
         "deep_nesting_is_malformed every_route_with_a_body_reads_it_strictly"
     },
     "not_authenticated": {
@@ -64,7 +64,7 @@ ROWS: dict[str, dict[str, str]] = {
         "auth/test_register": "refuses_a_username_or_email_taken_in_any_case",
         "races/test_registration": "one_of_all_who_want_a_username_gets_it "
         "one_of_all_who_want_an_email_address_gets_it",
-        "profile/test_update": "an_email_address_of_somebody_else_is_409",
+        "profile/test_update": "an_email_address_of_another_user_is_409",
     },
     "already_following": {
         "follow/test_follow": "twice_is_a_conflict_however_the_user_is_named",
@@ -73,8 +73,9 @@ ROWS: dict[str, dict[str, str]] = {
     },
     "cannot_follow_self": {"follow/test_follow": "oneself_is_refused"},
     "user_not_found, not_following, not_found": {
-        "profile/test_profile": "nobody_is_404 what_cannot_be_a_name_is_404",
-        "follow/test_unfollow": "who_is_not_followed_is_not_found",
+        "profile/test_profile": "an_unknown_user_is_404 "
+        "a_text_that_cannot_be_a_name_is_404",
+        "follow/test_unfollow": "a_user_who_is_not_followed_is_not_found",
         "http/test_methods": "an_address_of_nothing_is_404_and_never_a_redirect",
     },
     "405 with Allow": {
@@ -158,7 +159,7 @@ ROWS: dict[str, dict[str, str]] = {
         "names_are_found_in_any_order_case_and_accent all_that_is_asked_must_hold "
         "words_of_one_or_two_are_beginnings_or_whole_words_of_the_bio "
         "a_search_is_of_at_most_10_words terms_have_at_most_150_characters "
-        "blank_limits_nothing_and_what_folds_to_nothing_finds_nobody",
+        "blank_limits_nothing_and_an_empty_folding_finds_no_user",
         "profile/test_search_plain": "any_question_is_answered_as_in_plain_python",
         "profile/test_ids": "limits_the_list_to_these_users "
         "a_sister_service_reads_what_anybody_could",

@@ -21,7 +21,7 @@ def test_every_test_named_is_there(page: str) -> None:
         assert not name or name in functions, f"{path}::{name}"
 
 
-def test_what_is_said_to_be_met_is_shown_by_a_test_or_explained() -> None:
+def test_requirements_said_to_be_met_are_shown_by_a_test_or_explained() -> None:
     text = (ROOT / PAGES[0]).read_text("utf-8")
     rows = re.findall(
         r"^\| (\d+\.\d+\.\d+.*?) \| (.+?) \| (.+?) \| (.+) \|$", text, re.MULTILINE

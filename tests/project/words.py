@@ -31,6 +31,11 @@ PHRASES = re.compile(r"\b(otherwise as|the same of|tells? whether)\b", re.IGNORE
 # Docstrings of functions start with a verb (PEP 257); those of tests state a behaviour.
 NO_VERB = re.compile(r"^(The|A|An|How|Where|When|Whether|If|All|Each|Its|Their|This)\b")
 
+# A test is named by what it shows, with its subject first.
+TEST_NAME = re.compile(
+    r"def test_((who|what|whoever|of)_|\w*(nobody|somebody|people|whoever|outlive))"
+)
+
 
 class Finding(NamedTuple):
     """A text that breaks a rule."""
@@ -84,13 +89,16 @@ def breaches(text: str, *, is_function: bool) -> Iterator[tuple[str, str]]:
 
 
 def findings(path: Path) -> Iterator[Finding]:
-    """Yield what breaks a rule in the docstrings and comments of a file."""
+    """Yield what breaks a rule in docstrings, comments and names of tests of a file."""
     source = path.read_text("utf-8")
     texts = [*docstrings(ast.parse(source))]
     texts += [(line, text, False) for line, text in comments(source)]
     for line, text, is_function in texts:
         for rule, words in breaches(text, is_function=is_function):
             yield Finding(path.relative_to(ROOT), line, rule, words)
+    for number, line in enumerate(source.splitlines(), 1):
+        if TEST_NAME.match(line):
+            yield Finding(path.relative_to(ROOT), number, "test name", line.strip())
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def test_all_rotations_of_one_token_are_one(
 
 
 @three_times
-def test_a_reuse_ends_the_session_once_whoever_else_is_at_it(
+def test_a_reuse_ends_the_session_once_beside_others(
     clients: list[Client], url: str, turn: int
 ) -> None:
     user = clients[0].register(f"robbed_{turn}").body

@@ -28,7 +28,7 @@ def test_the_slow_calls_are_those_that_hash_a_password(app: Flask) -> None:
     }
 
 
-def test_what_is_vital_exists(app: Flask) -> None:
+def test_vital_paths_exist(app: Flask) -> None:
     rules = {rule.rule for rule in app.url_map.iter_rules()} | {"/metrics"}
     assert {path for _, path in VITAL} <= rules
 
@@ -76,7 +76,7 @@ class Waiter:
         """Be refused."""
 
 
-def test_who_asks_for_health_does_not_come_before_older_logins() -> None:
+def test_a_question_for_health_does_not_pass_older_logins() -> None:
     dispatcher = Dispatcher(0, 1, PATIENCE, 100)
     vital, login = Waiter(Priority.VITAL, 2.0), Waiter(Priority.SLOW, 1.0)
     for waiter in (vital, login):
@@ -107,7 +107,7 @@ def worker_of(listener: socket.socket) -> Iterator[Worker]:
         worker.trigger.close()
 
 
-def test_to_wake_up_the_loop_waits_for_nobody() -> None:
+def test_waking_up_the_loop_never_waits() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         worker_of(listener) as worker,
@@ -124,7 +124,7 @@ def test_to_wake_up_the_loop_waits_for_nobody() -> None:
         assert not waker.is_alive()
 
 
-def test_of_a_crowd_several_are_let_in_at_a_time() -> None:
+def test_many_connections_are_accepted_several_at_a_time() -> None:
     newcomers = SPREAD_CONNECTIONS + ACCEPT_BATCH + 10
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

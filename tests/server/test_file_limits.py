@@ -40,5 +40,5 @@ def test_beyond_the_hard_limit_there_are_fewer_connections() -> None:
     assert "300 open files; CAREERS_USERS_CONNECTION_LIMIT=1000 needs 1256" in warning
 
 
-def test_of_very_few_files_connections_get_half() -> None:
+def test_connections_get_half_of_very_few_files() -> None:
     assert ask(1000, 50, 60)[0] == [30, 60, 60]

@@ -35,7 +35,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 KEPT = ("gunicorn, gthread", "gunicorn, preload", "granian")
 # Some of the tests of the API, of each kind.
 REPRESENTATIVE: tuple[Callable[[Api], None], ...] = (
-    test_gate.test_what_is_not_one_strict_json_object_is_malformed,
+    test_gate.test_a_body_not_one_strict_json_object_is_malformed,
     test_methods.test_a_wrong_method_is_405_also_without_a_slash,
     test_methods.test_options_tells_the_methods,
     test_methods.test_head_is_get_without_a_body,

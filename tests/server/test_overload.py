@@ -50,7 +50,7 @@ def assert_overloaded(reply: Reply) -> None:
     assert reply.headers["X-Request-ID"]
 
 
-def test_who_comes_when_others_wait_for_too_long_is_refused_at_once(
+def test_a_request_behind_others_that_wait_too_long_is_refused_at_once(
     launch: Launch,
 ) -> None:
     running = launch(threads=1, queue_timeout=LIMIT).listening()
@@ -79,7 +79,7 @@ def test_who_comes_when_others_wait_for_too_long_is_refused_at_once(
     running.wait_for("Overloaded: refused 1 request")
 
 
-def test_what_is_sent_behind_a_refused_request_is_answered_too(launch: Launch) -> None:
+def test_a_request_behind_a_refused_one_is_answered_too(launch: Launch) -> None:
     running = launch(threads=1, queue_timeout=LIMIT).listening()
     with waiting(running, 1.2 * LIMIT):
         with running.connect() as pipeline:
@@ -108,7 +108,7 @@ def test_a_request_that_waits_expires_while_no_thread_is_free(launch: Launch) ->
 
 
 @needs_posix
-def test_a_stop_refuses_nobody_who_waits(launch: Launch) -> None:
+def test_a_stop_refuses_no_client_that_waits(launch: Launch) -> None:
     running = launch(threads=1, queue_timeout=LIMIT).listening()
     with waiting(running, 0.2) as (held, queued):
         running.send_signal(signal.SIGTERM)
@@ -176,7 +176,7 @@ def test_behind_a_refused_request_that_could_not_be_read_nothing_is_read(
         running.release()
 
 
-def test_who_takes_no_replies_is_hung_up_on(launch: Launch) -> None:
+def test_a_client_that_takes_no_replies_is_hung_up_on(launch: Launch) -> None:
     running = launch(threads=2, channel_timeout=2).listening()
     greedy = []
     for _ in range(3):  # More than there are threads.
@@ -198,7 +198,7 @@ def test_who_takes_no_replies_is_hung_up_on(launch: Launch) -> None:
 
 
 @needs_posix
-def test_urgent_data_keeps_nobody_busy(launch: Launch) -> None:
+def test_urgent_data_keeps_no_thread_busy(launch: Launch) -> None:
     running = launch().listening()
     with running.connect() as sock:
         sock.send(b"!", socket.MSG_OOB)

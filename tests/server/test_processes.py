@@ -68,7 +68,7 @@ def test_both_processes_serve_and_a_dead_one_is_replaced(
 
 
 @needs_fork
-def test_processes_do_not_outlive_their_parent(launch: Launch) -> None:
+def test_processes_end_with_their_parent(launch: Launch) -> None:
     running = launch(processes=2, threads=1).listening()
     pids = all_pids(running, 2)
     running.send_signal(signal.SIGKILL)

@@ -69,7 +69,9 @@ def test_every_form_of_an_address_is_read(by_list: Running, by_rfc: Running) -> 
             assert (reply.status, reply.json()["ip"]) == (200, address), header
 
 
-def test_what_is_no_address_is_refused(by_list: Running, by_rfc: Running) -> None:
+def test_a_text_that_is_no_address_is_refused(
+    by_list: Running, by_rfc: Running
+) -> None:
     for nonsense in NONSENSE:
         refused = by_list.get("/ip", {"X-Forwarded-For": nonsense})
         assert_refused(refused, 400, "malformed_request")
@@ -107,7 +109,7 @@ def test_only_the_proxys_own_entry_counts(by_list: Running, by_rfc: Running) -> 
     }
 
 
-def test_of_a_chain_of_proxies_the_first_knows_the_client(launch: Launch) -> None:
+def test_the_first_of_a_chain_of_proxies_knows_the_client(launch: Launch) -> None:
     networks = ["192.0.2.0/24", "127.0.0.0/8"]
     running = launch(trusted_proxy=networks, trusted_proxy_count=2).listening()
     for listed, address in {
@@ -132,7 +134,7 @@ def test_forwarded_headers_are_dropped_without_a_proxy(server: Running) -> None:
     assert reply.json() == {"ip": PEER, "scheme": "http", "seen": []}
 
 
-def test_forwarded_headers_of_somebody_else(launch: Launch) -> None:
+def test_forwarded_headers_of_an_untrusted_peer(launch: Launch) -> None:
     running = launch(trusted_proxy=["192.0.2.1", "10.0.0.0/8", "::/64"]).listening()
     for headers in ({}, FORWARDED, {"Forwarded": "for=203.0.113.7"}):
         reply = running.get("/ip", headers)

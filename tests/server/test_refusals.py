@@ -85,7 +85,7 @@ def test_malformed_requests(server: Running, data: bytes) -> None:
         CHUNKED + b"0\r\n\r\n",
     ],
 )
-def test_what_rfc_9112_allows(server: Running, data: bytes) -> None:
+def test_requests_that_rfc_9112_allows(server: Running, data: bytes) -> None:
     assert server.raw(data).status == 200
     with server.connect() as sock:  # In the smallest pieces.
         for number in range(len(data)):
@@ -156,14 +156,14 @@ def test_a_body_of_exactly_the_limit(server: Running, data: bytes) -> None:
     assert (reply.status, reply.json()["size"]) == (200, LIMIT)
 
 
-def test_who_sends_far_too_much_still_reads_why(server: Running) -> None:
+def test_a_sender_of_far_too_much_still_reads_why(server: Running) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, PATIENCE)
     connection.request("POST", "/", body=b"x" * 8_000_000)
     assert_refused(Reply(connection.getresponse()), 413, "payload_too_large")
     connection.close()
 
 
-def test_nobody_is_told_to_continue_with_what_will_be_refused(server: Running) -> None:
+def test_no_client_is_told_to_continue_with_a_refused_body(server: Running) -> None:
     expect = POST + b"Expect: 100-continue\r\n"
     reply = server.raw(expect + b"Content-Length: %d\r\n\r\n" % (LIMIT + 1))
     assert_refused(reply, 413, "payload_too_large")
@@ -175,7 +175,7 @@ def test_nobody_is_told_to_continue_with_what_will_be_refused(server: Running) -
         assert read_reply(sock).json()["size"] == 3
 
 
-def test_who_never_finishes_is_cut_off(launch: Launch) -> None:
+def test_a_request_that_never_ends_is_cut_off(launch: Launch) -> None:
     running = launch(channel_timeout=1).listening()
     with running.connect() as idle, running.connect() as trickle:
         trickle.sendall(b"GET / HT")

@@ -125,7 +125,7 @@ def test_a_manager_that_has_gone_harms_nothing(
         ({"LISTEN_PID": "own"}, "LISTEN_FDS is None"),
     ],
 )
-def test_what_was_not_given_to_this_process_alone_is_refused(
+def test_a_socket_not_given_to_this_process_alone_is_refused(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], sentence: str
 ) -> None:
     for name, value in given.items():

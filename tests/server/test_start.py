@@ -52,7 +52,7 @@ def never() -> NoReturn:
         ({"host": "192.0.2.1"}, "192.0.2.1 is no address of this machine"),
     ],
 )
-def test_what_it_cannot_use_is_a_sentence(
+def test_a_file_that_it_cannot_use_is_a_sentence(
     changes: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(ServerError, match=re.escape(sentence)):

@@ -24,6 +24,6 @@ def test_rates_are_read_and_written(text: str, rate: Rate | None) -> None:
 @pytest.mark.parametrize(
     "text", ["", "10", "0/hour", "10/0minutes", "-1/hour", "10/31days", "x/hour", "9/h"]
 )
-def test_what_is_no_rate_is_refused(text: str) -> None:
+def test_a_text_that_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="looks like 10/5minutes"):
         rates.parse(text)

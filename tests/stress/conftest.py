@@ -20,7 +20,11 @@ TOLD = pytest.StashKey[dict[str, str]]()
 
 
 # The soak begins first, and ends when all that minds no company has been tried.
-ORDER = ("test_what_is_remembered_is_bounded", "", "test_minutes_of_everything_at_once")
+ORDER = (
+    "test_remembered_things_are_bounded",
+    "",
+    "test_minutes_of_everything_at_once",
+)
 MIND_NO_COMPANY = ("clocks", "fuzzing", "hostile_input", "migrations_filled")
 
 

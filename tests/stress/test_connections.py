@@ -65,7 +65,7 @@ def is_hung_up(sock: socket.socket, size: int) -> bool:
 
 @pytest.mark.quick
 @pytest.mark.parametrize("page", [True, False])
-def test_readers_that_take_nothing_or_little_hold_up_nobody(
+def test_readers_that_take_nothing_or_little_hold_up_no_other(
     database_url: str, serve: Serve, figures: dict[str, str], page: bool
 ) -> None:
     """Connections that pipeline requests for something large, and read nothing or

@@ -113,7 +113,7 @@ def recounter(folder: Path, url: str) -> Any:
     return work
 
 
-def test_a_recount_holds_nobody_up_and_finds_nothing_that_is_not(
+def test_a_recount_holds_no_user_up_and_finds_no_false_drift(
     slow_url: str, serve: Serve, tmp_path: Path, figures: dict[str, str]
 ) -> None:
     """While users follow, register and change their profiles, counters are compared and

@@ -166,7 +166,7 @@ def test_an_upgrade_killed_while_it_waits(postgresql_url: str, tmp_path: Path) -
 
 
 @needs_postgresql
-def test_an_upgrade_among_people(postgresql_url: str, figures: dict[str, str]) -> None:
+def test_an_upgrade_among_users(postgresql_url: str, figures: dict[str, str]) -> None:
     """An upgrade from the release before succeeds while users change their profiles
     and read others': they wait for it a while, and never in a circle with it."""
     fill(postgresql_url, 3_000)

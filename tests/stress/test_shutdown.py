@@ -96,7 +96,7 @@ def test_a_second_signal_ends_it(database_url: str, serve: Serve) -> None:
 
 @pytest.mark.quick
 @pytest.mark.skipif(sys.platform != "linux", reason="systemd's protocol")
-def test_a_restart_on_a_given_socket_refuses_nobody(
+def test_a_restart_on_a_given_socket_refuses_no_client(
     database_url: str, serve: Serve, figures: dict[str, str]
 ) -> None:
     """A restart under load on a socket that systemd holds refuses and resets no new

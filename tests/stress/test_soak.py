@@ -220,7 +220,7 @@ def soaks(
         yield [begin(stack, folder, *found) for found in urls(folder, request)]
 
 
-def test_what_is_remembered_is_bounded(
+def test_remembered_things_are_bounded(
     soaks: list[Soak], figures: dict[str, str]
 ) -> None:
     """A minute of guests with ever new tokens fills what is remembered of them, and a

@@ -132,7 +132,7 @@ def others_are_served(server: Server, figures: dict[str, str]) -> Iterator[None]
 
 
 @pytest.mark.quick
-def test_what_could_be_read_in_two_ways_is_refused(
+def test_json_that_could_be_read_in_two_ways_is_refused(
     database_url: str, serve: Serve, figures: dict[str, str]
 ) -> None:
     """A request that a proxy might understand differently is refused, and nothing that
@@ -228,7 +228,7 @@ def is_closed(sock: socket.socket) -> bool:
         return True
 
 
-def test_who_sends_slowly_or_nothing_holds_up_nobody(
+def test_senders_of_little_or_nothing_hold_up_no_other(
     database_url: str, serve: Serve, figures: dict[str, str]
 ) -> None:
     """300 connections that are half open and 20 that send a byte every two seconds hold

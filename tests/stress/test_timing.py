@@ -116,7 +116,7 @@ def measured(
 
 
 @pytest.mark.parametrize("closing", [False, True], ids=["pipelined", "closed"])
-def test_what_follows_a_refusal_does_not_tell_who_has_an_account(
+def test_bytes_after_a_refusal_do_not_reveal_who_has_an_account(
     serve: Serve,
     database_url: str,
     figures: dict[str, str],

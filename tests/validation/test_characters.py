@@ -90,7 +90,7 @@ SEPARATE = {
 
 
 @pytest.mark.parametrize("text", [each for group in JOINED.values() for each in group])
-def test_what_shapes_visible_text_is_taken(text: str) -> None:
+def test_characters_that_shape_visible_text_are_taken(text: str) -> None:
     for whole in (text, f"I am {text}.", f"{text} {text}", nfc(text)):
         assert is_clean_line(whole), ascii(whole)
         assert is_clean_text(f"{whole}\n\t"), ascii(whole)
@@ -100,7 +100,7 @@ def test_what_shapes_visible_text_is_taken(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [each for group in SEPARATE.values() for each in group]
 )
-def test_what_shapes_nothing_is_refused(text: str) -> None:
+def test_characters_that_shape_nothing_are_refused(text: str) -> None:
     for whole in (text, f"I am {text}.", f"{text} {text}"):
         assert not is_clean_line(whole), ascii(whole)
         assert not is_clean_text(whole), ascii(whole)
@@ -144,7 +144,7 @@ def test_all_other_characters_are_taken() -> None:
     assert is_clean_line(others)
 
 
-def test_what_shows_nothing_is_not_visible() -> None:
+def test_text_that_shows_nothing_is_not_visible() -> None:
     blanks = "\U0001d159\U00016fe4\U00013441\U00013442\ufffc\u00a0\u3000\u2003 "
     for each in (*blanks, blanks, *IGNORABLE, "\U00013430"):
         assert not is_visible(each), ascii(each)
@@ -184,7 +184,7 @@ def test_no_character_has_more_marks_than_are_reckoned_with() -> None:
 
 @repeatably
 @given(ANYTHING)
-def test_what_is_clean_can_be_stored_and_stays_clean(value: str) -> None:
+def test_clean_text_can_be_stored_and_stays_clean(value: str) -> None:
     assert is_storable(value) == (not regex.search("[\0\ud800-\udfff]", value))
     if is_clean_line(value):
         assert is_clean_text(value)

@@ -82,7 +82,7 @@ def test_ports(port: str, is_good: bool) -> None:
         *('http://example.com/"', "http://example.com/<b>", "http://example.com/é"),
     ],
 )
-def test_what_is_no_web_address(url: str) -> None:
+def test_texts_that_are_no_web_address(url: str) -> None:
     assert not is_web_address(url)
 
 

@@ -193,7 +193,7 @@ def test_names_in_paths_have_their_limits(document: dict[str, Any]) -> None:
     assert codes(document, call)["405"] == ["method_not_allowed"]
 
 
-def test_what_comes_in_is_closed_and_what_goes_out_is_open(
+def test_input_is_closed_and_output_is_open(
     document: dict[str, Any],
 ) -> None:
     for operation in operations(document).values():
