@@ -56,7 +56,7 @@ class RevokedToken(Base):
 class SecurityEvent(Base):
     """Something that happened to an account; rows are added and never changed.
 
-    Without a reference to `users`: that an account was deleted outlives it.
+    Without a reference to `users`: the event of a deletion stays after the account.
     """
 
     __tablename__ = "security_events"

@@ -1,4 +1,4 @@
-"""The tables of people and what is between them."""
+"""The tables of users and of the edges between them."""
 
 from datetime import datetime
 

@@ -77,7 +77,7 @@ def test_no_try_comes_after_the_end_of_the_link(
     assert (found["state"], found["tries"]) == ("failed", 4)
 
 
-def test_a_mail_that_nobody_sent_in_time_is_not_sent(
+def test_a_mail_not_sent_in_time_is_dropped(
     mailing: Flask, office: PostOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = put(mailing, "reset", ends_after=30 * MINUTE)

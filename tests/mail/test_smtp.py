@@ -188,7 +188,7 @@ def test_a_conversation_that_never_ends_is_cut(
         assert outcome(app, number) == ("waiting", "connect lost")
 
 
-def test_nobody_listens(make: Make) -> None:
+def test_no_server_listens(make: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     app = make(mail=f"smtp://127.0.0.1:{port}")

@@ -16,7 +16,6 @@ UNMENDED = (
     "careers_users/auth/queries.py",
     "careers_users/follow/queries.py",
     "careers_users/follow/service.py",
-    "careers_users/models/tables.py",
     "careers_users/profile/queries.py",
 )
 

@@ -89,16 +89,16 @@ def breaches(text: str, *, is_function: bool) -> Iterator[tuple[str, str]]:
 
 
 def findings(path: Path) -> Iterator[Finding]:
-    """Yield what breaks a rule in docstrings, comments and names of tests of a file."""
+    """Yield the breaks of rules in a file's docstrings, comments and test names."""
     source = path.read_text("utf-8")
     texts = [*docstrings(ast.parse(source))]
     texts += [(line, text, False) for line, text in comments(source)]
     for line, text, is_function in texts:
         for rule, words in breaches(text, is_function=is_function):
             yield Finding(path.relative_to(ROOT), line, rule, words)
-    for number, line in enumerate(source.splitlines(), 1):
-        if TEST_NAME.match(line):
-            yield Finding(path.relative_to(ROOT), number, "test name", line.strip())
+    for number, row in enumerate(source.splitlines(), 1):
+        if TEST_NAME.match(row):
+            yield Finding(path.relative_to(ROOT), number, "test name", row.strip())
 
 
 def main() -> None:

@@ -69,7 +69,7 @@ def test_a_mail_server_needs_a_sender_and_a_page(
 @pytest.mark.parametrize(
     ("name", "value"), [("EMAIL_VERIFICATION", "optional"), ("EMAIL_CHANGE", "confirm")]
 )
-def test_what_needs_mail_is_refused_without(
+def test_settings_that_need_mail_are_refused_without(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     variable = f"CAREERS_USERS_{name}"
