@@ -1,9 +1,8 @@
-"""Docstrings and comments follow the rules of docs/architecture.md about words."""
+"""Code and documents follow the rules of docs/architecture.md about words."""
 
 import pytest
 
-from tests.project.documents import ROOT
-from tests.project.words import breaches, findings, sources
+from tests.project.words import all_findings, breaches, paragraphs
 
 # Files whose words are still to be mended; the list only gets shorter.
 UNMENDED = (
@@ -20,14 +19,9 @@ UNMENDED = (
 )
 
 
-def test_docstrings_and_comments_follow_the_rules() -> None:
-    read = [
-        path
-        for path in sources()
-        if not str(path.relative_to(ROOT)).startswith(UNMENDED)
-    ]
-    assert read
-    assert [each for path in read for each in findings(path)] == []
+def test_code_and_documents_follow_the_rules() -> None:
+    found = [each for each in all_findings() if str(each.path) not in UNMENDED]
+    assert found == []
 
 
 @pytest.mark.parametrize(
@@ -41,6 +35,12 @@ def test_docstrings_and_comments_follow_the_rules() -> None:
 )
 def test_each_rule_finds_what_breaks_it(text: str, rule: str) -> None:
     assert [found for found, _ in breaches(text, is_function=True)] == [rule]
+
+
+def test_documents_are_read_by_paragraph_without_their_code() -> None:
+    text = "One\ntwo.\n\n```sh\nWho\n```\n- three\n  four\n| five | six |\n"
+    found = [(1, "One two."), (7, "three four"), (9, "five | six")]
+    assert list(paragraphs(text)) == found
 
 
 def test_good_words_break_no_rule() -> None:

@@ -36,6 +36,8 @@ TEST_NAME = re.compile(
     r"def test_((who|what|whoever|of)_|\w*(nobody|somebody|people|whoever|outlive))"
 )
 
+REPLACED = re.compile(r"^\*+Replaced(\*\*)? by ", re.MULTILINE)
+
 
 class Finding(NamedTuple):
     """A text that breaks a rule."""
@@ -101,11 +103,43 @@ def findings(path: Path) -> Iterator[Finding]:
             yield Finding(path.relative_to(ROOT), number, "test name", row.strip())
 
 
+def paragraphs(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the first line and the text of each paragraph, list item and table row."""
+    start, lines, in_code = 0, list[str](), False
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        if line.startswith("```"):
+            in_code = not in_code
+            continue
+        begins = line.lstrip().startswith(("| ", "- ", "* "))
+        if lines and (begins or not line.strip()):
+            yield start, " ".join(lines)
+            lines = []
+        if line.strip() and not in_code:
+            start = start if lines else number
+            lines.append(line.strip(" |-*"))
+
+
+def findings_in_document(path: Path) -> Iterator[Finding]:
+    """Yield the breaks of rules in a document; a replaced record stays as it was."""
+    text = path.read_text("utf-8")
+    if not REPLACED.search(text):
+        for line, paragraph in paragraphs(text):
+            for rule, words in breaches(paragraph, is_function=False):
+                yield Finding(path.relative_to(ROOT), line, rule, words)
+
+
+def all_findings() -> Iterator[Finding]:
+    """Yield the findings of all Python files and documents."""
+    for path in sources():
+        yield from findings(path)
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        yield from findings_in_document(path)
+
+
 def main() -> None:
     """Print all findings."""
-    for path in sources():
-        for each in findings(path):
-            sys.stdout.write(f"{each.path}:{each.line}: {each.rule}: {each.text}\n")
+    for each in all_findings():
+        sys.stdout.write(f"{each.path}:{each.line}: {each.rule}: {each.text}\n")
 
 
 if __name__ == "__main__":
