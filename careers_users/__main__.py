@@ -50,9 +50,9 @@ def _make_app() -> Flask:
     settings = _settings()
     app = create_app(settings)
     words = click.get_current_context().command_path.split()
-    # Of a command that does not exist the words are the program's name alone.
+    # The words of a command that does not exist are the program's name alone.
     needs_database = len(words) > 1 and words[1] not in ("db", "keys", "openapi")
-    if settings.embedded and needs_database:  # Nobody migrates that but we.
+    if settings.embedded and needs_database:  # Only we migrate it.
         with _stopping():
             prepare_database(app, settings)
     return app
@@ -211,8 +211,8 @@ def run(settings: Settings) -> int:
 def _served(settings: Settings, parent: Flask) -> Application:
     """Return the application to serve; run its jobs and send its mail beside it.
 
-    Called after the fork, which no thread would outlive. It uses the keys that `parent`
-    has read, since their file may be damaged meanwhile.
+    Called after the fork: threads do not come along into a child. It uses the keys that
+    `parent` has read, since their file may be damaged meanwhile.
     """
     app = create_app(settings)
     keys.share(parent, app)

@@ -61,13 +61,13 @@ def note_export(user_id: int, device: Device) -> None:
 def delete_account(
     user_id: int, *, by: str, token_version: int | None = None, locale: str = ""
 ) -> bool:
-    """Delete a user with edges, sessions and trail; tell whether there was one.
+    """Delete a user with edges, sessions and trail; return whether there was one.
 
     The counters of everybody at the other end of an edge change in the same
     transaction. The name stays reserved for USERNAME_RESERVED_DAYS; the e-mail address
-    is free at once. `by` is "owner" or "operator", for the trail, of which this one
-    event outlives the account, and says neither name nor address. With a
-    `token_version`, only if it still is the user's. Mail tells of it at the address, if
+    is free at once. `by` is "owner" or "operator", for the trail: this one event of it
+    stays after the account, and says neither name nor address. With a `token_version`,
+    only if it still is the user's. Mail tells of it at the address, if
     that was verified, in the language `locale`.
     """
     if not _mark(user_id, token_version):

@@ -104,7 +104,7 @@ class Passwords:
     def watch(
         self, waiting: Callable[[int], object], running: Callable[[int], object]
     ) -> None:
-        """Call these with 1 and -1 as a request starts and stops waiting, and hashing."""
+        """Call these with 1 and -1 as requests begin and end to wait, and to hash."""
         self._waiting, self._running = waiting, running
 
 

@@ -215,7 +215,7 @@ def account_by_id(user_id: int, session_id: str) -> Row | None:
 
 
 def login_account(name: str, device: Device) -> Row | None:
-    """Return the account of a folded name; otherwise as `account`.
+    """Return the account of a folded name, as a login needs it, or None.
 
     `place_known_until` is until when the place is known as one of the user's, if it is;
     where mail is on, `device_known_until` is the same for the device.

@@ -122,7 +122,7 @@ def _add(viewer: Row, user: Row) -> Edge:
             raise AlreadyFollowing from error
         if is_violated(error, edges.NOT_ONESELF):
             raise _Hidden from error
-        # What else can fail is the reference to a user deleted meanwhile.
+        # The other possible failure is the reference to a user deleted meanwhile.
         raise UserNotFound from error
     return Edge(
         id=added[0]["id"],

@@ -98,7 +98,7 @@ def stats(username: str, caller: Caller) -> Row | None:
 def _by_username(
     queries: Mapping[bool, Query], username: str, caller: Caller
 ) -> Row | None:
-    # What can't be a name is nobody's; the database need not be asked.
+    # No user has what can't be a name; the database need not be asked.
     if not is_username(username):
         return None
     return queries[caller.has_blocks].one(key=username.lower(), viewer_id=caller.id)

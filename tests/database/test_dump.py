@@ -188,9 +188,7 @@ def test_no_token_of_a_link_and_no_typed_address_is_stored_or_logged(
                 assert reply.json["code"] == "link_invalid"
 
 
-def test_credentials_would_have_been_found(
-    limited: Api, settings: TestConfig
-) -> None:
+def test_credentials_would_have_been_found(limited: Api, settings: TestConfig) -> None:
     accounts = every_flow(limited)
 
     for value, kind in (

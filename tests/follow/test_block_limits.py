@@ -25,7 +25,9 @@ def alice(api: Api) -> Account:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_unknown_users_and_oneself_are_refused(api: Api, alice: Account, call: str) -> None:
+def test_unknown_users_and_oneself_are_refused(
+    api: Api, alice: Account, call: str
+) -> None:
     for method in ("PUT", "DELETE"):
         for name in ("nobody", "no such form", "%F0%9F%A6%84"):
             reply = api.call(method, f"{name}/{call}/", token=alice.access)
