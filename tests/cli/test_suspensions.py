@@ -5,15 +5,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from careers_users import create_app
 from careers_users.account import parking
-from config import TestConfig
 from tests.account.suspending import edges, follow, log_in, parked
 from tests.api import PASSWORD, Account, Api
 from tests.auth.stored import NOON, set_clock
 from tests.cli.command import done, lines_of_json, refused, run
-from tests.conftest import KEY
 from tests.live_server import wrong_counters
+from tests.stress.filled import app_on
 
 
 @pytest.fixture
@@ -161,6 +159,12 @@ def test_a_suspended_user_can_be_deleted_and_get_a_password(
     assert api.get("").json["batch_info"]["total_users"] == 1
 
 
+SAME = (
+    "status suspended_at suspended_until suspension_reason suspension_note "
+    "parked_follows followers_count"
+).split()
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_export_and_import_carry_the_suspension_and_the_edges(
     app: Flask,
@@ -175,18 +179,16 @@ def test_export_and_import_carry_the_suspension_and_the_edges(
     done(app, "users", "export", users, "--with-passwords")
     done(app, "users", "export-follows", follows)
 
-    there = create_app(TestConfig(database_url=other_url, jwt_secret_key=KEY))
-    assert done(there, "users", "import", users).startswith("Added 2 users")
-    for added in (2, 0):
-        said = done(there, "users", "import-follows", follows)
-        assert said.startswith(f"Added {added} follows")
-    same = ("status", "suspended_at", "suspended_until", "suspension_reason")
-    for name in ("alice", "bob"):
-        here, new = shown(app, name), shown(there, name)
-        for column in (*same, "suspension_note", "parked_follows", "followers_count"):
-            assert new[column] == here[column]
-    assert (len(edges(other_url)), len(parked(other_url))) == (0, 2)
-    assert wrong_counters(other_url) == []
-    assert log_in(Api(there), pair[0]).json["code"] == "account_suspended"
-    done(there, "users", "restore", "alice")
-    assert len(edges(other_url)) == 2
+    with app_on(other_url) as there:
+        assert done(there, "users", "import", users).startswith("Added 2 users")
+        for added in (2, 0):
+            said = done(there, "users", "import-follows", follows)
+            assert said.startswith(f"Added {added} follows")
+        for name in ("alice", "bob"):
+            here, new = shown(app, name), shown(there, name)
+            assert [new[column] for column in SAME] == [here[column] for column in SAME]
+        assert (len(edges(other_url)), len(parked(other_url))) == (0, 2)
+        assert wrong_counters(other_url) == []
+        assert log_in(Api(there), pair[0]).json["code"] == "account_suspended"
+        done(there, "users", "restore", "alice")
+        assert len(edges(other_url)) == 2
