@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,6 +13,9 @@ from sqlalchemy import insert
 
 from careers_users.account import parking, service
 from careers_users.database import bulk
+from careers_users.database.query import _QuickTransaction
+from careers_users.follow import edges as follow_edges
+from careers_users.follow import service as follow_service
 from careers_users.models import Block
 from tests.account.suspending import edges, follow, parked, restore, suspend
 from tests.api import Account, Api
@@ -176,6 +180,41 @@ def test_who_is_followed_anew_before_the_edge_is_back_has_it_once(
     restore(app, alice)
     assert len(edges(database_url)) == len({*edges(database_url)}) == 12
     assert parked(database_url) == []
+    assert wrong_counters(database_url) == []
+
+
+@pytest.mark.parametrize("is_added", [False, True])
+def test_a_follow_under_way_finds_out(
+    api: Api,
+    app: Flask,
+    friends: list[Account],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    is_added: bool,
+) -> None:
+    alice, bob, *_ = friends
+    api.delete("alice/unfollow/", token=bob.access)
+    look_up, defer = follow_service._other, _QuickTransaction.defer
+
+    def looked_up(*users: Any) -> Any:
+        found = look_up(*users)
+        suspend(app, alice)
+        return found
+
+    def counting(self: Any, query: Any, **values: Any) -> None:
+        if query is follow_edges.COUNT:
+            suspend(app, alice)
+        defer(self, query, **values)
+
+    # On SQLite no other transaction comes between, once the edge is added.
+    if is_added and not database_url.startswith("sqlite"):
+        monkeypatch.setattr(_QuickTransaction, "defer", counting)
+    else:
+        monkeypatch.setattr(follow_service, "_other", looked_up)
+    reply = api.post("follow/", {"following": alice.id}, token=bob.access)
+    assert reply.json["code"] == "user_not_found"
+    assert not [pair for pair in edges(database_url) if alice.id in pair]
+    assert len(parked(database_url)) == 5
     assert wrong_counters(database_url) == []
 
 
