@@ -14,11 +14,13 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from careers_users import clock
 from careers_users.account import parking
-from careers_users.auth import audit, suspension, tokens
+from careers_users.auth import audit, outgoing, suspension, tokens
 from careers_users.auth.device import Device
 from careers_users.database import Query, bulk
 from careers_users.models import Follow, ParkedFollow, User
 
+# Commands come from no device that a trail would tell.
+_MODERATOR = Device("", "")
 # Shows the progress of so many rows of something.
 Progress = Callable[[str, int], AbstractContextManager[bulk.Report]]
 
@@ -40,7 +42,8 @@ def suspend(
 
     Return how many sessions that ended; None if there is no such user. `reason` is one
     of `auth.suspension.REASONS`. All tokens are refused from the commit on, and the
-    user is hidden; then the edges are parked, which `progress` shows.
+    user is hidden; then the edges are parked, which `progress` shows. The owner gets a
+    mail, once, if the address is verified.
     """
     with audit.transaction() as trail:
         user = suspension.hold(user_id)
@@ -59,8 +62,11 @@ def suspend(
         if new != user:
             told = {"by": "operator", "reason": reason, "until": until}
             trail.record(
-                "account_suspended", user_id, Device("", ""), **told, sessions=ended
+                "account_suspended", user_id, _MODERATOR, **told, sessions=ended
             )
+        if user["suspended_at"] is None:
+            notice = outgoing.SUSPENSION
+            outgoing.put(trail.transaction, notice, user_id, _MODERATOR)
     _settle(user_id, progress)
     return ended
 

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from careers_users.auth import audit, outgoing
-from careers_users.auth.device import Device
+from careers_users.account import suspension
 from careers_users.cli import accounts
 from careers_users.models import Mail
 from tests.api import PASSWORD, Account, Api
@@ -45,9 +44,10 @@ def delete(api: Api, account: Account) -> None:
 
 
 def suspend(api: Api, account: Account) -> None:
-    """Do what a suspension does with mail."""
-    with api.app.app_context(), audit.transaction() as trail:
-        outgoing.put(trail.transaction, outgoing.SUSPENSION, account.id, Device("", ""))
+    """Suspend the account, and change the reason."""
+    with api.app.app_context():
+        for reason in ("spam", "abuse"):
+            suspension.suspend(account.id, reason)
 
 
 def set_password(api: Api, account: Account) -> None:
