@@ -14,7 +14,7 @@ from careers_users.validation.fields import Time
 from careers_users.validation.limits import BASE_PATH
 
 PASSWORD = "password123"
-# What `details` are where they are for programs rather than for people.
+# The `details` that are for programs rather than for readers.
 FACTS = {"account_suspended": {"reason", "until"}}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 

@@ -1,4 +1,4 @@
-"""What is changed with a password: the hash, and with it every session and link."""
+"""The change of a password: of the hash, and with it of every session and link."""
 
 from typing import Any
 

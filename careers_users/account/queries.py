@@ -115,7 +115,7 @@ _MAILS = Query(
     .limit(EXPORT_BATCH)
 )
 
-# What users see of the security of their account: read with the check of their token.
+# A user's view of the security of their account: read with the check of their token.
 OWN_SECURITY = VIEWER.add_columns(
     User.password_hash,
     User.email_verified_at,

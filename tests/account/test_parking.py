@@ -129,7 +129,7 @@ def test_an_interrupted_call_is_finished_by_another_or_by_the_job(
     assert wrong_counters(database_url) == []
 
 
-def test_what_has_a_block_meanwhile_does_not_come_back(
+def test_an_edge_with_a_block_meanwhile_does_not_come_back(
     app: Flask, friends: list[Account], database_url: str
 ) -> None:
     alice, bob, carol, _ = (user.id for user in friends)
@@ -164,7 +164,7 @@ def test_either_end_can_be_deleted_meanwhile(
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_who_is_followed_anew_before_the_edge_is_back_has_it_once(
+def test_a_user_followed_anew_before_the_edge_is_back_has_it_once(
     api: Api, app: Flask, friends: list[Account], database_url: str
 ) -> None:
     alice = friends[0]

@@ -147,7 +147,7 @@ LOOK_ALIKES = ["álice", "ａlice", "alıce@example.com", "alice@exámple.com", 
 
 
 @pytest.mark.parametrize("name", [*NOBODY, *LOOK_ALIKES])
-def test_who_is_nobody_gets_the_same_answer_and_no_mail(
+def test_an_unknown_name_gets_the_same_answer_and_no_mail(
     mail_api: Api, mails: Mailbox, alice: Account, name: str
 ) -> None:
     mail_api.register("inactive")
@@ -163,7 +163,7 @@ def test_who_is_nobody_gets_the_same_answer_and_no_mail(
     assert [row["state"] for row in reset_rows(mail_api)] == ["sent", "dropped"]
 
 
-def test_asking_costs_the_same_whoever_is_named(mail_api: Api, alice: Account) -> None:
+def test_asking_costs_the_same_for_every_name(mail_api: Api, alice: Account) -> None:
     mail_api.register("inactive")
     change_user(mail_api.app, "inactive", is_active=False)
     costs = {}

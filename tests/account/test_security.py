@@ -38,7 +38,7 @@ def test_it_needs_a_token(api: Api) -> None:
     assert (reply.status_code, reply.json["code"]) == (401, "not_authenticated")
 
 
-def test_nobody_can_look_at_another_users(api: Api) -> None:
+def test_no_user_can_look_at_another_users(api: Api) -> None:
     api.register("alice")
     bob = api.register("bob")
     assert api.get("alice/security/", token=bob.access).status_code == 404

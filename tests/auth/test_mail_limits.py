@@ -74,7 +74,7 @@ def test_an_address_gets_5_an_hour_and_20_a_day(
     assert len(box.fetch()) == 1
 
 
-def test_what_others_ask_for_keeps_no_notice_away(
+def test_mail_that_others_ask_for_keeps_no_notice_away(
     limited: Api, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_clock(monkeypatch, NOON)

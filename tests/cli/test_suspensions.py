@@ -97,7 +97,7 @@ def test_a_second_call_changes_what_is_said(app: Flask) -> None:
     ],
 )
 @pytest.mark.usefixtures("pair")
-def test_what_suspend_refuses(
+def test_refusals_of_suspend(
     app: Flask, options: tuple[str, ...], code: int, said: str
 ) -> None:
     assert said in refused(app, "users", "suspend", "alice", *options, code=code)

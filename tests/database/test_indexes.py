@@ -23,7 +23,7 @@ _EXPLAINED = re.compile(r"(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 
 
 class Calls(NamedTuple):
-    """What the statements come from: an application with users."""
+    """The source of the statements: an application with users."""
 
     app: Flask
     api: Api
@@ -83,7 +83,7 @@ BY_USERNAME = {
     "sqlite": "ix_users_username_key_id_suspended_at",
     "postgresql": "uq_users_username_key",
 }
-# What the deletion of a user looks for, to delete it too.
+# Rows that the deletion of a user looks for, to delete them too.
 FOR_DELETIONS = {"ix_parked_follows_following_id", "ix_mutes_muted_id"}
 
 
@@ -117,7 +117,7 @@ def planned(engine: Engine) -> Iterator[set[str]]:
 
 @pytest.fixture
 def calls(app: Flask) -> Calls:
-    """A service with some hundred users, one of whom has blocked another."""
+    """Return a service with some hundred users, one of whom has blocked another."""
     with app.app_context():
         fill.fill(Size(2000, 4000), lambda *_: _silent())
     api = Api(app)

@@ -144,7 +144,7 @@ def test_nginx_reaches_the_service_which_believes_it(compose: Any, made: Path) -
     assert trusted == subnet["subnet"]
 
 
-def test_nobody_outside_reaches_the_database(compose: Any) -> None:
+def test_no_outsider_reaches_the_database(compose: Any) -> None:
     (network,) = services(compose)["postgresql"]["networks"]
     assert compose["networks"][network]["internal"] is True
     assert network not in services(compose)["nginx"]["networks"]

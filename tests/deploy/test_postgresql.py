@@ -99,7 +99,7 @@ def test_a_password_can_be_replaced_alone(make: MakeDatabase) -> None:
     assert before[role] == after[role] is not None
 
 
-def test_who_serves_can_not_migrate(make: MakeDatabase) -> None:
+def test_the_role_that_serves_can_not_migrate(make: MakeDatabase) -> None:
     database = make()
     settings = {"DATABASE_URL": database.url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
 

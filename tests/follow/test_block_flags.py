@@ -93,7 +93,7 @@ def test_without_it_nothing_looks_for_blocks(api: Api, people: list[Account]) ->
         assert numbers["alice", path] == numbers["carol", path] <= 3, path
 
 
-def test_blocks_of_nobody_left_hide_nobody(
+def test_blocks_of_deleted_users_hide_no_user(
     api: Api, app: Flask, people: list[Account]
 ) -> None:
     with app.app_context(), db.engine.begin() as connection:

@@ -94,7 +94,7 @@ NAMED = [
 
 
 @pytest.mark.parametrize("state", HIDDEN_BY_NAME, ids=lambda state: state.__name__)
-def test_by_name_it_is_the_404_of_a_name_that_nobody_has(
+def test_by_name_it_is_the_404_of_a_name_that_no_user_has(
     api: Api, people: dict[str, Account], state: State
 ) -> None:
     state(api, people)
@@ -177,7 +177,7 @@ def totals(reply: Reply) -> tuple[list[str], int, int]:
 
 
 @pytest.mark.parametrize("state", HIDDEN_IN_LISTS, ids=lambda state: state.__name__)
-def test_nobody_hidden_is_in_the_directory_or_its_totals(
+def test_no_hidden_user_is_in_the_directory_or_its_totals(
     api: Api, people: dict[str, Account], state: State
 ) -> None:
     ids = ",".join(str(account.id) for account in people.values())
@@ -202,7 +202,7 @@ def test_nobody_hidden_is_in_the_directory_or_its_totals(
 
 
 @pytest.mark.parametrize("state", HIDDEN_IN_LISTS, ids=lambda state: state.__name__)
-def test_nobody_hidden_is_in_the_lists_of_others(
+def test_no_hidden_user_is_in_the_lists_of_others(
     api: Api, people: dict[str, Account], state: State
 ) -> None:
     state(api, people)

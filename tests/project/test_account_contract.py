@@ -58,8 +58,8 @@ ROWS: dict[str, dict[str, str]] = {
         _VERIFY: "registering_sends_a_link_that_verifies_the_address"
     },
     "POST password/reset/": {
-        _RESET: "who_is_nobody_gets_the_same_answer_and_no_mail "
-        "asking_costs_the_same_whoever_is_named "
+        _RESET: "an_unknown_name_gets_the_same_answer_and_no_mail "
+        "asking_costs_the_same_for_every_name "
         "a_row_holds_a_keyed_hash_of_what_was_typed",
         "stress/test_timing": "bytes_after_a_refusal_do_not_reveal_who_has_an_account",
     },
@@ -102,7 +102,7 @@ ROWS: dict[str, dict[str, str]] = {
     "mails to one address": {
         _LIMITS: "an_address_gets_one_mail_a_minute_of_a_purpose "
         "an_address_gets_5_an_hour_and_20_a_day "
-        "what_others_ask_for_keeps_no_notice_away"
+        "mail_that_others_ask_for_keeps_no_notice_away"
     },
     "resets asked for from one client address": {
         _LIMITS: "resets_from_an_address_are_limited"

@@ -46,7 +46,7 @@ def test_the_file_of_a_setting(
         assert SECRETS[name] not in str(refused.value)
 
 
-def test_what_is_no_secret_may_be_public(
+def test_a_file_that_is_no_secret_may_be_public(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "port"
