@@ -14,7 +14,7 @@ from careers_users.database.target import reader
 _PACKAGE = Path(__file__).parents[1]
 # Triggers of the table users at the newest revision; a test compares them with those
 # that the migrations make.
-_TOTALS = {"user_totals_insert", "user_totals_delete"}
+_TOTALS = {f"user_totals_{event}" for event in ("insert", "delete", "suspend")}
 TRIGGERS = {
     "postgresql": _TOTALS,
     "sqlite": _TOTALS

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, request
 
 from careers_users.auth.identity import may_lag, name_in_path, signed_in, viewer
+from careers_users.auth.link_schemas import NothingSchema
 from careers_users.auth.schemas import MessageSchema
 from careers_users.auth.throttle import RateLimited
 from careers_users.follow import blocks, mutes
@@ -15,7 +16,6 @@ from careers_users.follow.block_schemas import (
     MuteSchema,
     MutesQuerySchema,
     MutesSchema,
-    NothingSchema,
 )
 from careers_users.follow.pair_lists import List, cursor_owner, listed
 from careers_users.follow.pairs import CannotTargetSelf, LimitReached

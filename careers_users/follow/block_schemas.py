@@ -16,10 +16,6 @@ from careers_users.validation.limits import (
 from careers_users.validation.query_fields import BatchSize
 
 
-class NothingSchema(BodySchema):
-    """A body that may be left out, and has nothing in it."""
-
-
 class MuteSchema(BodySchema):
     """Body of `PUT {username}/mute/`: for how long."""
 

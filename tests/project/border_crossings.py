@@ -21,7 +21,7 @@ from tests.api import Api
 
 PACKAGE = str(Path(__file__).parents[2] / "careers_users")
 # The most crossings of each; into another package and back counts once.
-LIMITS = {"follow": 33, "login": 57, "search": 24, "profile": 22}
+LIMITS = {"follow": 33, "login": 57, "search": 24, "profile": 23}
 
 Crossings = Counter[tuple[str, str]]
 
