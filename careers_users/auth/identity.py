@@ -101,10 +101,8 @@ def may_lag(view: View) -> View:
 
     @wraps(view)
     def lagging(*args: Any, **kwargs: Any) -> Any:
-        copy = replica.current()
-        if copy is None or g.get("is_settling"):
-            return view(*args, **kwargs)
-        if kwargs.get("query", {}).get("cursor"):
+        has_cursor = kwargs.get("query", {}).get("cursor")
+        if g.get("is_settling") or has_cursor or (copy := replica.current()) is None:
             return view(*args, **kwargs)
         return copy.read(partial(view, *args, **kwargs))
 
