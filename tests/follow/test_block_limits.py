@@ -130,11 +130,7 @@ def test_a_cursor_is_good_for_one_list_of_one_user(
     foreign = [
         cursor(f"me/{of}/", other),
         cursor(f"me/{'blocks' if of == 'mutes' else 'mutes'}/", alice),
-        "b2xkZXI6NDI",
-        good[:-1],
-        "x",
-        "",
-        "A" * 65,
+        *("b2xkZXI6NDI", good[:-1], "x", "", "A" * 65),
     ]
     for word in foreign:
         reply = api.get(f"me/{of}/?cursor={word}", token=alice.access)
