@@ -106,8 +106,7 @@ def test_both_block_each_other(url: str, clients: list[Client]) -> None:
 def test_all_changes_at_once(url: str, clients: list[Client]) -> None:
     users = register(clients, "storm", 4)
     calls = [
-        ("PUT", "{}/follow/"),
-        ("PUT", "{}/follow/"),
+        *[("PUT", "{}/follow/")] * 2,
         ("DELETE", "{}/follow/"),
         ("DELETE", "me/followers/{}/"),
         ("PUT", "{}/block/"),

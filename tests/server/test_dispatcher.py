@@ -24,6 +24,7 @@ def test_the_slow_calls_are_those_that_hash_a_password(app: Flask) -> None:
         ("POST", "/careers/users/register/"),
         ("POST", "/careers/users/login/"),
         ("POST", "/careers/users/me/password/"),
+        ("POST", "/careers/users/me/confirm/"),
         ("DELETE", "/careers/users/me/"),
     }
 
