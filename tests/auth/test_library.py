@@ -70,7 +70,8 @@ def test_the_librarys_names_know_the_caller(app: Flask, api: Api, name: str) -> 
     assert found["claims"] == claims_of(alice.access)
     assert found["header"] == pyjwt.get_unverified_header(alice.access)
     assert found["identity"] == str(alice.id)
-    assert found["user"] == {"id": alice.id, "username": "alice"}
+    user = {"id": alice.id, "username": "alice", "has_blocks": False}
+    assert found["user"] == user
     assert found["location"] == "headers"
 
 

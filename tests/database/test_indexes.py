@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event, inspect
 from careers_users.cli.demo import fill
 from careers_users.cli.demo.people import Size
 from careers_users.extensions import db
+from careers_users.mail import rows
 from tests.account.suspending import restore, suspend
 from tests.api import PASSWORD, Account, Api
 from tests.database.test_tables import BY_HAND
@@ -53,6 +54,11 @@ def _suspend(calls: Calls) -> None:
     restore(calls.app, calls.alice)
 
 
+def _claim_mail(calls: Calls) -> None:
+    with calls.app.app_context():
+        rows.claim()
+
+
 TRIGRAMS = "ix_users_search_text_trgm"
 # Of each index, what would read a whole table without it. Primary keys and unique
 # constraints are rules, and need no such reason.
@@ -77,6 +83,9 @@ USES: dict[str, Use] = {
     "ix_known_places_expires_at": job("expired-places"),
     "ix_throttle_expires_at": job("expired-attempts"),
     "ix_activity_events_received_at": job("old-post-events"),
+    "ix_mails_waiting": _claim_mail,
+    "ix_mails_created_at": job("old-mail"),
+    "ix_mails_user_id_purpose": getting("me/export/"),
 }
 # The list by username is a walk in the unique index, where that has all it asks for.
 BY_USERNAME = {
@@ -107,8 +116,8 @@ def planned(engine: Engine) -> Iterator[set[str]]:
         with raw.cursor() as cursor:
             # The tables are small, so that it would read all of them.
             cursor.execute("SET enable_seqscan = off; SET enable_sort = off")
-            rows = cursor.execute(f"EXPLAIN {statement}", values).fetchall()
-        return "\n".join(row[0] for row in rows)
+            lines = cursor.execute(f"EXPLAIN {statement}", values).fetchall()
+        return "\n".join(line[0] for line in lines)
 
     event.listen(engine, "before_cursor_execute", note)
     yield found

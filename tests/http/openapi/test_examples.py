@@ -58,6 +58,12 @@ STATES: dict[str, str] = {
     "listOwnFollowers": "alice follows bob",
     "listFollowers": "alice follows bob",
     "listFollowing": "bob follows alice",
+    "block": "bob",
+    "mute": "bob",
+    "unblock": "alice blocks bob",
+    "unmute": "alice mutes bob",
+    "listBlocks": "bob blocks alice",
+    "listMutes": "bob mutes alice",
 }
 # The calls with the token of a link, and the purpose of its mail.
 BY_LINK = {
@@ -66,10 +72,10 @@ BY_LINK = {
     "confirmEmailChange": "change-new",
 }
 # Calls that bob makes, and those whose path names him; the others are alice's.
-BY_BOB = {"listOwnFollowers"}
+BY_BOB = {"listOwnFollowers", "listBlocks", "listMutes"}
 OF_BOB = {
     *("unfollow", "ensureFollowing", "ensureNotFollowing", "removeFollower"),
-    *("listFollowers", "listFollowing"),
+    *("listFollowers", "listFollowing", "block", "unblock", "mute", "unmute"),
 }
 UPDATES = {"updateProfile", "patchMe"}
 
@@ -90,7 +96,7 @@ class World:
 
     def bring_about(self, state: str) -> None:
         """Add what the example of a call takes for granted."""
-        if state in ("avatar", "numbers", "alice follows bob", "bob follows alice"):
+        if state in ("avatar", "numbers") or state.count(" ") == 2:
             self.api.patch("me/", {"avatar": AVATAR}, token=self.token("alice"))
         if state == "numbers":
             numbers = CALLS["getOwnStats"][2]["responses"]["200"]["content"]
@@ -105,6 +111,10 @@ class World:
             follower, _, followed = state.partition(" follows ")
             token = self.token(follower)
             self.api.post("follow/", {"username": followed}, token=token)
+        for act in ("block", "mute"):
+            who, _, whom = state.partition(f" {act}s ")
+            if whom:
+                self.api.put(f"{whom}/{act}/", token=self.token(who))
 
     def token(self, name: str) -> str:
         """Return an access token."""

@@ -138,7 +138,9 @@ def keep_unspoken_rules(case: Case, viewer: Account) -> None:
         if "refresh" in body and (case.path.endswith("/logout/") or next(_calls) % 2):
             body["refresh"] = viewer.refresh
     if "cursor" in case.query:
-        case.query["cursor"] = encode(Cursor("older", 1))
+        letter = {"blocks": "b", "mutes": "m"}.get(case.path.split("/")[-2], "")
+        of = letter and f"{letter}{viewer.id}"
+        case.query["cursor"] = encode(Cursor("older", 1, of))
         case.query.pop("batch_number", None)
 
 
