@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from careers_users.account import suspension
@@ -96,6 +98,17 @@ def test_a_deletion_leaves_no_other_mail(mail_api: Api, mails: Mailbox) -> None:
     mails.one("deletion")
     (row,) = rows(mail_api.app, select(*Mail.__table__.c))
     assert (row["state"], row["address"]) == ("sent", None)
+
+
+def test_a_deletion_is_told_at_an_address_that_was_changed_just_before(
+    direct: Flask, tmp_path: Path
+) -> None:
+    """The mail about the change is deleted with the account, before it is sent."""
+    api, mails = Api(direct), Mailbox(direct, tmp_path / "mail")
+    alice = verified(api, mails, "alice")
+    api.patch("me/", {"email": "thief@example.org"}, token=alice.access)
+    delete(api, alice)
+    assert mails.one("deletion").to == alice.email
 
 
 # ------------------------------------------------------------------------- new devices
