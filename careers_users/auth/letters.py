@@ -55,8 +55,18 @@ def _reset(mail: MailRow) -> Letter | None:
 
 
 def _notice(mail: MailRow, user: Row) -> Letter | None:
-    """Tell of an act, at the former address if there is one in the row."""
-    return Letter(mail.address or user["email"], _about(user, mail.created_at))
+    """Tell of an act."""
+    return Letter(user["email"], _about(user, mail.created_at))
+
+
+def _address_changed(mail: MailRow, user: Row) -> Letter | None:
+    """Tell of a change of address at the former one.
+
+    A row that has failed has lost it: tried again by an operator, it is dropped.
+    """
+    if mail.address is None:
+        return None
+    return Letter(mail.address, _about(user, mail.created_at))
 
 
 def _about(user: Row, moment: datetime) -> dict[str, str]:
@@ -112,6 +122,7 @@ def _to_verified(compose: Notice) -> Composer:
         if user is None:
             return None
         letter = compose(mail, user)
+        # A former address in the row was verified.
         is_verified = mail.address or user["email_verified_at"] is not None
         return letter if is_verified else None
 
@@ -165,7 +176,7 @@ COMPOSERS: dict[str, Composer] = {
         links.CHANGE_OLD: _with_link,
         links.CHANGE_NEW: _with_link,
         outgoing.PASSWORD: _to_verified(_notice),
-        outgoing.ADDRESS: _to_verified(_notice),
+        outgoing.ADDRESS: _to_verified(_address_changed),
         outgoing.NEW_DEVICE: _to_verified(_new_device),
         outgoing.SUSPENSION: _to_verified(_notice),
         outgoing.DELETION: _deletion,

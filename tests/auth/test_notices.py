@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from careers_users.account import suspension
 from careers_users.cli import accounts
+from careers_users.mail import rows as outbox_rows
 from careers_users.models import Mail
 from tests.api import PASSWORD, Account, Api
 from tests.auth.stored import NOON, SECOND, rows, set_clock
@@ -109,6 +110,24 @@ def test_a_deletion_is_told_at_an_address_that_was_changed_just_before(
     api.patch("me/", {"email": "thief@example.org"}, token=alice.access)
     delete(api, alice)
     assert mails.one("deletion").to == alice.email
+
+
+def test_a_change_that_is_told_in_vain_is_not_told_at_the_new_address(
+    direct: Flask, tmp_path: Path
+) -> None:
+    api, mails = Api(direct), Mailbox(direct, tmp_path / "mail")
+    alice = verified(api, mails, "alice")
+    api.patch("me/", {"email": "new@example.org"}, token=alice.access)
+    with direct.app_context():
+        claimed = outbox_rows.claim()
+        assert claimed is not None
+        assert claimed.row.address == alice.email
+        outbox_rows.finish(claimed, "failed", "recipient 550", alice.email)
+    api.post("email/verify/", {"token": mails.one("verify").token})
+    with direct.app_context():
+        assert outbox_rows.retry([claimed.row.id]) == 1
+    assert mails.fetch() == []
+    assert mails.rows()[-2]["state"] == "dropped"
 
 
 # ------------------------------------------------------------------------- new devices
