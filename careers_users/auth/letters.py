@@ -28,7 +28,7 @@ def _with_link(mail: MailRow) -> Letter | None:
     """Compose a mail whose link the user has asked for."""
     assert mail.user_id is not None
     link = Link(mail.id, mail.user_id, mail.purpose)
-    row = links.look(link)
+    row = links.look_settled(link)
     try:
         row = links.check(link, row)
     except ServiceError:  # It would be of no use any more.
