@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, select
 
 from careers_users import database
-from careers_users.auth import links, outgoing, places, throttle
+from careers_users.auth import links, outgoing, places, reset_places, throttle
 from careers_users.auth.device import Device
 from careers_users.auth.links import Link
 from careers_users.auth.throttle import Bucket, RateLimited
@@ -154,7 +154,7 @@ def _admit(mail: MailRow, address: str) -> bool:
     if mail.tries > 1:
         return True
     to = folding.identity(address)
-    kind = "asked" if mail.purpose in outgoing.ASKED_FOR else "notice"
+    kind = _kind(mail)
     try:
         with database.transaction() as transaction:
             throttle.count(
@@ -166,6 +166,15 @@ def _admit(mail: MailRow, address: str) -> bool:
     except RateLimited:
         return False
     return True
+
+
+def _kind(mail: MailRow) -> str:
+    """Return with which other mail to its address one is counted."""
+    if mail.purpose not in outgoing.ASKED_FOR:
+        return "notice"
+    if mail.purpose == links.RESET and reset_places.is_from_known_place(mail):
+        return "asked at a known place"
+    return "asked"
 
 
 COMPOSERS: dict[str, Composer] = {
