@@ -125,8 +125,8 @@ def _lock(user_id: int, token_version: int | None) -> RowMapping | None:
 def _addresses_to_tell(user_id: int, account: RowMapping) -> list[str]:
     """Return the addresses that are told of the deletion of a locked account.
 
-    The mail that waits is deleted with the account. Without the former address a thief
-    who changes it, and deletes the account at once, would be seen by nobody.
+    The mail that waits is deleted with the account. Without the former address the
+    owner would not hear of a thief who changes it and deletes the account at once.
     """
     verified = [account["email"]] if account["email_verified_at"] is not None else []
     if not outbox.is_on():

@@ -2,7 +2,7 @@
 
 Strangers can ask for resets of any user, and so use up the mail that an address gets.
 What is asked for at a known place is counted apart, as logins are, or they could keep a
-user from ever getting a link. The row's hash says so to nobody without the key; asking
+user from ever getting a link. The row's keyed hash has the place in it, so that asking
 costs the same for every name.
 """
 
