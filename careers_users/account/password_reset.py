@@ -8,12 +8,11 @@ from sqlalchemy import func
 
 from careers_users import clock
 from careers_users.account import password, queries
-from careers_users.auth import audit, links, outgoing, places, throttle
+from careers_users.auth import audit, links, outgoing, places, reset_places, throttle
 from careers_users.auth.device import Device
 from careers_users.auth.password_hashing import passwords
 from careers_users.auth.schemas import refuse_known
 from careers_users.auth.throttle import Bucket, uncounted_in_trouble
-from careers_users.keys import keyed_hash
 from careers_users.models import User
 
 
@@ -29,10 +28,10 @@ def ask(name: str, device: Device) -> None:
 
 def _ask(name: str, device: Device) -> None:
     user_id = queries.user_id(name)
-    asked = keyed_hash("resets", name)
+    asked = reset_places.asked_hash(name, device)
     with audit.short_transaction() as trail:
         trail.record_repeated(
-            "password_reset_requested", user_id or audit.NO_USER, device, whom=(asked,)
+            "password_reset_requested", user_id or audit.NO_USER, device, whom=(name,)
         )
         outgoing.put(trail.transaction, links.RESET, user_id, device, asked=asked)
 

@@ -26,6 +26,7 @@ from careers_users.auth.device import Device
 from careers_users.auth.tokens import Claims
 from careers_users.extensions import db
 from careers_users.http.errors import TokenRevoked
+from careers_users.mail import outbox
 from careers_users.models import (
     Follow,
     Mail,
@@ -67,8 +68,8 @@ def delete_account(
     transaction. The name stays reserved for USERNAME_RESERVED_DAYS; the e-mail address
     is free at once. `by` is "owner" or "operator", for the trail: this one event of it
     stays after the account, and says neither name nor address. With a `token_version`,
-    only if it still is the user's. Mail tells of it at the address, if
-    that was verified, in the language `locale`.
+    only if it still is the user's. Mail tells of it, in the language `locale`, at the
+    address if that was verified, and at a former one that waits for mail of its change.
     """
     if not _mark(user_id, token_version):
         return False
@@ -77,16 +78,17 @@ def delete_account(
         if account is None:
             return False
         _take_back_edges(user_id)
+        told = _addresses_to_tell(user_id, account)
         _delete_rows(user_id)
         _reserve(account["username_key"])
         trail.record("account_deleted", user_id, Device("", ""), by=by)
-        if account["email_verified_at"] is not None:
+        for address in told:
             outgoing.put(
                 trail.transaction,
                 outgoing.DELETION,
                 user_id,
                 Device("", "", locale),
-                address=account["email"],
+                address=address,
             )
     return True
 
@@ -118,6 +120,27 @@ def _lock(user_id: int, token_version: int | None) -> RowMapping | None:
     if token_version is not None:
         account = account.where(User.token_version == token_version)
     return db.session.execute(account.with_for_update()).mappings().one_or_none()
+
+
+def _addresses_to_tell(user_id: int, account: RowMapping) -> list[str]:
+    """Return the addresses that are told of the deletion of a locked account.
+
+    The mail that waits is deleted with the account. Without the former address the
+    owner would not hear of a thief who changes it and deletes the account at once.
+    """
+    verified = [account["email"]] if account["email_verified_at"] is not None else []
+    if not outbox.is_on():
+        return verified
+    former = (
+        select(Mail.address)
+        .where(Mail.user_id == user_id)
+        .where(Mail.purpose == outgoing.ADDRESS)
+        .where(Mail.state == outbox.WAITING)
+        .where(Mail.address.is_not(None))
+        .order_by(Mail.id)
+    )
+    waiting = db.session.execute(former).scalars()
+    return list(dict.fromkeys([*verified, *(each for each in waiting if each)]))
 
 
 def _take_back_edges(user_id: int) -> None:

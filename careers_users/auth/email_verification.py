@@ -1,6 +1,6 @@
 """Whether a user reads mail at the stored address: asked by mail, told by its link."""
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, null, select, update
 
 from careers_users import clock
 from careers_users.auth import audit, links, outgoing, throttle
@@ -28,7 +28,8 @@ def ask(user_id: int, device: Device) -> None:
 def verify(token: str, device: Device) -> None:
     """Make the address verified that a link was sent to.
 
-    Once more is no error. Raises LinkInvalid or LinkExpired.
+    Once more is no error. A change to another address that is under way needs this one
+    too from then on. Raises LinkInvalid or LinkExpired.
     """
     link = links.read(token, links.VERIFY)
     with audit.short_transaction() as trail:
@@ -45,10 +46,13 @@ def verify(token: str, device: Device) -> None:
             now = clock.utcnow()
             trail.transaction.execute(_VERIFY, owner=link.user_id, moment=now)
             trail.record("email_verified", link.user_id, device)
+            if user[0]["pending_email"] is not None:
+                # Asked for when the old address needed no confirmation; now it does.
+                outgoing.put(trail.transaction, links.CHANGE_OLD, link.user_id, device)
 
 
 _LOCK = Query(
-    select(User.email_verified_at)
+    select(User.email_verified_at, User.pending_email)
     .where(User.id == bindparam("owner"))
     .where(User.is_active)
     .with_for_update(key_share=True)
@@ -56,6 +60,6 @@ _LOCK = Query(
 _VERIFY = Query(
     update(User)
     .where(User.id == bindparam("owner"))
-    .values(email_verified_at=bindparam("moment"))
+    .values(email_verified_at=bindparam("moment"), pending_old_confirmed_at=null())
     .execution_options(synchronize_session=False)
 )

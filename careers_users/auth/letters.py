@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, select
 
 from careers_users import database
-from careers_users.auth import links, outgoing, places, throttle
+from careers_users.auth import links, outgoing, places, reset_places, throttle
 from careers_users.auth.device import Device
 from careers_users.auth.links import Link
 from careers_users.auth.throttle import Bucket, RateLimited
@@ -28,7 +28,7 @@ def _with_link(mail: MailRow) -> Letter | None:
     """Compose a mail whose link the user has asked for."""
     assert mail.user_id is not None
     link = Link(mail.id, mail.user_id, mail.purpose)
-    row = links.look(link)
+    row = links.look_settled(link)
     try:
         row = links.check(link, row)
     except ServiceError:  # It would be of no use any more.
@@ -55,8 +55,18 @@ def _reset(mail: MailRow) -> Letter | None:
 
 
 def _notice(mail: MailRow, user: Row) -> Letter | None:
-    """Tell of an act, at the former address if there is one in the row."""
-    return Letter(mail.address or user["email"], _about(user, mail.created_at))
+    """Tell of an act."""
+    return Letter(user["email"], _about(user, mail.created_at))
+
+
+def _address_changed(mail: MailRow, user: Row) -> Letter | None:
+    """Tell of a change of address at the former one.
+
+    A row that has failed has lost it: tried again by an operator, it is dropped.
+    """
+    if mail.address is None:
+        return None
+    return Letter(mail.address, _about(user, mail.created_at))
 
 
 def _about(user: Row, moment: datetime) -> dict[str, str]:
@@ -112,6 +122,7 @@ def _to_verified(compose: Notice) -> Composer:
         if user is None:
             return None
         letter = compose(mail, user)
+        # A former address in the row was verified.
         is_verified = mail.address or user["email_verified_at"] is not None
         return letter if is_verified else None
 
@@ -143,7 +154,7 @@ def _admit(mail: MailRow, address: str) -> bool:
     if mail.tries > 1:
         return True
     to = folding.identity(address)
-    kind = "asked" if mail.purpose in outgoing.ASKED_FOR else "notice"
+    kind = _kind(mail)
     try:
         with database.transaction() as transaction:
             throttle.count(
@@ -157,6 +168,15 @@ def _admit(mail: MailRow, address: str) -> bool:
     return True
 
 
+def _kind(mail: MailRow) -> str:
+    """Return with which other mail to its address one is counted."""
+    if mail.purpose not in outgoing.ASKED_FOR:
+        return "notice"
+    if mail.purpose == links.RESET and reset_places.is_from_known_place(mail):
+        return "asked at a known place"
+    return "asked"
+
+
 COMPOSERS: dict[str, Composer] = {
     purpose: _within_limits(compose)
     for purpose, compose in {
@@ -165,7 +185,7 @@ COMPOSERS: dict[str, Composer] = {
         links.CHANGE_OLD: _with_link,
         links.CHANGE_NEW: _with_link,
         outgoing.PASSWORD: _to_verified(_notice),
-        outgoing.ADDRESS: _to_verified(_notice),
+        outgoing.ADDRESS: _to_verified(_address_changed),
         outgoing.NEW_DEVICE: _to_verified(_new_device),
         outgoing.SUSPENSION: _to_verified(_notice),
         outgoing.DELETION: _deletion,

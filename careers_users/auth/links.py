@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from sqlalchemy import bindparam, exists, select, update
 
-from careers_users import clock
+from careers_users import clock, database
 from careers_users.database import Query, Row, Transaction
 from careers_users.http.errors import ServiceError
 from careers_users.keys import keyed_hash
@@ -87,6 +87,17 @@ def look(link: Link) -> Row | None:
     return _LOOK.one(**_names(link))
 
 
+def look_settled(link: Link) -> Row | None:
+    """Return the same as `look`, once a change of the account under way has ended.
+
+    The link was put after such a change has voided all others, perhaps, and before it
+    is committed: then the address read without waiting is the former one.
+    """
+    with database.transaction() as transaction:
+        rows = transaction.execute(_LOOK_SETTLED, **_names(link))
+    return rows[0] if rows else None
+
+
 def look_again(transaction: Transaction, link: Link) -> Row | None:
     """Return the same as `look`, as the transaction sees it."""
     rows = transaction.execute(_LOOK, **_names(link))
@@ -147,7 +158,7 @@ _THIS = (
     Mail.user_id == bindparam("owner"),
     Mail.purpose == bindparam("kind"),
 )
-_LOOK = Query(
+_OF_LINK = (
     select(
         Mail.created_at,
         Mail.used_at,
@@ -158,9 +169,11 @@ _LOOK = Query(
         User.email_verified_at,
         User.pending_email,
     )
-    .join(User, User.id == Mail.user_id, isouter=True)
+    .join(User, User.id == Mail.user_id)
     .where(*_THIS)
 )
+_LOOK = Query(_OF_LINK)
+_LOOK_SETTLED = Query(_OF_LINK.with_for_update(read=True, of=User))
 _USE = Query(
     update(Mail)
     .where(*_THIS)

@@ -76,9 +76,13 @@ def revoke_sessions(user_id: int) -> int:
 
 
 def deactivate(user_id: int) -> int:
-    """Shut an account to sign-ins; return how many sessions that ended."""
+    """Shut an account to sign-ins; return how many sessions that ended.
+
+    The links in mail end, too: none is good again when the account is opened.
+    """
     with audit.transaction() as trail:
-        _change(user_id, is_active=False)
+        _change(user_id, is_active=False, **NOTHING_PENDING)
+        links.void(trail.transaction, user_id, links.RESET, *links.CHANGE)
         ended = _end_sessions(user_id, "deactivated")
         _record(trail, "account_deactivated", user_id, ended)
     return ended

@@ -56,7 +56,8 @@ class Mail(Base):
     purpose: Mapped[str] = mapped_column(String(30))
     user_id: Mapped[int | None] = mapped_column(Id)
     locale: Mapped[str] = mapped_column(String(LOCALE_MAX))
-    # A keyed hash of the name or address that a reset was asked for.
+    # A keyed hash of the name or address that a reset was asked for, and of the place;
+    # of the device that a mail is about.
     asked: Mapped[str | None] = mapped_column(String(64))
     address: Mapped[str | None] = mapped_column(String(EMAIL_MAX))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

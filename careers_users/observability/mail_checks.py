@@ -71,8 +71,9 @@ def outbox_of(app: Flask, engine: Engine) -> Finding:
         return Finding(
             "outbox",
             WARNING,
-            f"Mail waits for another try ({stands.tried}); the last try failed: "
-            f"{stands.error}.",
+            # Not how much: where clients can read this, one more after a reset would
+            # tell them that there is such an account.
+            f"Mail waits for another try; the last try failed: {stands.error}.",
             "careers-users mail list shows them; docs/mail.md explains the codes.",
         )
     return Finding("outbox", OK, "No mail waits for another try.")

@@ -33,13 +33,13 @@ def update_profile(
     """Change a profile and return it; `changes` is what UpdateSchema loads.
 
     Raises EmailTaken, as the database decides; RateLimited, after too many changes of
-    address; or ConfirmationRequired, for an address that has to be confirmed.
+    address; ConfirmationRequired, for an address that has to be confirmed; or
+    TokenRevoked if the account or the password has been changed meanwhile.
     """
-    user_id = viewer.user_id
     with uncounted_in_trouble(_reserve_email(viewer, changes, device)):
         try:
             with audit.transaction() as trail:
-                return _update(trail, user_id, changes, device)
+                return _update(trail, viewer, changes, device)
         except IntegrityError as error:
             raise translate_conflict(error) from error
 
@@ -63,10 +63,11 @@ def _reserve_email(
 
 
 def _update(
-    trail: Trail, user_id: int, changes: dict[str, Any], device: Device
+    trail: Trail, viewer: Claims, changes: dict[str, Any], device: Device
 ) -> RowMapping:
     """Write the changes; return the row after them."""
-    before = _locked(user_id)
+    user_id = viewer.user_id
+    before = _locked(viewer)
     email = changes.get("email")
     if email is not None and email_change.needs_confirmation():
         changes = {name: changes[name] for name in changes if name != "email"}
@@ -105,12 +106,14 @@ def _write(user_id: int, before: RowMapping, changes: dict[str, Any]) -> RowMapp
     return db.session.execute(statement).mappings().one()
 
 
-def _locked(user_id: int) -> RowMapping:
+def _locked(viewer: Claims) -> RowMapping:
     """Return what a change depends on, and keep it from being changed by others.
 
     The searched text is made of several columns: two changes of different columns at
     once must not each write it without the other's. The lock lets others refer to the
-    row: new follows would starve one that does not.
+    row: new follows would starve one that does not. Raises TokenRevoked if the token is
+    of a former version: a change that has waited for the reset of a password must not
+    put a thief's address into the account afterwards.
     """
     row = (
         db.session.execute(
@@ -121,7 +124,8 @@ def _locked(user_id: int) -> RowMapping:
                 User.updated_at,
                 *_SEARCHED,
             )
-            .where(User.id == user_id)
+            .where(User.id == viewer.user_id)
+            .where(User.token_version == viewer.token_version)
             .with_for_update(key_share=True)
         )
         .mappings()

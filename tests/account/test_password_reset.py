@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from careers_users.cli import accounts
 from careers_users.mail.outbox import WAITING
 from careers_users.models import Mail, SecurityEvent
 from tests.api import PASSWORD, Account, Api, Reply
@@ -199,6 +200,18 @@ def test_an_inactive_users_link_is_void(
     ask(mail_api, "alice")
     token = mails.one("reset").token
     change_user(mail_api.app, alice.username, is_active=False)
+    void = confirm(mail_api, token)
+    assert (void.status_code, void.json["code"]) == (400, "link_invalid")
+
+
+def test_a_link_stays_void_when_the_account_is_opened_again(
+    mail_api: Api, mails: Mailbox, alice: Account
+) -> None:
+    ask(mail_api, "alice")
+    token = mails.one("reset").token
+    with mail_api.app.app_context():
+        accounts.deactivate(alice.id)
+        accounts.activate(alice.id)
     void = confirm(mail_api, token)
     assert (void.status_code, void.json["code"]) == (400, "link_invalid")
 

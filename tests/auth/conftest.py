@@ -1,7 +1,8 @@
-"""An application of which the tests of throttling choose the limits."""
+"""Applications of which tests choose the limits, or how addresses change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from careers_users import create_app
 from careers_users.extensions import db
 from careers_users.settings.rates import Rate
 from config import TestConfig
+from tests import mailbox
 from tests.api import Api
 
 NAMES = (
@@ -34,3 +36,11 @@ def throttled(settings: TestConfig) -> Any:
     for app in made:
         with app.app_context():
             db.engine.dispose()
+
+
+@pytest.fixture
+def direct(settings: TestConfig, tmp_path: Path) -> Iterator[Flask]:
+    """Make an application with mail whose addresses change at once."""
+    app = mailbox.make(settings, tmp_path, email_change="direct")
+    yield app
+    mailbox.close(app)

@@ -1,6 +1,5 @@
 """A new e-mail address: confirmed by both sides, or at once and told by mail."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,6 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from config import TestConfig
-from tests import mailbox
 from tests.api import PASSWORD, Account, Api, Reply
 from tests.auth.stored import NOON, SECOND, set_clock
 from tests.mailbox import Mailbox, Received, verified
@@ -222,14 +219,6 @@ def test_other_fields_need_neither(mail_api: Api, mails: Mailbox) -> None:
 
 
 # ----------------------------------------------------------------- with direct changes
-
-
-@pytest.fixture
-def direct(settings: TestConfig, tmp_path: Path) -> Iterator[Flask]:
-    """Make an application whose addresses change at once."""
-    app = mailbox.make(settings, tmp_path, email_change="direct")
-    yield app
-    mailbox.close(app)
 
 
 def test_a_direct_change_tells_the_old_address_and_asks_the_new_one(

@@ -151,3 +151,19 @@ def test_a_link_is_void_once_the_account_is_inactive(
     change_user(mail_api.app, "alice", is_active=False)
     reply = mail_api.post("email/verify/", {"token": mail.token})
     assert (reply.status_code, reply.json["code"]) == (400, "link_invalid")
+
+
+def test_a_change_that_was_asked_for_before_needs_the_verified_address_too(
+    mail_api: Api, mails: Mailbox
+) -> None:
+    alice = mail_api.register("alice")
+    verification = mails.one("verify")
+    body = {"email": "alice@example.org"}
+    assert mail_api.patch("me/", body, token=alice.access).status_code == 200
+    new = mails.one("change-new")
+    mail_api.post("email/verify/", {"token": verification.token})
+    old = mails.one("change-old")
+    assert (old.to, "alice@example.org" in old.text) == (alice.email, True)
+    for mail, waiting_for in ((new, "old"), (old, None)):
+        reply = mail_api.post("email/change/confirm/", {"token": mail.token})
+        assert (reply.status_code, reply.json["waiting_for"]) == (200, waiting_for)

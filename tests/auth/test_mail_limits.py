@@ -74,6 +74,32 @@ def test_an_address_gets_5_an_hour_and_20_a_day(
     assert len(box.fetch()) == 1
 
 
+@pytest.mark.parametrize("name", ["ALICE", "alice@Example.com"])
+def test_resets_that_strangers_ask_for_keep_none_away_from_a_known_place(
+    limited: Api, box: Mailbox, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Or 20 calls a day, from one address, would lock anybody out for ever."""
+    set_clock(monkeypatch, NOON)
+    home = {"environ_overrides": {"REMOTE_ADDR": HOME}}
+    limited.register("alice")
+    login = {"username": "alice", "password": PASSWORD}
+    assert limited.post("login/", login, **home).status_code == 200
+    box.fetch()
+    for hour in range(5):
+        for minute in range(1, 6):
+            set_clock(monkeypatch, NOON + hour * HOUR + minute * MINUTE)
+            ask(limited, address=AWAY)
+            box.fetch()
+    got = []
+    for minute in range(6, 13):
+        set_clock(monkeypatch, NOON + 4 * HOUR + minute * MINUTE)
+        ask(limited, address=AWAY)
+        assert box.fetch() == []
+        ask(limited, name, HOME)
+        got.append(len(box.fetch()))
+    assert got == [1] * 5 + [0] * 2
+
+
 def test_mail_that_others_ask_for_keeps_no_notice_away(
     limited: Api, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

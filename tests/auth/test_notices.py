@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from careers_users.account import suspension
 from careers_users.cli import accounts
+from careers_users.mail import rows as outbox_rows
 from careers_users.models import Mail
 from tests.api import PASSWORD, Account, Api
 from tests.auth.stored import NOON, SECOND, rows, set_clock
@@ -96,6 +99,35 @@ def test_a_deletion_leaves_no_other_mail(mail_api: Api, mails: Mailbox) -> None:
     mails.one("deletion")
     (row,) = rows(mail_api.app, select(*Mail.__table__.c))
     assert (row["state"], row["address"]) == ("sent", None)
+
+
+def test_a_deletion_is_told_at_an_address_that_was_changed_just_before(
+    direct: Flask, tmp_path: Path
+) -> None:
+    """The mail about the change is deleted with the account, before it is sent."""
+    api, mails = Api(direct), Mailbox(direct, tmp_path / "mail")
+    alice = verified(api, mails, "alice")
+    api.patch("me/", {"email": "thief@example.org"}, token=alice.access)
+    delete(api, alice)
+    assert mails.one("deletion").to == alice.email
+
+
+def test_a_change_that_is_told_in_vain_is_not_told_at_the_new_address(
+    direct: Flask, tmp_path: Path
+) -> None:
+    api, mails = Api(direct), Mailbox(direct, tmp_path / "mail")
+    alice = verified(api, mails, "alice")
+    api.patch("me/", {"email": "new@example.org"}, token=alice.access)
+    with direct.app_context():
+        claimed = outbox_rows.claim()
+        assert claimed is not None
+        assert claimed.row.address == alice.email
+        outbox_rows.finish(claimed, "failed", "recipient 550", alice.email)
+    api.post("email/verify/", {"token": mails.one("verify").token})
+    with direct.app_context():
+        assert outbox_rows.retry([claimed.row.id]) == 1
+    assert mails.fetch() == []
+    assert mails.rows()[-2]["state"] == "dropped"
 
 
 # ------------------------------------------------------------------------- new devices

@@ -32,12 +32,14 @@ def warnings(app: Flask) -> list[str]:
 def test_readiness_warns_of_mail_that_is_refused(
     mailing: Flask, office: PostOffice
 ) -> None:
-    put(mailing)
+    """In the same words however much waits: a reset must not show there."""
     assert warnings(mailing) == []
-    office.replies["AUTH"] = ["535 5.7.8 No"] * 2
-    send(mailing)
-    said = ["Mail waits for another try (1); the last try failed: login 535."]
-    assert warnings(mailing) == said
+    for _ in range(2):
+        put(mailing)
+        office.replies["AUTH"] = ["535 5.7.8 No"] * 2
+        send(mailing)
+        said = ["Mail waits for another try; the last try failed: login 535."]
+        assert warnings(mailing) == said
     with mailing.app_context():
         found = mail_checks.outbox(mailing)
     assert (found.name, found.state) == ("outbox", "warning")

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from careers_users import clock
+from careers_users.auth import audit
 from careers_users.extensions import db
 from tests.api import PASSWORD, Account, Api
 
@@ -263,3 +264,25 @@ def test_two_changes_at_once_are_both_found(api: Api, alice: Account) -> None:
     assert (profile["first_name"], profile["last_name"]) == ("Overtaken", "Overtaker")
     for term in ("overtaken", "overtaker", "passionate"):
         assert found(api, search=term) == ["alice"], term
+
+
+def test_a_change_that_a_new_password_overtakes_is_refused(
+    api: Api, alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a thief's address would be in the account after the owner's new password."""
+    real = audit.transaction
+
+    def overtaken() -> Any:
+        monkeypatch.setattr(audit, "transaction", real)
+        new = {"password": "password456", "password_confirm": "password456"}
+        body = {"old_password": PASSWORD, **new}
+        assert api.post("me/password/", body, token=alice.access).status_code == 200
+        return real()
+
+    monkeypatch.setattr(audit, "transaction", overtaken)
+    body = {"email": "thief@example.org"}
+    refused = api.patch("me/", body, token=alice.access)
+
+    assert (refused.status_code, refused.json["code"]) == (401, "token_revoked")
+    login = {"username": BEFORE["email"], "password": "password456"}
+    assert api.post("login/", login).status_code == 200
