@@ -7,7 +7,7 @@ from marshmallow import fields
 
 from careers_users.profile.schemas import CardSchema
 from careers_users.validation.cursor import BatchSchema, CursorField
-from careers_users.validation.fields import BodySchema, Seconds, Time
+from careers_users.validation.fields import BodySchema, Time, WholeNumber
 from careers_users.validation.limits import (
     FOLLOWS_BATCH_SIZE,
     MUTE_SECONDS_MAX,
@@ -16,14 +16,23 @@ from careers_users.validation.limits import (
 from careers_users.validation.query_fields import BatchSize
 
 
+class MuteDuration(WholeNumber):
+    """For how long a user is muted, in seconds."""
+
+    least, most = MUTE_SECONDS_MIN, MUTE_SECONDS_MAX
+    openapi: ClassVar[dict[str, Any]] = {
+        "type": "integer",
+        "minimum": least,
+        "maximum": most,
+    }
+
+
 class MuteSchema(BodySchema):
     """Body of `PUT {username}/mute/`: for how long."""
 
     example: ClassVar[dict[str, Any]] = {"duration": 86400}
 
-    duration = Seconds(
-        MUTE_SECONDS_MIN,
-        MUTE_SECONDS_MAX,
+    duration = MuteDuration(
         load_default=None,
         allow_none=False,
         metadata={"description": "For how many seconds; left out: for good."},

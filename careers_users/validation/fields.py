@@ -227,38 +227,30 @@ class Flag(fields.Boolean):
         return value
 
 
-class UserId(fields.Field[int]):
-    """The number of a user: a JSON integer, not a truth value, a float or a string."""
+class WholeNumber(fields.Field[int]):
+    """A JSON integer, not a truth value, a float or a string, within bounds."""
 
+    least: ClassVar[int]
+    most: ClassVar[int]
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise ValidationError("Not a valid integer.")
+        if not self.least <= value <= self.most:
+            raise ValidationError(f"Must be from {self.least} to {self.most}.")
+        return value
+
+
+class UserId(WholeNumber):
+    """The number of a user."""
+
+    least, most = 1, ID_MAX
     openapi: ClassVar[dict[str, Any]] = {
         "description": "The `id` of a user.",
         "type": "integer",
-        "minimum": 1,
-        "maximum": ID_MAX,
+        "minimum": least,
+        "maximum": most,
     }
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        if type(value) is not int:
-            raise ValidationError("Not a valid integer.")
-        if not 1 <= value <= ID_MAX:
-            raise ValidationError(f"Must be from 1 to {ID_MAX}.")
-        return value
-
-
-class Seconds(fields.Field[int]):
-    """A length of time: a JSON integer, within bounds."""
-
-    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._least, self._most = least, most
-        self.openapi = {"type": "integer", "minimum": least, "maximum": most}
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
-        if type(value) is not int:
-            raise ValidationError("Not a valid integer.")
-        if not self._least <= value <= self._most:
-            raise ValidationError(f"Must be from {self._least} to {self._most}.")
-        return value
 
 
 class Choice(Text):
