@@ -20,6 +20,7 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Select,
+    and_,
     case,
     delete,
     func,
@@ -167,6 +168,13 @@ def _held(table: Table, found: dict[int, Pair]) -> dict[int, Pair]:
     """Lock edges and their ends until the commit; return those that are still there."""
     is_end = bulk.is_among(User.id, _ends(found))
     _lock(select(User.id).where(is_end), read=True)
+    if table is Follow:  # Some may be parked already, too: these come first.
+        same = and_(
+            ParkedFollow.follower_id == Follow.follower_id,
+            ParkedFollow.following_id == Follow.following_id,
+        )
+        twice = select(ParkedFollow.id).where(bulk.is_among(Follow.id, found), same)
+        _lock(twice, of=ParkedFollow)
     held = _lock(select(table.id).where(bulk.is_among(table.id, found)))
     return {id_: found[id_] for id_ in held}
 
@@ -175,13 +183,16 @@ def _ends(edges: dict[int, Pair]) -> set[int]:
     return {end for pair in edges.values() for end in pair}
 
 
-def _lock(keys: Select[int], *, read: bool = False) -> Sequence[int]:
+def _lock(
+    keys: Select[int], *, read: bool = False, of: Table | None = None
+) -> Sequence[int]:
     """Lock rows in ascending order of the key that is selected; return the keys.
 
-    With `read`, only against their end. On SQLite the whole database is ours already.
+    With `read`, only against their end; `of` is the table, if there are several. On
+    SQLite the whole database is ours already.
     """
     ordered = keys.order_by(*keys.selected_columns)
-    ordered = ordered.with_for_update(read=read, key_share=True)
+    ordered = ordered.with_for_update(read=read, key_share=True, of=of)
     return db.session.execute(ordered).scalars().all()
 
 

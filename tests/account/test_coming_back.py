@@ -11,7 +11,7 @@ from careers_users.account import parking
 from careers_users.database.query import _QuickTransaction
 from careers_users.follow import edges as follow_edges
 from tests.account.suspending import edges, follow, parked, restore, suspend
-from tests.api import Account, Api
+from tests.api import PASSWORD, Account, Api
 from tests.live_server import ask, until, wrong_counters
 
 WAITING = (
@@ -30,6 +30,15 @@ def friends(api: Api, app: Flask) -> list[Account]:
     return users
 
 
+@pytest.fixture
+def visible(app: Flask, friends: list[Account]) -> None:
+    """Restore the first user, and leave the edges parked for now."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parking, "settle", lambda *_: None)
+        restore(app, friends[0])
+
+
+@pytest.mark.usefixtures("visible")
 def test_a_follow_under_way_and_the_edge_that_comes_back_wait_in_one_order(
     api: Api,
     app: Flask,
@@ -38,10 +47,6 @@ def test_a_follow_under_way_and_the_edge_that_comes_back_wait_in_one_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alice, bob, _ = friends
-    # Visible, with the edges still parked.
-    monkeypatch.setattr(parking, "settle", lambda *_: None)
-    restore(app, alice)
-    monkeypatch.undo()
     started: list[Future[object]] = []
     defer = _QuickTransaction.defer
 
@@ -88,4 +93,54 @@ def test_an_edge_does_not_come_back_to_a_user_who_is_suspended_meanwhile(
     assert wrong_counters(database_url) == []
     restore(app, bob)
     assert len(edges(database_url)) == 6
+    assert wrong_counters(database_url) == []
+
+
+ENDINGS: list[tuple[str, str, bool]] = [
+    ("DELETE", "alice/follow/", True),
+    ("DELETE", "alice/unfollow/", True),
+    ("DELETE", "me/followers/alice/", False),
+]
+
+
+@pytest.mark.usefixtures("visible")
+@pytest.mark.parametrize(("method", "path", "is_follower"), ENDINGS)
+def test_an_edge_that_is_ended_before_it_is_back_stays_ended(
+    api: Api,
+    app: Flask,
+    friends: list[Account],
+    database_url: str,
+    method: str,
+    path: str,
+    is_follower: bool,
+) -> None:
+    alice, bob, _ = friends
+    api.call(method, path, token=bob.access)
+    restore(app, alice)
+    ended = (bob.id, alice.id) if is_follower else (alice.id, bob.id)
+    assert ended not in edges(database_url)
+    assert len(edges(database_url)) == 5
+    assert parked(database_url) == []
+    assert wrong_counters(database_url) == []
+
+
+@pytest.mark.usefixtures("visible")
+@pytest.mark.parametrize("is_blocker", [False, True])
+def test_an_edge_that_a_block_ends_before_it_is_back_stays_ended(
+    api: Api,
+    app: Flask,
+    friends: list[Account],
+    database_url: str,
+    is_blocker: bool,
+) -> None:
+    alice, bob, _ = friends
+    back = api.post("login/", {"username": "alice", "password": PASSWORD}).json
+    token, path = back["access"], "bob/block/"
+    if is_blocker:
+        token, path = bob.access, "alice/block/"
+    assert api.put(path, token=token).status_code == 200
+    assert api.delete(path, token=token).status_code == 200
+    restore(app, alice)
+    assert not [pair for pair in edges(database_url) if {*pair} == {alice.id, bob.id}]
+    assert len(edges(database_url)) == 4
     assert wrong_counters(database_url) == []
