@@ -4,12 +4,15 @@ Each batch is a transaction that moves edges together with the counters of both 
 It looks first whether the user is suspended, and keeps that so until its commit: edges
 move towards where they belong, also while the user is suspended and restored again.
 
-Locks are taken in the order of a deletion: users, edges, counters; each in ascending
+Locks are taken in one order: users, parked edges, edges, counters; each in ascending
 number. Users first, since a row that refers to one who is being deleted waits for that.
+An edge is added before counters are locked, as in a follow: the constraint that it is
+there once waits for a follow or unfollow under way, which waits for the counters.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +20,7 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Select,
+    and_,
     case,
     delete,
     func,
@@ -45,6 +49,10 @@ Table = type[Follow] | type[ParkedFollow]
 Pair = tuple[int, int]  # The follower, and the one followed.
 
 
+class _SuspendedMeanwhile(Exception):
+    """A suspension of another end began or ended before its counters were locked."""
+
+
 def settle(user_id: int, report: bulk.Report = lambda _rows: None) -> None:
     """Move all edges of a user that are not where they belong, in batches.
 
@@ -61,13 +69,9 @@ def settle_batch(user_id: int) -> int:
     At most BATCH_ROWS, the oldest first; 0 if all are where they belong, or if there is
     no such user.
     """
-    with db.session.begin():
-        # Keeps others from suspending and restoring the user until the commit.
-        statement = select(User.suspended_at).where(User.id == user_id)
-        found = db.session.execute(statement.with_for_update(read=True)).one_or_none()
-        if found is None:
-            return 0
-        return _bring_back(user_id) if found[0] is None else _park(user_id)
+    while True:
+        with suppress(_SuspendedMeanwhile), db.session.begin():
+            return _settle(user_id)
 
 
 def left(user_id: int) -> int:
@@ -87,6 +91,15 @@ def left(user_id: int) -> int:
 # --------------------------------------------------------------------------- one batch
 
 
+def _settle(user_id: int) -> int:
+    # Keeps others from suspending and restoring the user until the commit.
+    statement = select(User.suspended_at).where(User.id == user_id)
+    found = db.session.execute(statement.with_for_update(read=True)).one_or_none()
+    if found is None:
+        return 0
+    return _bring_back(user_id) if found[0] is None else _park(user_id)
+
+
 def _park(user_id: int) -> int:
     # By two indexes in the order of the numbers; an OR would sort all edges each time.
     sides = [
@@ -97,6 +110,7 @@ def _park(user_id: int) -> int:
     oldest = select(either.c.id).order_by(either.c.id).limit(BATCH_ROWS)
     found = _rows(Follow, Follow.id.in_(oldest))
     edges = _held(Follow, found)
+    lock_counters(_ends(edges))
     mine = bulk.is_among(Follow.id, edges)
     owner = literal(user_id, ParkedFollow.user_id.type).label("user_id")
     # One may be parked already: followed anew between restoring and bringing it back.
@@ -120,6 +134,10 @@ def _bring_back(user_id: int) -> int:
     # One may be there already: followed anew before it came back.
     free = bulk.is_among(ParkedFollow.id, edges.keys() - waiting - refused)
     back = _insert(Follow, select(*_columns(ParkedFollow)).where(free))
+    lock_counters(_ends(edges))
+    # A suspension locks the counters before its commit, so this look is the last.
+    if _suspended({*others.values()}) != suspended:
+        raise _SuspendedMeanwhile
     _execute(
         delete(ParkedFollow).where(
             bulk.is_among(ParkedFollow.id, edges.keys() - waiting)
@@ -148,25 +166,38 @@ def _rows(table: Table, condition: ColumnElement[bool]) -> dict[int, Pair]:
 
 def _held(table: Table, found: dict[int, Pair]) -> dict[int, Pair]:
     """Lock edges and their ends until the commit; return those that are still there."""
-    ends = {end for pair in found.values() for end in pair}
-    _lock(select(User.id).where(bulk.is_among(User.id, ends)), read=True)
+    is_end = bulk.is_among(User.id, _ends(found))
+    _lock(select(User.id).where(is_end), read=True)
+    if table is Follow:  # Some may be parked already, too: these come first.
+        same = and_(
+            ParkedFollow.follower_id == Follow.follower_id,
+            ParkedFollow.following_id == Follow.following_id,
+        )
+        twice = select(ParkedFollow.id).where(bulk.is_among(Follow.id, found), same)
+        _lock(twice, of=ParkedFollow)
     held = _lock(select(table.id).where(bulk.is_among(table.id, found)))
-    lock_counters(ends)
     return {id_: found[id_] for id_ in held}
 
 
-def _lock(keys: Select[int], *, read: bool = False) -> Sequence[int]:
+def _ends(edges: dict[int, Pair]) -> set[int]:
+    return {end for pair in edges.values() for end in pair}
+
+
+def _lock(
+    keys: Select[int], *, read: bool = False, of: Table | None = None
+) -> Sequence[int]:
     """Lock rows in ascending order of the key that is selected; return the keys.
 
-    With `read`, only against their end. On SQLite the whole database is ours already.
+    With `read`, only against their end; `of` is the table, if there are several. On
+    SQLite the whole database is ours already.
     """
     ordered = keys.order_by(*keys.selected_columns)
-    ordered = ordered.with_for_update(read=read, key_share=True)
+    ordered = ordered.with_for_update(read=read, key_share=True, of=of)
     return db.session.execute(ordered).scalars().all()
 
 
 def _suspended(user_ids: Collection[int]) -> set[int]:
-    """Return the users among these who are suspended; their counters are locked."""
+    """Return the users among these who are suspended."""
     suspended = select(User.id).where(User.suspended_at.is_not(None))
     found = db.session.execute(suspended.where(bulk.is_among(User.id, user_ids)))
     return {*found.scalars()}

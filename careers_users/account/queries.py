@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy import BigInteger, Exists, bindparam, exists, or_, select
 
 from careers_users.auth.queries import VIEWER
 from careers_users.database import Query
@@ -124,16 +124,27 @@ OWN_SECURITY = VIEWER.add_columns(
 )
 
 
+def _is_blocked(blocker_id: Any, blocked_id: Any) -> Exists:
+    pair = Block.blocker_id == blocker_id, Block.blocked_id == blocked_id
+    return exists().where(*pair)
+
+
 def _pairs(table: type[Follow | Block | Mute], mine: Any, other: Any) -> Query:
-    """Return the query of the rows that a user has in a table, less suspended ends."""
+    """Return the query of the rows that a user has in a table, less suspended ends.
+
+    Mutes are those that the user's list shows: without users who block the user, unless
+    the user blocks them, too.
+    """
     columns = [table.id, User.id.label("user_id"), User.username, table.created_at]
+    conditions = [mine == bindparam("user_id"), User.suspended_at.is_(None)]
     if table is Mute:
         columns.append(Mute.muted_until)
+        blocks_back = _is_blocked(bindparam("user_id"), User.id)
+        conditions.append(or_(~_is_blocked(User.id, bindparam("user_id")), blocks_back))
     return Query(
         select(*columns)
         .join(User, User.id == other)
-        .where(mine == bindparam("user_id"))
-        .where(User.suspended_at.is_(None))
+        .where(*conditions)
         .where(table.id > bindparam("after"))
         .order_by(table.id)
         .limit(EXPORT_BATCH)

@@ -78,6 +78,7 @@ def _block(viewer_id: int, user_id: int) -> bool:
             pairs.count(transaction, bucket)
             transaction.defer(_ADD, **both, created_at=clock.utcnow())
             transaction.defer(_FLAG, **both)
+            transaction.defer(edges.REMOVE_BOTH_PARKED, **ends)
             removed = transaction.execute(edges.REMOVE_BOTH, **ends)
             # A follow under way holds these, and looks for blocks when it has them.
             transaction.execute(edges.LOCK_COUNTERS, **ends)

@@ -1,11 +1,12 @@
 """The statements that change edges, with the counters at their ends.
 
-Locks are taken in one order: edges, then counters by ascending user id.
+Locks are taken in one order: parked edges, edges, then counters by ascending user id.
 """
 
 from typing import cast
 
 from sqlalchemy import (
+    ColumnElement,
     Table,
     and_,
     bindparam,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 
 from careers_users import clock
 from careers_users.database import Query
-from careers_users.models import Block, Follow, User, UserCounters
+from careers_users.models import Block, Follow, ParkedFollow, User, UserCounters
 
 # Made once, and of tables: making them anew, and the ORM's part in running them, was
 # most of a follow's time.
@@ -28,6 +29,7 @@ _edges = cast(Table, Follow.__table__)
 _counters = cast(Table, UserCounters.__table__)
 _users = cast(Table, User.__table__)
 _blocks = cast(Table, Block.__table__)
+_parked = cast(Table, ParkedFollow.__table__)
 # Neither a list nor an addition gives a parameter its type.
 _ID, _NAMES = Follow.follower_id.type, ("follower", "following")
 _FOLLOWER, _FOLLOWING = (bindparam(name, type_=_ID) for name in _NAMES)
@@ -52,6 +54,13 @@ REMOVE = Query(
     .where(_edges.c.follower_id == bindparam("follower"))
     .where(_edges.c.following_id == bindparam("following"))
     .returning(_edges.c.id)
+)
+# An edge of a user who has just been restored may still be parked. It must not come
+# back once it has been ended.
+REMOVE_PARKED = Query(
+    delete(_parked)
+    .where(_parked.c.follower_id == _FOLLOWER)
+    .where(_parked.c.following_id == _FOLLOWING)
 )
 # In ascending user id: of two follows of each other at once, each would otherwise hold
 # the row that the other waits for. SQLite knows no FOR UPDATE, and needs none.
@@ -102,11 +111,19 @@ FAIL_IF_HIDDEN = Query(
     )
 )
 NOT_ONESELF = "ck_follows_not_oneself"
-_OF_THE_PAIR = or_(
-    and_(_edges.c.follower_id == _FOLLOWER, _edges.c.following_id == _FOLLOWING),
-    and_(_edges.c.follower_id == _FOLLOWING, _edges.c.following_id == _FOLLOWER),
-)
+
+
+def _is_of_pair(table: Table) -> ColumnElement[bool]:
+    ends = table.c.follower_id, table.c.following_id
+    return or_(
+        and_(ends[0] == _FOLLOWER, ends[1] == _FOLLOWING),
+        and_(ends[0] == _FOLLOWING, ends[1] == _FOLLOWER),
+    )
+
+
+_OF_THE_PAIR = _is_of_pair(_edges)
 BETWEEN = Query(select(_edges.c.id).where(_OF_THE_PAIR))
+REMOVE_BOTH_PARKED = Query(delete(_parked).where(_is_of_pair(_parked)))
 REMOVE_BOTH = Query(
     delete(_edges)
     .where(_OF_THE_PAIR)

@@ -186,6 +186,7 @@ def _end(follower_id: int, following_id: int) -> bool:
     """Delete an edge; return whether there was one."""
     ends = {"follower": follower_id, "following": following_id}
     with database.transaction() as transaction:
+        transaction.defer(edges.REMOVE_PARKED, **ends)
         removed = transaction.execute(edges.REMOVE, **ends)
         if removed:
             transaction.defer(edges.COUNT, **ends, by=-1)

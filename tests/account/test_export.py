@@ -60,7 +60,8 @@ def test_has_blocks_and_mutes_but_not_those_of_others(api: Api) -> None:
     api.put("bob/block/", token=alice.access)
     api.put("carol/mute/", token=alice.access)
     api.put("bob/mute/", token=alice.access, json={"duration": 300})
-    api.put("alice/block/", token=carol.access)
+    api.put("alice/mute/", token=carol.access)
+    api.put("alice/block/", token=bob.access)
 
     export = api.get("me/export/", token=alice.access).json
     (block,) = export["blocks"]
@@ -68,6 +69,17 @@ def test_has_blocks_and_mutes_but_not_those_of_others(api: Api) -> None:
     for_good, timed = export["mutes"]
     assert (for_good["username"], for_good["muted_until"]) == ("carol", None)
     assert (timed["username"], timed["muted_until"] is None) == ("bob", False)
+
+
+def test_a_muted_user_who_blocks_the_owner_is_hidden(api: Api) -> None:
+    alice, carol = api.register("alice"), api.register("carol")
+    api.put("carol/mute/", token=alice.access)
+    api.put("alice/block/", token=carol.access)
+    for path, key in (("me/mutes/", "results"), ("me/export/", "mutes")):
+        assert api.get(path, token=alice.access).json[key] == []
+    api.delete("alice/block/", token=carol.access)
+    (mute,) = api.get("me/export/", token=alice.access).json["mutes"]
+    assert mute["username"] == "carol"
 
 
 def test_a_star_is_read_in_bites(api: Api, app: Flask) -> None:
