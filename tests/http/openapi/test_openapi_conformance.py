@@ -131,8 +131,9 @@ def keep_unspoken_rules(case: Case, viewer: Account) -> None:
         if "old_password" in body:
             body["old_password"] = viewer.password
             body["password"] = body["password_confirm"] = other_than(viewer.password)
-        if "following" in body:  # To JSON Schema 1.0 is an integer, to us it is not.
-            body["following"] = int(body["following"])
+        for name in {"following", "duration"} & body.keys():
+            body[name] = int(body[name])  # To JSON Schema 1.0 is one, to us it is not.
+        if "following" in body:
             body["following"] += body["following"] == viewer.id
         # Refreshing takes any string, and is a 401; logging out must be given a token.
         if "refresh" in body and (case.path.endswith("/logout/") or next(_calls) % 2):
