@@ -14,7 +14,7 @@ runner.POLL_SECONDS = 0.05
 from careers_users.__main__ import main
 main()
 """
-JOBS = 9
+JOBS = 10
 SUCCEEDED = "SELECT name FROM jobs WHERE succeeded_at IS NOT NULL"
 NEW = "INSERT INTO revoked_tokens VALUES ('x', '2020-01-01', '2020-01-01')"
 

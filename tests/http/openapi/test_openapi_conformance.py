@@ -117,6 +117,12 @@ def other_than(password: str) -> str:
     return "another password" if password == PASSWORD else PASSWORD
 
 
+def keep_numbers_whole(body: dict[str, Any]) -> None:
+    """Write whole numbers without a decimal point: 1.0 is one to JSON Schema alone."""
+    for name in {"following", "duration"} & body.keys():
+        body[name] = int(body[name])
+
+
 def keep_unspoken_rules(case: Case, viewer: Account) -> None:
     """Bring a good example into line with what JSON Schema has no words for."""
     body: Any = case.body
@@ -131,8 +137,7 @@ def keep_unspoken_rules(case: Case, viewer: Account) -> None:
         if "old_password" in body:
             body["old_password"] = viewer.password
             body["password"] = body["password_confirm"] = other_than(viewer.password)
-        for name in {"following", "duration"} & body.keys():
-            body[name] = int(body[name])  # To JSON Schema 1.0 is one, to us it is not.
+        keep_numbers_whole(body)
         if "following" in body:
             body["following"] += body["following"] == viewer.id
         # Refreshing takes any string, and is a 401; logging out must be given a token.
