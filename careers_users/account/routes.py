@@ -66,7 +66,11 @@ def list_activity(query: dict[str, Any]) -> dict[str, Any]:
 @signed_in_with(queries.OWN_SECURITY)
 @reply(SecuritySchema())
 def get_security() -> dict[str, Any]:
-    """Get how your account is secured, and whether mail reaches you."""
+    """Get how your account is secured, and whether mail reaches you.
+
+    Your password, whether your address is verified, and an address that waits to be
+    confirmed.
+    """
     row = viewer()
     return {
         "has_password": not row["password_hash"].startswith(UNUSABLE),

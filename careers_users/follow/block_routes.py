@@ -80,7 +80,10 @@ def mute(username: str, payload: dict[str, Any]) -> dict[str, Any]:
 @refuses(UserNotFound, CannotTargetSelf)
 @reply(MutedSchema(), example={"message": "Unmuted bob", "muted_until": None})
 def unmute(username: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """Take a mute back; to be repeated safely."""
+    """Take a mute back; to be repeated safely.
+
+    Your feeds show the user again.
+    """
     del payload
     name = mutes.unmute(viewer(), name_in_path(username))
     return {"message": f"Unmuted {name}", "muted_until": None}
