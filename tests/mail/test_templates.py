@@ -140,6 +140,6 @@ def test_nothing_starts_with_a_template_without_its_link(
     settings = {"CAREERS_USERS_MAIL_TEMPLATES": str(tmp_path)}
     words = ("-c", "from careers_users.__main__ import main; main()", command)
     with Server(tmp_path, command=(sys.executable, *words), **settings) as server:
-        assert server.wait() == 69
+        assert server.wait() == 78
     assert "Traceback" not in server.log
     assert "reset.txt has no $link, so the mail would be useless." in server.log
