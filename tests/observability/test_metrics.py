@@ -231,7 +231,7 @@ def test_the_package_is_whole_without_the_extra(
         assert get(server.port, "/metrics")[0] == 404
         assert server.stop() == 0
     refused = run(tmp_path, command=command, CAREERS_USERS_METRICS="true", **settings)
-    assert refused.returncode == 69
+    assert refused.returncode == 78
     assert "prometheus-client is not installed" in refused.stderr
 
 

@@ -103,17 +103,19 @@ def test_both_block_each_other(url: str, clients: list[Client]) -> None:
         assert edges_and_blocks(url, *pair) == (0, 2)
 
 
+CHANGES = [
+    *[("PUT", "{}/follow/")] * 2,
+    ("DELETE", "{}/follow/"),
+    ("DELETE", "me/followers/{}/"),
+    ("PUT", "{}/block/"),
+    ("DELETE", "{}/block/"),
+    ("PUT", "{}/mute/"),
+    ("DELETE", "{}/mute/"),
+]
+
+
 def test_all_changes_at_once(url: str, clients: list[Client]) -> None:
     users = register(clients, "storm", 4)
-    calls = [
-        *[("PUT", "{}/follow/")] * 2,
-        ("DELETE", "{}/follow/"),
-        ("DELETE", "me/followers/{}/"),
-        ("PUT", "{}/block/"),
-        ("DELETE", "{}/block/"),
-        ("PUT", "{}/mute/"),
-        ("DELETE", "{}/mute/"),
-    ]
 
     def change(numbered: tuple[int, Client]) -> Counter[int]:
         number, client = numbered
@@ -121,7 +123,7 @@ def test_all_changes_at_once(url: str, clients: list[Client]) -> None:
         seen: Counter[int] = Counter()
         for _ in range(OPERATIONS):
             one, other = choose.sample(users, 2)
-            method, path = choose.choice(calls)
+            method, path = choose.choice(CHANGES)
             reply = one.call(client, method, path.format(other.username))
             if path.endswith(("block/", "mute/")):
                 assert reply.status == 200, reply
