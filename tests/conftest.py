@@ -55,6 +55,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run whatever uses a database on each kind of them."""
     if "database_kind" in metafunc.fixturenames:
         kinds = KINDS
+        if metafunc.definition.get_closest_marker("browser"):
+            # The pages call the API, and its tests run on each kind.
+            kinds = KINDS[:1]
         if metafunc.definition.get_closest_marker("also_without_pg_trgm"):
             kinds += ("postgresql-plain",) if "postgresql" in KINDS else ()
         metafunc.parametrize("database_kind", kinds, scope="session")
