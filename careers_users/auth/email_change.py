@@ -21,7 +21,7 @@ from careers_users.extensions import db
 from careers_users.models import User
 from careers_users.validation import folding
 
-Side = Literal["old", "new"]
+WhichAddress = Literal["old", "new"]
 # No change is under way.
 NOTHING_PENDING: dict[str, Any] = {
     "pending_email": None,
@@ -92,7 +92,7 @@ def ask(
         outgoing.put(transaction, CHANGE_OLD, user_id, device)
 
 
-def confirm(token: str, device: Device) -> Side | None:
+def confirm(token: str, device: Device) -> WhichAddress | None:
     """Confirm a change for the side that a link was sent to; return who is waited for.
 
     None says that the address has changed. Raises LinkInvalid, LinkUsed, LinkExpired,
@@ -112,9 +112,9 @@ def confirm(token: str, device: Device) -> Side | None:
 
 def _confirm(
     trail: Trail, user: RowMapping, purpose: str, device: Device
-) -> Side | None:
-    side: Side = "new" if purpose == CHANGE_NEW else "old"
-    other: Side = "old" if side == "new" else "new"
+) -> WhichAddress | None:
+    side: WhichAddress = "new" if purpose == CHANGE_NEW else "old"
+    other: WhichAddress = "old" if side == "new" else "new"
     trail.record("email_change_confirmed", user["id"], device, by=side)
     if user[f"pending_{other}_confirmed_at"] is None:
         _write(user["id"], **{f"pending_{side}_confirmed_at": clock.utcnow()})

@@ -12,7 +12,7 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from careers_users.database import errors
+from careers_users.database import bulk, errors
 from careers_users.http.errors import ServiceError
 
 # The meaning of exit codes; 65 and above are those of sysexits.h. docs/cli.md lists
@@ -39,8 +39,6 @@ EXIT_CODES = {
 PRINTED_MAX_CHARACTERS = 1000
 # Seconds between two lines of progress where there is no terminal.
 LINE_SECONDS = 5.0
-
-Report = Callable[[int], object]
 
 
 class Stop(click.ClickException):
@@ -129,7 +127,7 @@ def mistakes(details: Any) -> str:
 
 
 @contextmanager
-def progress(label: str, length: int) -> Iterator[Report]:
+def progress(label: str, length: int) -> Iterator[bulk.Report]:
     """Show on stderr how far something is; yields a function to call with each step.
 
     A bar on a terminal, elsewhere a line now and then and one at the end.

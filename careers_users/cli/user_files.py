@@ -68,7 +68,7 @@ class StoredHash(Text):
         return value
 
 
-class Flag(fields.Field[bool]):
+class WrittenFlag(fields.Field[bool]):
     """Yes or no, as JSON and as databases write it into CSV."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
@@ -152,8 +152,8 @@ class RecordSchema(Schema):
     last_name = PersonName(load_default="")
     bio = Bio(load_default="")
     avatar = AvatarUrl(load_default=None)
-    is_active = Flag(load_default=True)
-    email_verified = Flag(load_default=False)
+    is_active = WrittenFlag(load_default=True)
+    email_verified = WrittenFlag(load_default=False)
     created_at = Moment(load_default=None)
     updated_at = Moment(load_default=None)
     suspended_at = Moment(load_default=None)

@@ -19,7 +19,7 @@ from careers_users.observability import security_log
 # Rows of one transaction.
 BATCH = 1000
 
-Row = dict[str, Any]
+UserRow = dict[str, Any]
 
 
 def write(plan: Plan, report: bulk.Report) -> None:
@@ -37,7 +37,7 @@ def write(plan: Plan, report: bulk.Report) -> None:
         report(len(batch))
 
 
-def _write(rows: list[Row]) -> None:
+def _write(rows: list[UserRow]) -> None:
     with db.session.begin():
         connection = db.session.connection()
         bulk.prepare(connection)
@@ -64,7 +64,7 @@ _NO_COUNTS = {
 }
 
 
-def mapped(plan: Plan) -> Iterator[Row]:
+def mapped(plan: Plan) -> Iterator[UserRow]:
     """Yield the number of each user of a plan there and here, once it is written."""
     spooled = plan.spooled()
     while batch := list(itertools.islice(spooled, BATCH)):
