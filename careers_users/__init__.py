@@ -148,6 +148,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         REFRESH_ROTATION=settings.refresh_rotation,
         REFRESH_REUSE_WINDOW=settings.refresh_reuse_window,
         USERNAME_RESERVED_DAYS=settings.username_reserved_days,
+        FOLLOWS_MAX=settings.follows_max,
         AUDIT_RETENTION_DAYS=settings.audit_retention_days,
         # Without mail neither is there.
         EMAIL_VERIFICATION=settings.email_verification if is_mail_on else "off",

@@ -49,6 +49,11 @@ ADD = Query(
     )
     .returning(_edges.c.id)
 )
+NUMBER_FOLLOWED = Query(
+    select(_counters.c.following_count).where(
+        _counters.c.user_id == bindparam("follower")
+    )
+)
 REMOVE = Query(
     delete(_edges)
     .where(_edges.c.follower_id == bindparam("follower"))

@@ -15,6 +15,7 @@ from careers_users.auth.identity import (
 from careers_users.auth.schemas import MessageSchema
 from careers_users.auth.throttle import RateLimited
 from careers_users.follow import lists, queries, service
+from careers_users.follow.pairs import LimitReached
 from careers_users.follow.schemas import (
     CardsSchema,
     FollowingQuerySchema,
@@ -41,6 +42,7 @@ bp = Blueprint("follow", __name__, url_prefix=BASE_PATH)
     UserNotFound,
     service.CannotFollowSelf,
     service.AlreadyFollowing,
+    LimitReached,
     service.Blocking,
     RateLimited,
 )
@@ -70,7 +72,13 @@ def unfollow(username: str) -> dict[str, Any]:
 
 @bp.put("/<username:username>/follow/")
 @signed_in
-@refuses(UserNotFound, service.CannotFollowSelf, service.Blocking, RateLimited)
+@refuses(
+    UserNotFound,
+    service.CannotFollowSelf,
+    service.Blocking,
+    LimitReached,
+    RateLimited,
+)
 @reply(FollowRowSchema(), 201, also=(200,))
 def ensure_following(username: str) -> tuple[dict[str, Any], int]:
     """Follow a user; 201 if that is new, 200 if you did already.

@@ -4,14 +4,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from flask import current_app
 from sqlalchemy.exc import IntegrityError
 
 from careers_users import clock, database
 from careers_users.auth import throttle
 from careers_users.auth.throttle import Bucket, RateLimited
-from careers_users.database import Row
+from careers_users.database import Row, Transaction
 from careers_users.database.errors import is_violated
 from careers_users.follow import edges, queries
+from careers_users.follow.pairs import LimitReached
 from careers_users.http.errors import ServiceError, TokenRevoked
 from careers_users.observability import security_log
 from careers_users.profile.service import UserNotFound
@@ -81,7 +83,8 @@ def follow_id(viewer: Row, user_id: int) -> Edge:
 def follow_name(viewer: Row, username: str) -> Edge:
     """Make the viewer follow the user of that name.
 
-    Raises UserNotFound, CannotFollowSelf, Blocking, AlreadyFollowing or RateLimited.
+    Raises UserNotFound, CannotFollowSelf, Blocking, AlreadyFollowing, LimitReached or
+    RateLimited.
     """
     user = _other(viewer, queries.user_by_username(username, viewer))
     return _follow(viewer, _unblocked(user))
@@ -113,6 +116,7 @@ def _add(viewer: Row, user: Row) -> Edge:
             if not added:
                 raise UserNotFound
             transaction.defer(edges.COUNT, **ends, by=1)
+            _refuse_above_the_limit(transaction, viewer["id"])
             transaction.defer(edges.FAIL_IF_HIDDEN, **ends, created_at=created_at)
     except RateLimited as refusal:
         security_log.record("throttled", viewer["id"], rate=refusal.rate)
@@ -134,11 +138,23 @@ def _add(viewer: Row, user: Row) -> Edge:
     )
 
 
+def _refuse_above_the_limit(transaction: Transaction, viewer_id: int) -> None:
+    """Raise LimitReached if the viewer follows too many users by now.
+
+    The counter has been locked by its change: of two follows at once one looks last.
+    """
+    most = current_app.config["FOLLOWS_MAX"]
+    if most:
+        (row,) = transaction.execute(edges.NUMBER_FOLLOWED, follower=viewer_id)
+        if row["following_count"] > most:
+            raise LimitReached
+
+
 def ensure_following(viewer: Row, username: str) -> tuple[Edge, bool]:
     """Make the viewer follow a user, if that is not so already.
 
     Return the edge, and whether it is new. Raises UserNotFound, CannotFollowSelf,
-    Blocking or, for an edge that is not there yet, RateLimited.
+    Blocking or, for an edge that is not there yet, LimitReached or RateLimited.
     """
     user = _unblocked(_other(viewer, queries.user_by_username(username, viewer)))
     while True:

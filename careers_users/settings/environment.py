@@ -85,6 +85,7 @@ class Settings:
     refresh_rotation: str = _choice("optional", "off", "optional", "required")
     refresh_reuse_window: int = _number(10, 0, 30)
     username_reserved_days: int = _number(30, 0, 3650)
+    follows_max: int = _number(0, 0, 10**9)
     audit_retention_days: int = _number(90, 1, 3650)
     email_private_domains: frozenset[str] = _setting("domains", "")
     password_min_length: int = _number(PASSWORD_MIN, PASSWORD_MIN, 64)
