@@ -145,7 +145,7 @@ def test_a_call_in_full(document: dict[str, Any]) -> None:
             *("not_authenticated", "token_invalid", "token_expired", "token_revoked"),
         ],
         "404": ["user_not_found"],
-        "409": ["already_following", "blocking"],
+        "409": ["already_following", "limit_reached", "blocking"],
         "413": ["payload_too_large"],
         "415": ["unsupported_media_type"],
         "429": ["rate_limited"],
