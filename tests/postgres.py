@@ -89,6 +89,9 @@ class Server:
         )
         if encoding != "UTF8":  # No other locale has every encoding.
             order += SQL(" LOCALE 'C'")
+        if self.version >= 150000:
+            # Half the time of the usual way, which writes all pages to the WAL.
+            order += SQL(" STRATEGY FILE_COPY")
         self._order(order)
         return self.served_url(name)
 

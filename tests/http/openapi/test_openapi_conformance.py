@@ -152,7 +152,7 @@ def keep_unspoken_rules(case: Case, viewer: Account) -> None:
 
 @schema.parametrize()
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     database=None,
