@@ -13,13 +13,13 @@ from sqlalchemy import bindparam, insert
 
 from careers_users import clock
 from careers_users.database import Query, Transaction
+from careers_users.extensions import Slot
 from careers_users.models import Mail
 from careers_users.settings import Settings
 
 WAITING = "waiting"
 # Rows are deleted after so long, whatever has become of the mail.
 KEPT_DAYS = 30
-_EXTENSION = "careers_users.mail"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,19 +68,21 @@ class Outbox:
     saw: list[Callable[[int, float], object]] = field(default_factory=list)
 
 
+_SLOT = Slot[Outbox]("mail")
+
+
 def init_app(app: Flask, settings: Settings, composers: Mapping[str, Composer]) -> None:
     """Register how the mail of `app` is composed, by purpose."""
     app.config["MAIL_RETENTION_DAYS"] = KEPT_DAYS
-    app.extensions[_EXTENSION] = Outbox(settings, composers)
+    _SLOT.set(app, Outbox(settings, composers))
 
 
-def outbox(app: Flask | None = None) -> Outbox:
+def outbox(app: Flask = current_app) -> Outbox:
     """Return the outbox of an application, or of the current one."""
-    found: Outbox = (app or current_app).extensions[_EXTENSION]
-    return found
+    return _SLOT.get(app)
 
 
-def is_on(app: Flask | None = None) -> bool:
+def is_on(app: Flask = current_app) -> bool:
     """Return whether an application sends mail, or the current one."""
     return outbox(app).settings.mail != "off"
 
