@@ -6,6 +6,7 @@ from flask_marshmallow.schema import Schema
 from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
+from careers_users.auth.link_schemas import LinkTokenSchema
 from careers_users.auth.schemas import (
     SessionSchema,
     UserSchema,
@@ -17,7 +18,6 @@ from careers_users.validation.limits import (
     ACTIVITY_BATCH_SIZE,
     LOGIN_FIELD_MAX,
     PASSWORD_RAW_MAX,
-    TOKEN_MAX,
 )
 from careers_users.validation.query_fields import BatchSize
 from careers_users.validation.text import nfc
@@ -196,20 +196,9 @@ class ResetSchema(BodySchema):
     )
 
 
-class ResetConfirmSchema(BodySchema):
-    """Body of `POST password/reset/confirm/`."""
+class _NewPasswordSchema(BodySchema):
+    """A new password, typed twice."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "token": "LINK_TOKEN",
-        "password": "another password",
-        "password_confirm": "another password",
-    }
-
-    token = Text(
-        required=True,
-        length=Length(1, TOKEN_MAX),
-        metadata={"description": "The `token` of the link in the mail."},
-    )
     password = NewPassword(required=True)
     password_confirm = Text(
         required=True,
@@ -223,7 +212,17 @@ class ResetConfirmSchema(BodySchema):
         check_confirmation(data)
 
 
-class ChangePasswordSchema(BodySchema):
+class ResetConfirmSchema(_NewPasswordSchema, LinkTokenSchema):
+    """Body of `POST password/reset/confirm/`."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "token": "LINK_TOKEN",
+        "password": "another password",
+        "password_confirm": "another password",
+    }
+
+
+class ChangePasswordSchema(_NewPasswordSchema):
     """Body of `POST me/password/`."""
 
     example: ClassVar[dict[str, Any]] = {
@@ -232,21 +231,18 @@ class ChangePasswordSchema(BodySchema):
         "password_confirm": "another password",
     }
 
+    class Meta(BodySchema.Meta):
+        fields = ("old_password", "password", "password_confirm")
+
     old_password = Text(
         required=True,
         length=Length(1, LOGIN_FIELD_MAX),
         metadata={"description": "The password until now."},
     )
-    password = NewPassword(required=True)
-    password_confirm = Text(
-        required=True,
-        length=Length(max=PASSWORD_RAW_MAX),
-        metadata={"description": "The new password once more."},
-    )
 
     @validates_schema
     def check_password(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse a new password mistyped the second time, or equal to the old one."""
-        check_confirmation(data)
+        super().check_password(data)
         if data["password"] == nfc(data["old_password"]):
             raise ValidationError("Must differ from the old one.", "password")
