@@ -3,6 +3,7 @@
 from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
 from careers_users import clock
+from careers_users.auth import throttle
 from careers_users.database import Query, Row
 from careers_users.follow import edges, pairs
 from careers_users.follow.pairs import LimitReached
@@ -75,7 +76,7 @@ def _block(viewer_id: int, user_id: int) -> bool:
                 return True
             if state["number"] >= BLOCKS_MAX:
                 raise LimitReached
-            pairs.count(transaction, bucket)
+            throttle.count(transaction, bucket)
             transaction.defer(_ADD, **both, created_at=clock.utcnow())
             transaction.defer(_FLAG, **both)
             transaction.defer(edges.REMOVE_BOTH_PARKED, **ends)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from careers_users import clock
+from careers_users.auth import throttle
 from careers_users.database import Query, Row, Transaction
 from careers_users.follow import pairs
 from careers_users.follow.pairs import LimitReached
@@ -58,7 +59,7 @@ def mute(
         pairs.limited(viewer["id"]) as bucket,
         pairs.changing(viewer["id"], user["id"]) as transaction,
     ):
-        pairs.count(transaction, bucket)
+        throttle.count(transaction, bucket)
         transaction.defer(_REMOVE_ENDED, viewer_id=viewer["id"], now=now)
         _write(transaction, viewer["id"], user["id"], now, until)
     return user["username"], until

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from sqlalchemy import bindparam, select, update
 
 from careers_users import clock, database
-from careers_users.auth import throttle
 from careers_users.auth.throttle import Bucket, RateLimited
 from careers_users.database import Query, Row, Transaction
 from careers_users.http.errors import ServiceError, TokenRevoked
@@ -100,8 +99,3 @@ def limited(viewer_id: int) -> Iterator[Bucket]:
     except RateLimited as refusal:
         security_log.record("throttled", viewer_id, rate=refusal.rate)
         raise
-
-
-def count(transaction: Transaction, bucket: Bucket) -> None:
-    """Count a new block or mute. Raises RateLimited."""
-    throttle.count(transaction, bucket)
