@@ -119,9 +119,9 @@ def delay(claimed: Claim) -> timedelta:
     """Return how long a mail waits for its next try."""
     if claimed.tries <= len(_FIRST_DELAYS):
         return _FIRST_DELAYS[claimed.tries - 1]
-    # As good as random, and the same in a test.
-    dice = zlib.crc32(f"{claimed.row.id} {claimed.tries}".encode()) / 2**32
-    return _LATER_DELAY * (1 + _SPREAD * (2 * dice - 1))
+    # A hash spreads the delays of many mails, and gives each mail the same one always.
+    spread = zlib.crc32(f"{claimed.row.id} {claimed.tries}".encode()) / 2**32
+    return _LATER_DELAY * (1 + _SPREAD * (2 * spread - 1))
 
 
 def waiting(engine: Engine) -> Waiting:
@@ -186,7 +186,8 @@ def _key(claimed: Claim) -> dict[str, Any]:
     return {"number": claimed.row.id, "try": claimed.tries}
 
 
-# As text, or no partial index would be found.
+# A literal, not a parameter: a partial index serves only statements that state its
+# condition.
 IS_WAITING: ColumnElement[bool] = Mail.state == literal_column("'waiting'")
 _IS_FREE = or_(Mail.leased_until.is_(None), Mail.leased_until <= bindparam("now"))
 _IS_DUE = (IS_WAITING, Mail.next_try_at <= bindparam("now"), _IS_FREE)

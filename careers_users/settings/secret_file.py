@@ -31,7 +31,7 @@ def refuse_public(mode: int) -> None:
     if os.name == "posix" and mode & stat.S_IRWXO:
         raise SecretFileError(
             "can be read by others: chmod o= it (its group may read it), and replace "
-            "the secret if somebody may have seen it."
+            "the secret if others may have seen it."
         )
 
 
