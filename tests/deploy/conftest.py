@@ -20,7 +20,9 @@ def tools(postgresql: postgres.Server) -> str:
             major(tool) >= postgresql.version // 10000 for tool in tools
         ):
             return str(place)
-    pytest.skip("the PostgreSQL programs here are older than the server")
+    reason = "the PostgreSQL programs here are older than the server"
+    assert not programs.are_required(), reason
+    pytest.skip(reason)
 
 
 @pytest.fixture
