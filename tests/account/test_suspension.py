@@ -14,7 +14,7 @@ from careers_users.models import SecurityEvent, User
 from careers_users.settings.rates import Rate
 from config import TestConfig
 from tests.account.suspending import log_in, restore, suspend
-from tests.api import Account, Api
+from tests.api import Account, Api, Reply
 from tests.auth.stored import NOON, SECOND, change_user, rows, sessions, set_clock
 from tests.jobs.run import run_jobs
 from tests.statements import listened_to
@@ -22,9 +22,9 @@ from tests.statements import listened_to
 HOUR = timedelta(hours=1)
 
 
-def code(reply: object) -> str:
+def code(reply: Reply) -> str:
     """Return the code of a refusal."""
-    found: str = reply.json["code"]  # type: ignore[attr-defined]
+    found: str = reply.json["code"]
     return found
 
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from threading import Barrier, Event
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -194,11 +195,11 @@ def test_a_mail_is_sent_once_though_that_can_not_be_written_at_once(
     monkeypatch.setattr("careers_users.mail.sender.AGAIN_SECONDS", 0)
     finish, failures = rows.finish, [1, 2]
 
-    def sometimes(*values: object) -> bool:
+    def sometimes(*values: Any) -> bool:
         if failures:
             failures.pop()
             raise OperationalError("UPDATE", {}, Exception("gone"))
-        return finish(*values)  # type: ignore[arg-type]
+        return finish(*values)
 
     monkeypatch.setattr(rows, "finish", sometimes)
     number = put(mailing)
