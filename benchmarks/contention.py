@@ -26,7 +26,14 @@ SECONDS = 4.0
 LATENCIES = (0, 5000)
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "commit_siblings": "0"}
 # Limits that count, and never refuse.
-LIMITS = ("LOGIN", "LOGIN_ADDRESS", "LOGIN_USERNAME", "REGISTER", "FOLLOW")
+LIMITS = (
+    "LOGIN",
+    "LOGIN_ADDRESS",
+    "LOGIN_USERNAME",
+    "LOGIN_SUCCESS",
+    "REGISTER",
+    "FOLLOW",
+)
 SETTINGS = {
     "CAREERS_USERS_JWT_SECRET_KEY": live_server.KEY,
     "CAREERS_USERS_RATELIMIT_ENABLED": "true",
