@@ -9,7 +9,7 @@ from flask import Flask
 
 from careers_users.http.decorators import operation_of
 from careers_users.validation.limits import BASE_PATH
-from tests.project import border_crossings, package_imports
+from tests.project import border_crossings, package_imports, words
 from tests.project.package_imports import (
     PACKAGE,
     ROOT,
@@ -73,13 +73,6 @@ def room_of(module: str) -> int:
     last = module.rpartition(".")[2]
     last = "routes" if last.endswith("_routes") else last
     return ROOMS.index(last) if last in ROOMS else ROOMS.index("queries")
-
-
-def sources() -> list[Path]:
-    """Return all Python files of the repository."""
-    places = "careers_users migrations tests benchmarks deploy docs".split()
-    found = [path for place in places for path in (ROOT / place).rglob("*.py")]
-    return sorted([*found, ROOT / "config.py", ROOT / "wsgi.py"])
 
 
 def test_imports_run_down() -> None:
@@ -220,7 +213,7 @@ def test_public_names_are_documented() -> None:
 
 
 def test_sizes() -> None:
-    for path in sources():
+    for path in words.sources():
         text = path.read_text("utf-8")
         assert len(text.splitlines()) <= FILE_LINES_MAX, path
         for node in ast.walk(ast.parse(text)):

@@ -55,7 +55,7 @@ def test_the_top_level_holds_little() -> None:
     names = {path.relative_to(ROOT).parts[0] for path in tracked()}
     assert names <= {
         *("wsgi.py", "config.py", "setup.cfg", "pyproject.toml", "requirements.lock"),
-        *("careers_users", "migrations", "tests", "docs", "benchmarks", "deploy"),
+        *("careers_users", "migrations", "clients", "tests", "docs"),
+        *("benchmarks", "deploy", ".ci", ".dockerignore", ".gitignore"),
         *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
-        *(".ci", ".dockerignore", ".gitignore"),
     }
