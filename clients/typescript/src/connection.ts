@@ -55,8 +55,8 @@ export class Connection {
 
   /** Sends a call; again, with new tokens, if the service says that its token is too old. */
   async call(request: Request): Promise<unknown> {
-    // URLs drop such segments: it would be another call.
-    if (/(^|\/)\.{0,2}\//.test(request.path)) {
+    // URLs drop such segments, and servers decode slashes: it would be another call.
+    if (/(^|\/)\.{0,2}\/|%2F/.test(request.path)) {
       throw new CareersUsersError(404, "not_found", "Nothing has this name");
     }
     const tokens = request.isAnonymous ? null : await this.store.get();
@@ -160,22 +160,28 @@ export class Connection {
     if (body) headers["Content-Type"] = "application/json";
     const limit = request.timeout ?? this.#options.timeout ?? 15_000;
     const timeout = AbortSignal.timeout(limit);
-    let response: Response;
-    let text: string;
-    try {
-      response = await (this.#options.fetch ?? fetch)(
+    const either = signal ? AbortSignal.any([signal, timeout]) : timeout;
+    const exchange = async () => {
+      const response = await (this.#options.fetch ?? fetch)(
         this.#url + path + search(query ?? {}),
         {
           method,
           headers,
           body: body ? JSON.stringify(body) : null,
-          signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+          signal: either,
           // The service never redirects; tokens and passwords must not follow one.
           redirect: "error",
           credentials: "omit",
         },
       );
-      text = await response.text();
+      return { response, text: await response.text() };
+    };
+    let response: Response;
+    let text: string;
+    try {
+      // Waited for here too: Node.js 20 loses the signal while a body is read, when its
+      // garbage collector has run.
+      ({ response, text } = await until(exchange(), either));
     } catch (cause) {
       signal?.throwIfAborted();
       throw timeout.aborted
