@@ -7,7 +7,7 @@ import pytest
 from careers_users_client import CareersUsers, CareersUsersError
 
 from tests.clients.conftest import PASSWORD, SERVICE_TOKEN, Join, Person, Served
-from tests.live_server import until
+from tests.live_server import ROOT, until
 from tests.mailbox import Received, parsed
 
 
@@ -61,6 +61,25 @@ def test_the_walk_of_the_document(served: Served, bob: Person) -> None:
         client.logout()
         assert client.store.get() is None
         client.logout()  # Once more is no error.
+
+
+def test_the_code_in_the_readme(
+    alice: Person, bob: Person, served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "clients/python/README.md").read_text("utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    for shown, real in (
+        ("http://127.0.0.1:8000", served.url),
+        ('"alice"', repr(alice.name)),
+        ("password123", PASSWORD),
+    ):
+        assert shown in code
+        code = code.replace(shown, real)
+    bob.client.follow(username=alice.name)
+
+    exec(code, {})
+
+    assert capsys.readouterr().out == f"{bob.name}\n"
 
 
 def test_follows_that_may_be_repeated(alice: Person, bob: Person) -> None:

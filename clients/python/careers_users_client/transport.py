@@ -119,7 +119,9 @@ class Transport:
         url = self._url.join(link)
         origin = (url.scheme, url.userinfo, url.host, url.port)
         mine = (self._url.scheme, self._url.userinfo, self._url.host, self._url.port)
-        if origin != mine or not url.path.startswith(self._url.path):
+        is_below = url.path.startswith(self._url.path)
+        is_below = is_below and ".." not in url.path.split("/")
+        if origin != mine or not is_below:
             message = "The link leads away from the service"
             raise CareersUsersError(0, "unexpected_reply", message)
         return url
@@ -127,7 +129,8 @@ class Transport:
 
 def segment(value: str) -> str:
     """Return a value as one segment of a path."""
-    if value in ("", ".", ".."):  # URLs drop these: the call would be another one.
+    # URLs drop the first three, and servers decode a slash: it would be another call.
+    if value in ("", ".", "..") or "/" in value:
         raise CareersUsersError(404, "not_found", "Nothing has this name")
     return quote(value, safe="", errors="replace")
 
