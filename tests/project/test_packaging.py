@@ -13,11 +13,16 @@ _PIN = re.compile(r"^([a-z0-9-]+)(?:\[\w+\])?==(\S+)", re.MULTILINE)
 _URL = re.compile(r"index-url|--find-links|\"resolved\":")
 
 
-def requirements() -> list[Requirement]:
-    """Return the requirements in setup.cfg."""
+def setup_cfg() -> configparser.ConfigParser:
+    """Return what setup.cfg says."""
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg", "utf-8")
-    lines = parser["options"]["install_requires"].split("\n")
+    return parser
+
+
+def requirements() -> list[Requirement]:
+    """Return the requirements in setup.cfg."""
+    lines = setup_cfg()["options"]["install_requires"].split("\n")
     return [Requirement(line) for line in lines if line]
 
 
