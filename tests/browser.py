@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 _NAMES = "chromium chromium-browser google-chrome google-chrome-stable chrome".split()
 # Milliseconds until a step gives up, on a machine that is busy with other things.
@@ -46,6 +46,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(message)
     # Its sandbox needs user namespaces, which containers and root often lack.
     options = ["--no-sandbox", "--disable-dev-shm-usage"]
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=options)
         yield browser

@@ -80,10 +80,12 @@ def run(
     return subprocess.run([*command, *words], check=False, **options)
 
 
-def on_socket(listener: socket.socket) -> tuple[str, ...]:
+def on_socket(
+    listener: socket.socket, command: Sequence[str] = SERVE
+) -> tuple[str, ...]:
     """Return the command that serves on this socket, given as systemd does."""
     listener.set_inheritable(True)
-    return (sys.executable, "-c", WITH_SOCKET, str(listener.fileno()), *SERVE)
+    return (sys.executable, "-c", WITH_SOCKET, str(listener.fileno()), *command)
 
 
 class Server:

@@ -1,6 +1,7 @@
 """Node.js for the tests: generators, a compiler, a linter and libraries of npm's.
 
-`tests/npm/package-lock.json` pins them. They are installed once, into pytest's cache.
+A package-lock.json pins them: that of `tests/npm` or, for the example page, its own.
+They are installed once, into pytest's cache.
 """
 
 import hashlib
@@ -45,14 +46,20 @@ class Node:
         )
 
 
-def installed(cache: Path) -> Node:
-    """Install the packages that the lock file names, unless they are there."""
-    lock = (_PACKAGES / "package-lock.json").read_bytes()
+def installed(packages: Path, config: pytest.Config) -> Node:
+    """Install the packages that a folder's lock file names, unless they are there."""
+    for name in ("node", "npm"):
+        if programs.find(name) is None:
+            pytest.fail(f"There is no {name}: install {programs.PACKAGES[name]}.")
+    cache = config.cache.mkdir("npm")
+    lock = (packages / "package-lock.json").read_bytes()
     place = cache / hashlib.sha256(lock).hexdigest()[:16]
     if not place.exists():
         # Renamed when it is whole: other processes of pytest may be at it as well.
         own = cache / f"{place.name}-{os.getpid()}"
-        shutil.copytree(_PACKAGES, own)
+        own.mkdir()
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(packages / name, own)
         words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         done = subprocess.run(
             [programs.path("npm"), *words],
@@ -73,7 +80,4 @@ def installed(cache: Path) -> Node:
 @pytest.fixture(scope="session")
 def node(pytestconfig: pytest.Config) -> Node:
     """Return the programs of Node.js that the tests run."""
-    for name in ("node", "npm"):
-        if programs.find(name) is None:
-            pytest.fail(f"There is no {name}: install {programs.PACKAGES[name]}.")
-    return installed(pytestconfig.cache.mkdir("npm"))
+    return installed(_PACKAGES, pytestconfig)
