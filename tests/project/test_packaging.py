@@ -60,7 +60,7 @@ def test_the_top_level_holds_little() -> None:
     names = {path.relative_to(ROOT).parts[0] for path in tracked()}
     assert names <= {
         *("wsgi.py", "config.py", "setup.cfg", "pyproject.toml", "requirements.lock"),
-        *("careers_users", "migrations", "clients", "tests", "docs"),
+        *("careers_users", "migrations", "clients", "tests", "docs", "examples"),
         *("benchmarks", "deploy", ".ci", ".dockerignore", ".gitignore"),
         *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
     }
