@@ -10,7 +10,8 @@ from tests.project.documents import DOCUMENTS, ROOT
 # Programs that the shell blocks may call beside those of this repository.
 _PROGRAMS = (
     "apt-get brew case chown curl docker echo esac eval export for do done install "
-    "nginx pg_dump pg_restore psql python python3 systemctl unset useradd while".split()
+    "nginx npm pg_dump pg_restore psql python python3 systemctl unset useradd "
+    "while".split()
 )
 
 
