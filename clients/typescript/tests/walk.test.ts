@@ -117,8 +117,10 @@ test("sessions, password and the end of an account", async () => {
   assert.equal((await erin.exportAccount()).account.username, "erin");
   assert.equal((await erin.listActivity()).results[0]?.event, "data_exported");
 
+  await phone.login({ username: "erin", password });
   await erin.deleteAccount({ password });
   assert.equal(await erin.store.get(), null);
+  await refusal(phone.getOwnProfile(), 401, "token_revoked");
   await refusal(erin.login({ username: "erin", password }), 401, "invalid_credentials");
 
   const finn = await service.user("finn");
