@@ -200,7 +200,7 @@ function failure(response: Response, json: unknown): CareersUsersError {
   return new CareersUsersError(
     response.status,
     isOurs ? reply.code! : "unexpected_reply",
-    isOurs ? `${reply.error} (${reply.code})` : `Unexpected reply (${response.status})`,
+    isOurs ? `${reply.error}` : `Unexpected reply (${response.status})`,
     {
       details: isOurs ? reply.details! : "",
       requestId: response.headers.get("X-Request-ID") ?? undefined,

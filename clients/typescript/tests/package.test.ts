@@ -1,7 +1,14 @@
 /** The package as others install it. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -9,6 +16,35 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
+
+test("what the documents show compiles", () => {
+  const folder = join(PACKAGE, "build/documents");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const path of ["README.md", "../../docs/front-end.md"]) {
+    const text = readFileSync(join(PACKAGE, path), "utf8");
+    const blocks = [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code!);
+    assert.ok(blocks.length > 0, path);
+    blocks.forEach((code, number) => {
+      const known = [
+        "declare const password: string, show: (text: string) => void;",
+        code.includes("const client")
+          ? ""
+          : 'declare const client: import("careers-users").CareersUsers;',
+      ];
+      const name = `${path.replaceAll(/\W/g, "-")}-${number}.ts`;
+      writeFileSync(join(folder, name), `${known.join("\n")}\n${code}\nexport {};\n`);
+    });
+  }
+  const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom"];
+  const files = readdirSync(folder).map((name) => join(folder, name));
+  const tsc = join(PACKAGE, "node_modules/typescript/bin/tsc");
+  const done = spawnSync("node", [tsc, ...options, ...files], {
+    encoding: "utf8",
+  });
+  assert.equal(done.stdout, "");
+  assert.equal(done.status, 0);
+});
 
 test("it has less than 8 KB, compressed", () => {
   const dist = join(PACKAGE, "dist");

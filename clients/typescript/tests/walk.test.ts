@@ -157,6 +157,7 @@ test("an error says what was refused, and by which request", async () => {
   assert.ok(typeof error.details === "object" && "password_confirm" in error.details);
   assert.match(error.requestId ?? "", /^[\w.-]{8,64}$/);
   assert.equal(error.retryAfter, undefined);
+  assert.equal(error.message, "Validation failed");
   assert.ok(!JSON.stringify([error, error.message, error.stack]).includes(secret));
 });
 
