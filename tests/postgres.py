@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, LiteralString
 from urllib.parse import quote, urlsplit
@@ -100,7 +101,7 @@ class Server:
         order = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         self._order(order.format(Identifier(self.prefix + name)))
 
-    @property
+    @cached_property
     def version(self) -> int:
         """Return the server's version as a number, for instance 150018 for 15.18."""
         return int(self._order("SHOW server_version_num")[0][0])
