@@ -74,7 +74,7 @@ def prepare_database(app: Flask, settings: Settings) -> None:
         if mistake and settings.embedded:
             with app.app_context():
                 upgrade()
-            mistake = schema_version.mistake(app)
+            mistake = schema_version.mistake(database.reader(app))
         if mistake:
             raise NotReady(mistake)
         _report_newer_schema(app)
@@ -89,8 +89,7 @@ def prepare_database(app: Flask, settings: Settings) -> None:
 
 def _report_newer_schema(app: Flask) -> None:
     """Say so if the database has been migrated for a later version than this one."""
-    with app.app_context():
-        revisions = schema_version.current(database.reader())
+    revisions = schema_version.current(database.reader(app))
     for revision in filter(schema_version.is_newer, revisions):
         log.warning(
             "The database is at revision %s, which is newer than this version (%s): "
@@ -109,7 +108,7 @@ def _first_look(app: Flask, settings: Settings) -> str | None:
     said = False
     while True:
         try:
-            return schema_version.mistake(app)
+            return schema_version.mistake(database.reader(app))
         except OperationalError as error:
             is_late = time.monotonic() >= deadline
             if is_late or settings.is_sqlite or not _may_come(error):

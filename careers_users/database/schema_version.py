@@ -6,10 +6,7 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Flask
 from sqlalchemy import Connection, Engine
-
-from careers_users.database.target import reader
 
 _PACKAGE = Path(__file__).parents[1]
 # Triggers of the table users at the newest revision; a test compares them with those
@@ -80,13 +77,7 @@ def missing_triggers(engine: Engine) -> list[str]:
     return sorted(TRIGGERS[kind] - set(found))
 
 
-def mistake(app: Flask) -> str | None:
-    """Return what is wrong with the schema of an application's database, or None."""
-    with app.app_context():
-        return mistake_of(reader())
-
-
-def mistake_of(engine: Engine) -> str | None:
+def mistake(engine: Engine) -> str | None:
     """Return what is wrong with the database's schema, as a sentence; None if nothing.
 
     A newer schema is none: migrations only add what the version before can do without,

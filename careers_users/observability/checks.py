@@ -64,8 +64,8 @@ def all_of(app: Flask, settings: Settings) -> list[Finding]:
     if database_found.state == OK:
         migrated = _ask("migrations", lambda: migrations(app, settings))
         findings.append(migrated)
-        if migrated.state != ERROR and schema_version.mistake(app) is None:
-            engine = database.reader(app)
+        engine = database.reader(app)
+        if migrated.state != ERROR and schema_version.mistake(engine) is None:
             findings += [
                 _ask("triggers", lambda: triggers(engine)),
                 _ask("search", lambda: search_index(app)),

@@ -50,7 +50,7 @@ def reached(app: Flask) -> Finding:
 
 def migrations(app: Flask, settings: Settings) -> Finding:
     """Look whether the schema is the one this version needs."""
-    mistake = schema_version.mistake(app)
+    mistake = schema_version.mistake(database.reader(app))
     if mistake is None:
         return _perhaps_newer(database.reader(app))
     if settings.embedded:

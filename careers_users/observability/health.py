@@ -87,7 +87,7 @@ class Probe:
         answer.set_result(state)
 
     def _look(self) -> State:
-        mistake = schema_version.mistake_of(self._engine)
+        mistake = schema_version.mistake(self._engine)
         if mistake:
             log.error("%s", mistake)
             return mistake, []

@@ -108,4 +108,4 @@ def test_a_migration_that_breaks_references_is_refused(
     assert "This would leave broken references" in caplog.text
     assert "follows" in caplog.text
     assert rows(filled.app) == before
-    assert schema_version.mistake(filled.app) is None
+    assert schema_version.mistake(engine_of(filled.app)) is None
