@@ -16,15 +16,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-# SQLSTATE classes that mean trouble with the database, not with the statement:
-# connection, transaction state (read-only), rollback, resources, intervention, system.
-_TROUBLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58", "XX")
-# ... and the codes of a missing table or column: the database is not migrated; or of a
-# prepared statement that is out of date, since it is being migrated.
 _READ_ONLY = "25006"
-_NOT_MIGRATED = ("42P01", "42703", "0A000", "26000")
-_TIMED_OUT = ("57014", "SQLITE_INTERRUPT")
-
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +52,12 @@ _BUSY = Trouble(
     "No connection was free in time: raise CAREERS_USERS_DB_POOL_SIZE, or look for "
     "what holds them",
     (),
+)
+_TOO_SLOW = Trouble(
+    "too slow",
+    "A statement was cancelled, or took longer than "
+    "CAREERS_USERS_DB_STATEMENT_TIMEOUT allows",
+    ("57014", "25P03", "SQLITE_INTERRUPT"),
 )
 _UNREADABLE = Trouble(
     "unreadable value",
@@ -98,7 +96,8 @@ _TROUBLES = (
     Trouble(
         "not migrated",
         "The database is not migrated: careers-users db upgrade",
-        ("42P01", "42703"),
+        # A table or a column is missing, or a prepared statement is out of date.
+        ("42P01", "42703", "0A000", "26000"),
         r"no such (table|column)|has no column named",
     ),
     Trouble(
@@ -119,12 +118,7 @@ _TROUBLES = (
         "Another program holds the database's locks for too long",
         ("55P03", "40", "SQLITE_BUSY", "SQLITE_LOCKED"),
     ),
-    Trouble(
-        "too slow",
-        "A statement was cancelled, or took longer than "
-        "CAREERS_USERS_DB_STATEMENT_TIMEOUT allows",
-        ("57014",),
-    ),
+    _TOO_SLOW,
     Trouble(
         "can't be opened",
         "The database file can't be opened: check that its directory exists and is "
@@ -224,15 +218,10 @@ def is_read_only(error: BaseException | None) -> bool:
 
 def is_timed_out(error: DBAPIError) -> bool:
     """Return whether a statement was ended because it took too long."""
-    code = getattr(error.orig, "sqlstate", None)
-    return (code or getattr(error.orig, "sqlite_errorname", None)) in _TIMED_OUT
+    return kind(error) is _TOO_SLOW
 
 
 def is_trouble(error: Exception) -> bool:
-    """Return whether the database is away, locked, full, read-only or not migrated."""
-    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
-        return True
-    if not isinstance(error, DBAPIError):
-        return False
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    return sqlstate.startswith(_TROUBLE_CLASSES) or sqlstate in _NOT_MIGRATED
+    """Return whether the database is in trouble, and not a statement or a value."""
+    kinds_of_statements = (_UNREADABLE, _FAILED)
+    return isinstance(error, SQLAlchemyError) and kind(error) not in kinds_of_statements
