@@ -74,13 +74,13 @@ def main() -> None:
         parser.error(str(error))
 
 
-if __name__ == "__main__":
-    main()
-
-
 def _counted() -> tuple[int, int]:
     """Return how many users and edges there are."""
     with db.engine.connect() as connection:
         users = connection.execute(select(func.count()).select_from(User)).scalar_one()
         edges = connection.execute(select(func.count()).select_from(Follow))
         return users, edges.scalar_one()
+
+
+if __name__ == "__main__":
+    main()
