@@ -222,12 +222,12 @@ def _query(shape: _Shape) -> Query:
 
 def _visible(shape: _Shape) -> list[ColumnElement[bool]]:
     """Return the conditions of those whom the viewer may meet."""
+    conditions = [visibility.is_not_suspended()]
     if not shape.has_blocks:
-        return [visibility.is_not_suspended()]
+        return conditions
     if shape.has_ids or (shape.is_first and not shape.is_filtered):  # They are few.
-        return visibility.in_lists(has_blocks=True)
-    is_outside = visibility.is_outside_blocks(User.id.expression)
-    return [visibility.is_not_suspended(), is_outside]
+        return [*conditions, *visibility.is_not_blocked(User.id)]
+    return [*conditions, visibility.is_outside_blocks(User.id.expression)]
 
 
 def _in_order(by: Any, key: Any, id_: Any, *, is_down: bool) -> list[Any]:

@@ -18,18 +18,15 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    CompoundSelect,
     Exists,
     Select,
     bindparam,
-    exists,
     func,
     literal_column,
     or_,
     select,
     union_all,
 )
-from sqlalchemy.orm import aliased
 
 from careers_users.auth import identity
 from careers_users.database import Query
@@ -72,12 +69,6 @@ def by_name(user: Users = User, *, has_blocks: bool) -> list[ColumnElement[bool]
     return [*conditions, ~blocks_viewer(user.id)] if has_blocks else conditions
 
 
-def in_lists(user: Users = User, *, has_blocks: bool) -> list[ColumnElement[bool]]:
-    """Return the conditions of users whom a viewer may meet in lists."""
-    conditions = [is_not_suspended(user)]
-    return [*conditions, *is_not_blocked(user.id)] if has_blocks else conditions
-
-
 def is_not_blocked(user_id: Any) -> list[ColumnElement[bool]]:
     """Return the conditions of users without a block on either side."""
     return [~viewer_blocks(user_id), ~blocks_viewer(user_id)]
@@ -85,40 +76,44 @@ def is_not_blocked(user_id: Any) -> list[ColumnElement[bool]]:
 
 def is_outside_blocks(user_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Return the same condition for many users: all blocks are read, once."""
-    return user_id.not_in(_blocked())
+    return user_id.not_in(union_all(_blocked_by_viewer(), _blocking_viewer()))
 
 
 def number_blocked(*, is_sqlite: bool) -> ColumnElement[int]:
     """Return how many users, less suspended ones, a block on either side hides.
 
-    The blocks are counted in their indexes alone, and the few who are suspended apart.
-    SQLite would ask for each blocked user whether it is one of these: 0.4 ms more for
-    1,000 blocks. PostgreSQL chooses by their numbers.
+    PostgreSQL matches both sides' blocks by hashes: 0.1 ms for 1,000 of them. Where it
+    may ask an index for each instead, it takes the wrong one, since most users have one
+    block or none: 5 ms. SQLite asks the right one, and makes no hashes.
     """
-    back = aliased(Block)
-    is_mutual = (
-        exists()
-        .where(back.blocker_id == viewer_id())
-        .where(back.blocked_id == Block.blocker_id)
-    )
-    of_mine = select(func.count()).where(Block.blocker_id == viewer_id())
-    of_me = select(func.count()).where(Block.blocked_id == viewer_id(), ~is_mutual)
-    suspended = select(func.count()).select_from(User).where(~is_not_suspended())
-    if is_sqlite:
-        suspended = suspended.where(or_(viewer_blocks(User.id), blocks_viewer(User.id)))
-    else:
-        suspended = suspended.where(User.id.in_(_blocked()))
+    number = select(func.count())
+    mine, back = _blocked_by_viewer().subquery(), _blocking_viewer().subquery()
+    if not is_sqlite:
+        either = mine.join(back, mine.c.user_id == back.c.user_id, full=True)
+        user_id = func.coalesce(mine.c.user_id, back.c.user_id)
+        suspended = select(User.id).where(~is_not_suspended())
+        visible = number.select_from(either).where(user_id.not_in(suspended))
+        return visible.scalar_subquery()
+    is_hidden = or_(viewer_blocks(User.id), blocks_viewer(User.id))
     return (
-        of_mine.scalar_subquery()
-        + of_me.scalar_subquery()
-        - suspended.scalar_subquery()
+        number.select_from(mine).scalar_subquery()
+        + number.select_from(back)
+        .where(~viewer_blocks(back.c.user_id))
+        .scalar_subquery()
+        - number.select_from(User)
+        .where(~is_not_suspended(), is_hidden)
+        .scalar_subquery()
     )
 
 
-def _blocked() -> CompoundSelect[int]:
-    of_mine = select(Block.blocked_id).where(Block.blocker_id == viewer_id())
-    of_me = select(Block.blocker_id).where(Block.blocked_id == viewer_id())
-    return union_all(of_mine, of_me)
+def _blocked_by_viewer() -> Select[int]:
+    user_id = Block.blocked_id.label("user_id")
+    return select(user_id).where(Block.blocker_id == viewer_id())
+
+
+def _blocking_viewer() -> Select[int]:
+    user_id = Block.blocker_id.label("user_id")
+    return select(user_id).where(Block.blocked_id == viewer_id())
 
 
 def viewer_blocks(user_id: Any) -> Exists:
