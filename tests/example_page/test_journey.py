@@ -252,5 +252,49 @@ def test_a_forgotten_password_is_replaced_by_a_link(
         page.get_by_label("Username or e-mail address").fill("alice")
         page.get_by_label("Password", exact=True).fill("a password that is new")
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", name="Members")).to_be_visible()
+        # The view that was asked for before.
+        expect(page.get_by_role("heading", name="Account")).to_be_visible()
         assert faultless(seen)
+
+
+def test_a_service_out_of_reach_signs_no_user_out(
+    site: Site, chromium: Browser
+) -> None:
+    site.register("alice")
+    with visit(chromium) as seen:
+        page = seen.page
+        site.sign_in(page, "alice")
+        page.route("**/careers/users/**", lambda asked: asked.abort())
+        page.reload()
+        expect(page.get_by_text("The service can't be reached.")).to_be_visible()
+        page.unroute("**/careers/users/**")
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("heading", name="Members")).to_be_visible()
+
+
+def test_the_policy_refuses_markup_scripts_and_other_hosts(
+    site: Site, chromium: Browser
+) -> None:
+    attempts = """async () => {
+        const refusals = [];
+        addEventListener("securitypolicyviolation", ({effectiveDirective}) =>
+            refusals.push(effectiveDirective));
+        const attempts = [
+            () => { document.body.innerHTML = "<b>"; },
+            () => { document.createElement("script").src = "http://localhost:1/"; },
+            () => { document.body.setAttribute("style", "color: red"); },
+            () => { new Image().src = "http://localhost:1/"; },
+            () => { trustedTypes.createPolicy("loose", {}); },
+            () => fetch("http://localhost:1/"),
+        ];
+        for (const attempt of attempts) {
+            await (async () => attempt())().catch(() => {});
+        }
+        await new Promise(done => setTimeout(done));
+        return [...new Set(refusals)].sort();
+    }"""
+    with visit(chromium) as seen:
+        seen.page.goto(f"{site.origin}/")
+        refused = ["connect-src", "img-src", "require-trusted-types-for"]
+        refused += ["style-src-attr", "trusted-types"]
+        assert seen.page.evaluate(attempts) == refused

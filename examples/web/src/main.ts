@@ -32,6 +32,8 @@ const ROUTES: Record<string, Route> = {
 };
 const main = document.getElementById("main")!;
 let leaving = new AbortController();
+/** The view that a sign-in leads to: the one that was asked for without a session. */
+let wanted = "#/";
 
 /** Shows the view of the address; what an earlier one still waits for is dropped. */
 async function show(): Promise<void> {
@@ -42,7 +44,8 @@ async function show(): Promise<void> {
   const isLink = name.includes("purpose=");
   const route = ROUTES[name] ?? ROUTES[""]!;
   if (!isLink && Boolean(route.isForStrangers) === Boolean(session.me)) {
-    location.replace(session.me ? "#/" : "#/sign-in"); // Its hashchange comes back here.
+    if (!session.me) wanted = location.hash;
+    location.replace(session.me ? wanted || "#/" : "#/sign-in"); // A hashchange follows.
     return;
   }
   drawFrame(name);

@@ -66,10 +66,10 @@ function row(one: Session): HTMLElement {
   const name = deviceName(one.device);
   const end = button(["End", unseen(` the session of ${name}`)], async () => {
     await client.endSession(one.id);
-    made.remove();
+    session.changed();
     say("The session has ended.");
   }, "quiet");
-  const made = el(
+  return el(
     "li",
     { class: "card" },
     el(
@@ -80,7 +80,6 @@ function row(one: Session): HTMLElement {
     ),
     one.current ? el("span", { class: "badge good" }, "This one") : end,
   );
-  return made;
 }
 
 async function askToEndAll(): Promise<void> {

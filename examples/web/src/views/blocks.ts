@@ -26,11 +26,10 @@ export async function blocks(signal: AbortSignal): Promise<HTMLElement[]> {
   const show = (user: Parameters<typeof card>[0]): HTMLElement => {
     const unblock = button(["Unblock", unseen(` @${user.username}`)], async () => {
       await client.unblock(user.username);
-      made.remove();
+      session.changed();
       say(`@${user.username} is not blocked any more.`);
     }, "quiet");
-    const made = card(user, unblock);
-    return made;
+    return card(user, unblock);
   };
   const content = await list(rows, show, "You block no member.");
   return [
