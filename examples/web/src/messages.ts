@@ -38,7 +38,7 @@ export function sentence(error: unknown): string {
     const wait = minutes === 1 ? "a minute" : `${minutes} minutes`;
     return `That was tried too often. Try again in ${wait}.`;
   }
-  return SENTENCES[error.code] ?? `${error.message.replace(/ \(\w+\)$/, "")}.`;
+  return SENTENCES[error.code] ?? `${error.message}.`;
 }
 
 /** Returns the messages of a failure that belong to fields, by their names. */
