@@ -79,3 +79,24 @@ def test_the_walk_gives_the_replies_shown(database_url: str, tmp_path: Path) -> 
             assert output.strip() == text, f"another form than shown: {command}"
             assert masked(reply) == masked(shown), command
             assert list(reply) == list(shown), f"the order of fields: {command}"
+
+
+def table(path: Path, heading: str) -> dict[str, list[str]]:
+    """Return the rows of the first table below a heading, by their first cell."""
+    below = path.read_text("utf-8").split(heading, 1)[1].split("\n| ", 1)[1]
+    rows = [
+        line.strip("| ").split(" | ") for line in below.split("\n\n")[0].split("\n")
+    ]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_the_first_screen_shows_the_figures_of_the_performance_page() -> None:
+    page = README.parent / "docs/performance.md"
+    ours = table(page, "## Against a bare Flask route")
+    ours = {name.split(" (")[0]: cells for name, cells in ours.items()}
+    others = table(page, "## Against the same calls in other frameworks")
+    shown = table(README, "## Why not write it yourself")
+    for call in list(shown)[2:]:
+        drf, fastapi = others[call][0], others[call][6]
+        assert shown[call] == [ours[call][0], drf, fastapi], call
+    assert len(shown) == 6
