@@ -111,7 +111,8 @@ def main() -> None:
         url = options.postgresql
         if url is None:
             server = stack.enter_context(postgres.server(folder / "postgresql"))
-            server.configure(shared_buffers="512MB")
+            # As servers are: VACUUM marks only pages whose commits are flushed.
+            server.configure(shared_buffers="512MB", synchronous_commit="on")
             url = server.create("search")
         on_postgresql = measure(url, size)
         on_sqlite = measure(f"sqlite:///{folder / 'search.db'}", size)
