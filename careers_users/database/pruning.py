@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any
 
 from flask import current_app
-from sqlalchemy import CursorResult, Delete, bindparam, delete, inspect, select, tuple_
+from sqlalchemy import CursorResult, bindparam, delete, inspect, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from careers_users import clock
@@ -19,35 +17,11 @@ PRUNE_ROWS = 1000
 def step(
     column: InstrumentedAttribute[datetime], days: str | None = None
 ) -> Callable[[], int]:
-    """Return the step of a job that deletes rows whose `column` is past.
+    """Return a job's step, which deletes up to PRUNE_ROWS rows whose `column` is past.
 
-    Or for longer than the days that the application's configuration names `days`.
+    Or for longer than the days that the application's configuration names `days`. Rows
+    that other transactions hold are left for the next step.
     """
-
-    def delete_some() -> int:
-        age = timedelta(days=current_app.config[days] if days else 0)
-        return delete_batch(column, clock.utcnow() - age)
-
-    return delete_some
-
-
-def delete_batch(column: InstrumentedAttribute[datetime], before: datetime) -> int:
-    """Delete up to PRUNE_ROWS rows whose `column` is before a time; return how many.
-
-    Rows that other transactions hold are left for the next batch.
-    """
-    with db.session.begin():
-        result = db.session.execute(
-            _statement(column),
-            {"before": before, "rows": PRUNE_ROWS},
-            execution_options={"synchronize_session": False},
-        )
-    assert isinstance(result, CursorResult)
-    return result.rowcount
-
-
-@cache
-def _statement(column: InstrumentedAttribute[Any]) -> Delete:
     key = inspect(column.class_).primary_key
     batch = (
         select(*key)
@@ -56,4 +30,17 @@ def _statement(column: InstrumentedAttribute[Any]) -> Delete:
         .limit(bindparam("rows"))
         .with_for_update(skip_locked=True)
     )
-    return delete(column.class_).where(tuple_(*key).in_(batch))
+    statement = delete(column.class_).where(tuple_(*key).in_(batch))
+
+    def delete_some() -> int:
+        age = timedelta(days=current_app.config[days] if days else 0)
+        with db.session.begin():
+            result = db.session.execute(
+                statement,
+                {"before": clock.utcnow() - age, "rows": PRUNE_ROWS},
+                execution_options={"synchronize_session": False},
+            )
+        assert isinstance(result, CursorResult)
+        return result.rowcount
+
+    return delete_some
