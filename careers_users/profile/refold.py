@@ -71,11 +71,3 @@ def refold_all(report: Callable[[int], object]) -> None:
     while ids := refold_batch(last):
         report(len(ids))
         last = ids[-1]
-
-
-def refold_some() -> int:
-    """Rewrite a batch of old texts, for a background job; return how many rows.
-
-    Versions before this one write them as long as they serve beside it.
-    """
-    return len(refold_batch())
