@@ -17,7 +17,8 @@ from careers_users.observability import checks
 from config import TestConfig
 from tests.api import Api
 from tests.auth.stored import change
-from tests.live_server import COMMAND, KEY, environment, run
+from tests.in_process import run
+from tests.live_server import COMMAND, KEY, environment
 
 NAMES = (
     "settings secret files metrics address proxy disk mail database migrations triggers"

@@ -1,29 +1,26 @@
 """The commands `db`, of both programs: what they say and ask, and how they fail."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from careers_users.database import schema_version
-from tests import live_server
-from tests.live_server import COMMAND, KEY, ROOT
+from tests import in_process, live_server
+from tests.in_process import CAREERS_USERS, FLASK
+from tests.live_server import KEY
 
-FLASK = (sys.executable, "-m", "flask", "--app", str(ROOT / "wsgi.py"))
-PROGRAMS = pytest.mark.parametrize(
-    "program", [COMMAND, FLASK], ids=["careers-users", "flask"]
-)
+PROGRAMS = pytest.mark.parametrize("program", [CAREERS_USERS, FLASK])
 HEAD = str(schema_version.head())
 BEFORE = f"{int(HEAD) - 1:04d}"
 
 
 def run(
-    program: tuple[str, ...], folder: Path, url: str, *words: str, stdin: str = ""
+    program: str, folder: Path, url: str, *words: str, stdin: str = ""
 ) -> tuple[int, str]:
     """Run `db WORDS`; return its exit code and what it has said on stderr."""
     settings = {"DATABASE_URL": url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
-    done = live_server.run(
-        folder, "db", *words, command=program, stdin=stdin, **settings
+    done = in_process.run(
+        folder, "db", *words, program=program, stdin=stdin, **settings
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
@@ -37,7 +34,7 @@ def revision(url: str) -> str:
 
 @PROGRAMS
 def test_it_says_what_it_has_done_and_that_there_was_nothing_to_do(
-    program: tuple[str, ...], tmp_path: Path
+    program: str, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
     code, said = run(program, tmp_path, url, "upgrade")
@@ -60,7 +57,7 @@ def test_it_says_what_it_has_done_and_that_there_was_nothing_to_do(
     ],
 )
 def test_a_database_that_can_not_be_used_is_one_sentence(
-    program: tuple[str, ...], tmp_path: Path, command: str, url: str, sentence: str
+    program: str, tmp_path: Path, command: str, url: str, sentence: str
 ) -> None:
     (tmp_path / "damaged.db").write_bytes(b"no database" * 100)
     url = url.replace("///", f"///{tmp_path}/")
@@ -71,7 +68,7 @@ def test_a_database_that_can_not_be_used_is_one_sentence(
 
 @PROGRAMS
 def test_going_back_is_asked_for(
-    program: tuple[str, ...], database_url: str, tmp_path: Path
+    program: str, database_url: str, tmp_path: Path
 ) -> None:
     for answer in ("", "n\n"):
         code, said = run(program, tmp_path, database_url, "downgrade", stdin=answer)

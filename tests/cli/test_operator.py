@@ -12,7 +12,8 @@ import pytest
 from tests import postgres
 from tests.cli.told import SECRET, finding, log_lines, ready, ready_with
 from tests.conftest import KINDS, migrate
-from tests.live_server import Client, Server, ask, run, until
+from tests.in_process import run
+from tests.live_server import Client, Server, ask, until
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,17 @@
 """The messages to an operator whose machine is at fault: its disk, its clock."""
 
-import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from careers_users import clock
 from careers_users.observability import checks
 from config import TestConfig
-from tests.cli.told import SECRET, log_lines, ready
-from tests.live_server import KEY, Client, Server, run
+from tests.cli.told import SECRET, finding, log_lines, ready
+from tests.in_process import run
+from tests.live_server import KEY, Client, Server
 
 # The service with a clock that is off by so many hours, or a disk with little room.
 SHIFTED = """
@@ -70,26 +72,25 @@ def test_a_disk_that_is_nearly_full(
     assert states == ["error", "warning", "ok"]
 
 
-def shifted(hours: int) -> tuple[str, ...]:
-    """Return the console command, with a clock that is off."""
-    return (sys.executable, "-c", SHIFTED.format(hours=hours))
-
-
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_clock_that_is_off(
-    database_url: str, database_kind: str, tmp_path: Path, hours: int
+    database_url: str,
+    database_kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hours: int,
 ) -> None:
     settings = {"DATABASE_URL": database_url, **SECRET}
     with Server(tmp_path, **settings) as server, Client(server.port) as client:
         assert client.register("alice").status == 201
         assert "Our clock" not in server.log
     words = f"s {'ahead of' if hours > 0 else 'behind'} the "
-    command = shifted(hours)
-    result = run(tmp_path, "check", "--json", command=command, **settings)
-    found = {each["name"]: each for each in json.loads(result.stdout)["checks"]}[
-        "clock"
-    ]
-    with Server(tmp_path, command=(*command, "serve"), **settings) as server:
+    now, shift = clock.utcnow, timedelta(hours=hours)
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "utcnow", lambda: now() + shift)
+        found = finding(tmp_path, "clock", **settings)
+    command = (sys.executable, "-c", SHIFTED.format(hours=hours), "serve")
+    with Server(tmp_path, command=command, **settings) as server:
         answer = ready(server.port)
         warnings = " ".join(answer.body.get("warnings", []))
         lines = log_lines(server.log, "Our clock is ")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from careers_users.settings import secret_file
-from tests import live_server, postgres
+from tests import in_process, live_server, postgres
 from tests.conftest import KINDS
 from tests.live_server import KEY, ROOT, Client, Server, run
 
@@ -158,7 +158,7 @@ def test_a_database_is_refused_until_it_is_migrated(
 
 def test_an_installed_package_migrates_without_a_checkout(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
-    result = run(tmp_path, "db", "upgrade", DATABASE_URL=url)
+    result = in_process.run(tmp_path, "db", "upgrade", DATABASE_URL=url)
     assert result.returncode == 0, result.stderr
     assert "Migrated the database to revision" in result.stderr
     assert live_server.ask(url, "SELECT count(*) FROM users") == [(0,)]
@@ -166,7 +166,9 @@ def test_an_installed_package_migrates_without_a_checkout(tmp_path: Path) -> Non
 
 
 def test_a_database_without_a_key_is_refused(tmp_path: Path) -> None:
-    result = run(tmp_path, "serve", DATABASE_URL=f"sqlite:///{tmp_path / 'a.db'}")
+    result = in_process.run(
+        tmp_path, "serve", DATABASE_URL=f"sqlite:///{tmp_path / 'a.db'}"
+    )
     assert_refused(result, "CAREERS_USERS_JWT_SECRET_KEY must be set")
     assert list(tmp_path.iterdir()) == []
 
@@ -179,12 +181,12 @@ def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -
         url = f"postgres://alice:sesame-open@{address}/careers"
         key = {"CAREERS_USERS_JWT_SECRET_KEY": KEY}
         at_once = {"CAREERS_USERS_DB_START_TIMEOUT": "0"}
-        result = run(tmp_path, "serve", DATABASE_URL=url, **key, **at_once)
+        result = in_process.run(tmp_path, "serve", DATABASE_URL=url, **key, **at_once)
     assert_refused(result, address, "alice:***@", "can't be used")
     assert "sesame-open" not in result.stderr
 
     url = f"sqlite:///{tmp_path / 'missing' / 'a.db'}"
-    result = run(tmp_path, "serve", DATABASE_URL=url, **key)
+    result = in_process.run(tmp_path, "serve", DATABASE_URL=url, **key)
     assert_refused(result, "missing", "can't be used", "unable to open database file")
 
 
@@ -195,9 +197,11 @@ def test_a_database_that_comes_late_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "postgresql").mkdir()
     with postgres.server(tmp_path / "postgresql") as late:
         url = late.create("late")
-        assert run(tmp_path, "db", "upgrade", DATABASE_URL=url).returncode == 0
+        assert (
+            in_process.run(tmp_path, "db", "upgrade", DATABASE_URL=url).returncode == 0
+        )
         no_such_role = url.replace("careers_users@", "nobody@")
-        result = run(tmp_path, "serve", DATABASE_URL=no_such_role, **key)
+        result = in_process.run(tmp_path, "serve", DATABASE_URL=no_such_role, **key)
         assert_refused(result, "can't be used")
         assert "Waiting" not in result.stderr
 
@@ -223,7 +227,7 @@ def test_all_wrong_settings_are_reported_at_once(tmp_path: Path) -> None:
         "CAREERS_USERS_DB_POOL_SIZE": "1.5",
         "CAREERS_USERS_TRUSTED_PROXY_HEADERS": "x-nonsense",
     }
-    result = run(tmp_path, "serve", **wrong)
+    result = in_process.run(tmp_path, "serve", **wrong)
     assert_refused(result, "These settings are wrong:", *(f"  {n}: " for n in wrong))
     assert "sesame" not in result.stderr
     assert list(tmp_path.iterdir()) == []

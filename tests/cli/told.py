@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.live_server import KEY, run, until
+from tests.in_process import run
+from tests.live_server import KEY, until
 
 SECRET = {"CAREERS_USERS_JWT_SECRET_KEY": KEY}
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import live_server
+from tests import in_process, live_server
 from tests.conftest import KINDS
 from tests.deploy import shell
 from tests.deploy.made_database import PASSWORDS, MakeDatabase, migrate, serve
@@ -96,7 +96,7 @@ def test_the_data_alone_can_be_restored(make: MakeDatabase) -> None:
 
     # The triggers have counted the users that the total of the dump has already.
     settings = {"DATABASE_URL": new.owner_url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
-    done = live_server.run(make.folder, "users", "recount", **settings)
+    done = in_process.run(make.folder, "users", "recount", **settings)
     assert done.returncode == 0, done.stderr
     assert live_server.wrong_counters(new.url) == []
     with serve(make, new) as server, Client(server.port) as client:

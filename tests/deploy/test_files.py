@@ -15,7 +15,8 @@ import yaml
 from careers_users.settings import Settings
 from tests.deploy import programs
 from tests.deploy.templates import DEPLOY, assert_command_exists, text_of
-from tests.live_server import KEY, ROOT, Client, Server, run
+from tests.in_process import run
+from tests.live_server import KEY, ROOT, Client, Server
 from tests.project.test_docs import settings_read
 
 UNITS = DEPLOY / "systemd"

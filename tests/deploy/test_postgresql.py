@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from tests import live_server
+from tests import in_process
 from tests.conftest import KINDS
 from tests.deploy import shell
 from tests.deploy.made_database import (
@@ -41,7 +41,7 @@ def test_the_service_runs_on_what_the_script_makes(make: MakeDatabase) -> None:
         assert "pg_trgm" not in server.log
     settings = {"DATABASE_URL": database.url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
     for words in (("jobs", "run", "expired-sessions"), ("users", "recount")):
-        done = live_server.run(make.folder, *words, **settings)
+        done = in_process.run(make.folder, *words, **settings)
         assert done.returncode == 0, done.stderr
 
 
@@ -104,13 +104,13 @@ def test_the_role_that_serves_can_not_migrate(make: MakeDatabase) -> None:
     settings = {"DATABASE_URL": database.url, "CAREERS_USERS_JWT_SECRET_KEY": KEY}
 
     def refused(*words: str) -> None:
-        done = live_server.run(make.folder, "db", *words, **settings)
+        done = in_process.run(make.folder, "db", *words, **settings)
         assert done.returncode == 69, done.stderr
         assert "use the owner of the tables (" in done.stderr.splitlines()[-1]
 
     refused("upgrade")
     migrate(make, database)
-    again = live_server.run(make.folder, "db", "upgrade", **settings)
+    again = in_process.run(make.folder, "db", "upgrade", **settings)
     assert again.returncode == 0
     assert "Nothing to do" in again.stderr
     refused("downgrade", "--yes")

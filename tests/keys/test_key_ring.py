@@ -13,7 +13,7 @@ from flask import Flask
 from careers_users import keys
 from careers_users.keys import key_file
 from config import TestConfig
-from tests import live_server
+from tests import in_process, live_server
 from tests.api import Api
 from tests.auth.refused import assert_refused, assert_refused_everywhere
 from tests.auth.stored import NOON, claims_of, set_clock, sign
@@ -247,7 +247,7 @@ def test_a_sister_service_verifies_tokens_by_itself(
             claims(token[:-8] + "AAAAAAAA")
 
         command = ("keys", "rotate", "--delay", "0")
-        done = live_server.run(tmp_path, *command, **env)
+        done = in_process.run(tmp_path, *command, **env)
         assert done.returncode == 0, done.stderr
         body = {"refresh": registered["refresh"]}
         fresh = token

@@ -11,7 +11,7 @@ import pytest
 
 from careers_users.observability import logs
 from careers_users.observability.logs import JsonFormatter, TextFormatter
-from tests import live_server
+from tests import in_process, live_server
 from tests.api import Api
 from tests.live_server import KEY, ROOT, Client, Server
 from tests.observability.log_lines import Lines
@@ -119,7 +119,7 @@ def test_served_each_line_is_json_unless_text_is_asked_for(
     assert not json_lines(server.log)
 
     settings["CAREERS_USERS_LOG_LEVEL"] = "WARNING"
-    refused = live_server.run(tmp_path, "serve", CAREERS_USERS_LOG_LEVEL="LOUD")
+    refused = in_process.run(tmp_path, "serve", CAREERS_USERS_LOG_LEVEL="LOUD")
     assert "CAREERS_USERS_LOG_LEVEL" in refused.stderr
     assert refused.returncode == 78
 
