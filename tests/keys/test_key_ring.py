@@ -1,7 +1,6 @@
 """Signing keys: rotation signs no user out, names lead nowhere, public keys."""
 
 import json
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from flask import Flask
 from careers_users import keys
 from careers_users.keys import key_file
 from config import TestConfig
-from tests import in_process, live_server
+from tests import in_process
 from tests.api import Api
 from tests.auth.refused import assert_refused, assert_refused_everywhere
 from tests.auth.stored import NOON, claims_of, set_clock, sign
@@ -29,7 +28,7 @@ from tests.keys.key_rings import (
     ringed,
     works,
 )
-from tests.live_server import Client, Server
+from tests.live_server import Client, Server, until
 
 
 @pytest.fixture
@@ -217,12 +216,11 @@ def test_a_secret_is_not_published(api: Api) -> None:
     assert reply.json == {"keys": []}
 
 
-@pytest.mark.parametrize("algorithm", ["EdDSA", "RS256"])
 def test_a_sister_service_verifies_tokens_by_itself(
-    database_url: str, path: Path, tmp_path: Path, algorithm: str
+    database_url: str, path: Path, tmp_path: Path
 ) -> None:
     """And running servers use a new key without a restart, one after the other."""
-    keys_command(path, "generate", "--algorithm", algorithm)
+    keys_command(path, "generate", "--algorithm", "EdDSA")
     env = {"DATABASE_URL": database_url, "CAREERS_USERS_JWT_KEY_RING": str(path)}
     with ExitStack() as stack:
         servers = [stack.enter_context(Server(tmp_path, **env)) for _ in range(2)]
@@ -246,15 +244,20 @@ def test_a_sister_service_verifies_tokens_by_itself(
         with pytest.raises(jwt.InvalidSignatureError):
             claims(token[:-8] + "AAAAAAAA")
 
-        command = ("keys", "rotate", "--delay", "0")
+        command = ("keys", "rotate", "--delay", "0", "--algorithm", "RS256")
         done = in_process.run(tmp_path, *command, **env)
         assert done.returncode == 0, done.stderr
         body = {"refresh": registered["refresh"]}
-        fresh = token
-        deadline = time.monotonic() + live_server.PATIENCE
-        while header_of(fresh) == header_of(token):
-            assert time.monotonic() < deadline
-            fresh = two.call("POST", "token/refresh/", body).body["access"]
+        tokens = [token]
+
+        def is_replaced() -> bool:
+            tokens.append(two.call("POST", "token/refresh/", body).body["access"])
+            return header_of(tokens[-1]) != header_of(token)
+
+        until(is_replaced)
+        fresh = tokens[-1]
+        assert header_of(token)["alg"] == "EdDSA"
+        assert header_of(fresh)["alg"] == "RS256"
         assert one.call("GET", "me/", token=fresh).status == 200
         assert two.call("GET", "me/", token=token).status == 200
         assert claims(fresh)["sub"] == claims(token)["sub"] == "1"
