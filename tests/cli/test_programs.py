@@ -43,9 +43,10 @@ def test_another_file_of_settings_can_be_named(tmp_path: Path) -> None:
     assert "--env-file" in (ROOT / "docs/configuration.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("words", ["", "serve", "users", "users create", "db upgrade"])
+@pytest.mark.parametrize("words", ["", "users", "db upgrade"])
 def test_the_short_option_helps_too(tmp_path: Path, words: str) -> None:
-    done = in_process.run(tmp_path, *words.split(), "-h")
+    # Click remembers on a command how `flask` has been asked for help with it.
+    done = run(tmp_path, *words.split(), "-h", command=MODULE)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: careers-users {words}".rstrip())
 

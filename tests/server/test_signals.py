@@ -52,6 +52,7 @@ def test_the_end_of_its_terminal_is_a_stop(tmp_path: Path, processes: str) -> No
             words = ("serve", "--processes", processes)
             env = live_server.environment(live_server.SERVING)
             os.chdir(tmp_path)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Also under nohup(1).
             os.execve(sys.executable, [*live_server.COMMAND, *words], env)
         finally:
             os._exit(1)
