@@ -98,8 +98,8 @@ def test_mail_is_counted(
     tries = "careers_users_mails_total"
     assert numbers()[tries]["sent", "reset"] == 0
     office.replies["RCPT"] = ["250 OK", "550 5.1.1 No", "450 4.2.0 Not now"]
-    for purpose in ("reset", "verify", "verify"):
-        put(app, purpose)
+    for _ in range(3):  # Which is first is open.
+        put(app, "verify")
     stop = Event()
     sender = Sender(app, stop)
     sender.start()
@@ -108,6 +108,6 @@ def test_mail_is_counted(
     stop.set()
     sender.join()
     found = numbers()
-    assert found[tries]["sent", "reset"] == 1
+    assert found[tries]["sent", "verify"] == 1
     assert found[tries]["failed", "verify"] == 1
     assert found["careers_users_mail_oldest_seconds"][()] >= 0
