@@ -149,7 +149,8 @@ def _noted(engine: Any) -> Iterator[list[Statement]]:
     def note(
         _connection: Connection, _cursor: Any, sql: str, parameters: Any, *_: Any
     ) -> None:
-        seen.append(Statement(sql, parameters))
+        if sql.lstrip().startswith(("SELECT", "WITH")):  # Not a search's time limit.
+            seen.append(Statement(sql, parameters))
 
     event.listen(engine, "before_cursor_execute", note)
     yield seen
