@@ -21,5 +21,5 @@ def database_now() -> "Function[datetime]":
 
 
 def timestamp() -> float:
-    """Return the seconds since the epoch; for log lines, which are about real time."""
+    """Return the seconds since the epoch, of real time: for log lines and waitress."""
     return time.time()

@@ -11,9 +11,10 @@ from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
 from waitress.utilities import build_http_date  # type: ignore[import-untyped]
 
+from careers_users import clock
 from careers_users.server import status
 from careers_users.server.dispatcher import Priority
-from careers_users.server.parser import Parser, epoch_now
+from careers_users.server.parser import Parser
 from careers_users.server.status import draining
 from careers_users.server.waitress_names import require
 
@@ -109,7 +110,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         a proxy, which could not ask another instance then.
         """
         if data and not self.total_outbufs_len:
-            self.reply_began = epoch_now()
+            self.reply_began = clock.timestamp()
         if data and self.header and isinstance(data, bytes):
             data, self.header = self.header + data, b""
         elif data:  # A file, which is sent from where it is.
@@ -128,7 +129,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def unfinished(self) -> int:
         """Return how many requests of this connection are still to be answered."""
-        recent = epoch_now() - self.last_activity < STALLED_SECONDS
+        recent = clock.timestamp() - self.last_activity < STALLED_SECONDS
         half_done = self.total_outbufs_len or (self.request and recent)
         is_discarding = self.state is State.DISCARDING
         return len(self.requests) or int(bool(half_done or is_discarding))
@@ -150,7 +151,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return bool(self.state is State.DISCARDING or super().readable())
 
     def writable(self) -> bool:
-        is_over = self.state is State.DISCARDING and self.discards_until < epoch_now()
+        if self.state is State.OPEN:  # Asked several times per request.
+            return bool(super().writable())
+        is_over = (
+            self.state is State.DISCARDING and self.discards_until < clock.timestamp()
+        )
         # The loop may have flushed the reply just before the thread held this one.
         is_held = self.state is State.HELD
         return bool(super().writable() or is_over or is_held)
@@ -194,7 +199,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         headers |= {"Connection": "close"} if is_last else {}
         headers |= {
             "Content-Length": str(len(body)),
-            "Date": build_http_date(epoch_now()),
+            "Date": build_http_date(clock.timestamp()),
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"HTTP/1.1 503 Service Unavailable\r\n{lines}\r\n".encode("latin-1")
@@ -239,6 +244,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if self.close_when_flushed and self.connected and not self.total_outbufs_len:
             self.close_when_flushed = False
             self.state = State.DISCARDING
-            self.discards_until = epoch_now() + DISCARD_SECONDS
+            self.discards_until = clock.timestamp() + DISCARD_SECONDS
             with suppress(OSError):  # The client has left already; reading will tell.
                 self.socket.shutdown(socket.SHUT_WR)

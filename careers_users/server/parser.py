@@ -28,11 +28,6 @@ _HOST = re.compile(
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
-def epoch_now() -> float:
-    """Return seconds since the epoch, in which waitress reckons too."""
-    return clock.utcnow().timestamp()
-
-
 class Parser(HTTPRequestParser):  # type: ignore[misc]
     """Measures bodies as decoded, and answers where waitress hangs up or hangs."""
 
@@ -41,7 +36,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     def __init__(self, adjustments: Any) -> None:
         super().__init__(adjustments)
-        self.started = epoch_now()
+        self.started = clock.timestamp()
         self._is_head = False
 
     def parse_header(self, header_plus: bytes) -> None:

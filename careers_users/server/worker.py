@@ -84,6 +84,7 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
             bind_socket=False,
         )
         self._loop = EventLoop(self._map)
+        self._next_look = 0.0  # For requests that have waited too long.
         # A second SIGTERM to a worker is the supervisor's, after one to all processes.
         end = os._exit if is_alone else lambda _code: None
         self._signals = Signals(self.pull_trigger, end)
@@ -231,7 +232,8 @@ class Worker(TcpWSGIServer):  # type: ignore[misc]
         if (now := clock.timestamp()) >= self.next_channel_cleanup:
             self.next_channel_cleanup = now + self.adj.cleanup_interval
             self.maintenance(now)
-        if not draining.is_set():
+        if now >= self._next_look and not draining.is_set():
+            self._next_look = now + LOOK_SECONDS
             for expired in self.dispatcher.take_expired():
                 expired.turn_away()
         changed = [self, *self.dispatcher.served()]
