@@ -151,6 +151,11 @@ def faults(page: Page, axe: str) -> list[str]:
         rules: {"nested-interactive": {enabled: false}},
     }"""
     page.evaluate(axe)
+    # A button that changes its colours has others on the way.
+    page.evaluate(
+        "Promise.race([new Promise(done => setTimeout(done, 2000)),"
+        " Promise.allSettled(document.getAnimations().map(each => each.finished))])"
+    )
     found: dict[str, Any] = page.evaluate(f"() => axe.run({rules})")
     wide = "document.documentElement.scrollWidth > innerWidth"
     return [
