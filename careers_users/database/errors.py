@@ -154,6 +154,8 @@ def kind(error: SQLAlchemyError) -> Trouble:
             return trouble
     if isinstance(error, DataError):
         return _UNREADABLE
+    if isinstance(error, IntegrityError):  # Its words quote what users have typed.
+        return _FAILED
     for trouble in _TROUBLES:
         if re.search(trouble.words, str(original)):
             return trouble

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask
-from sqlalchemy.exc import DataError
+from psycopg.errors import InsufficientPrivilege, UniqueViolation
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from careers_users import create_app
 from careers_users.cli.startup import NotReady, prepare_database
@@ -188,3 +189,18 @@ def test_a_value_that_a_driver_can_not_convert_has_its_own_name() -> None:
 
     assert errors.kind(error).name == "unreadable value"
     assert not errors.is_trouble(error)
+
+
+def test_words_that_users_have_typed_are_no_trouble() -> None:
+    detail = "DETAIL:  Key (email)=(too many clients) already exists."
+    error = IntegrityError("INSERT", None, UniqueViolation(detail))
+
+    assert not errors.is_trouble(error)
+
+
+def test_a_role_without_rights_is_trouble() -> None:
+    refused = InsufficientPrivilege("permission denied for table users")
+    error = ProgrammingError("SELECT", None, refused)
+
+    assert errors.kind(error).name == "not permitted"
+    assert errors.is_trouble(error)
