@@ -139,7 +139,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(postgres.server(folder / "postgresql"))
-        # As servers are: VACUUM can't mark pages that have not been flushed.
+        # VACUUM marks only pages whose commits are flushed, as those of servers are.
         server.configure(shared_buffers="512MB", synchronous_commit="on")
         on_postgresql = measure(server.create("blocks"), size)
         on_sqlite = measure(f"sqlite:///{folder / 'blocks.db'}", size)

@@ -111,7 +111,7 @@ def main() -> None:
         url = options.postgresql
         if url is None:
             server = stack.enter_context(postgres.server(folder / "postgresql"))
-            # As servers are: VACUUM marks only pages whose commits are flushed.
+            # VACUUM marks only pages whose commits are flushed, as servers do.
             server.configure(shared_buffers="512MB", synchronous_commit="on")
             url = server.create("search")
         on_postgresql = measure(url, size)

@@ -35,7 +35,7 @@ def shot(
     page = browser.new_page(
         viewport={"width": width, "height": height},
         color_scheme="dark" if is_dark else "light",
-        # As large as it is shown: a picture that is scaled afterwards takes more bytes.
+        # A picture that is scaled afterwards takes more bytes.
         device_scale_factor=SCALE,
     )
     # The members' pictures are at addresses that do not exist.

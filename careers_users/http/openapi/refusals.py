@@ -34,7 +34,7 @@ ERROR_REPLY = "ErrorReply"
 _ERROR_CODE = "ErrorCode"
 _ERROR = {
     "type": "object",
-    "description": "What every call answers when it refuses.",
+    "description": "The reply of every call that is refused.",
     "required": ["error", "code", "details"],
     "properties": {
         "error": _TEXT | {"description": "A sentence for people."},

@@ -43,7 +43,7 @@ ErrorCode: TypeAlias = Literal[
 
 
 class ErrorReply(TypedDict):
-    """What every call answers when it refuses."""
+    """The reply of every call that is refused."""
 
     error: str
     code: ErrorCode | str

@@ -833,7 +833,7 @@ export interface components {
          * @enum {string}
          */
         ErrorCode: "account_suspended" | "already_following" | "blocking" | "cannot_follow_self" | "cannot_target_self" | "confirmation_required" | "email_taken" | "forbidden" | "invalid_credentials" | "limit_reached" | "link_expired" | "link_invalid" | "link_used" | "malformed_json" | "malformed_request" | "method_not_allowed" | "not_a_follower" | "not_authenticated" | "not_following" | "not_found" | "overloaded" | "payload_too_large" | "rate_limited" | "search_timed_out" | "service_unavailable" | "session_not_found" | "token_expired" | "token_invalid" | "token_revoked" | "unsupported_media_type" | "user_not_found" | "username_taken" | "validation_failed" | "wrong_password";
-        /** @description What every call answers when it refuses. */
+        /** @description The reply of every call that is refused. */
         ErrorReply: {
             /** @description A sentence for people. */
             error: string;
