@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
+import jwt
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
@@ -25,6 +26,7 @@ from tests import pgbouncer
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "a signing key for served tests, nothing else"
+EXPIRED = 1_700_000_000
 PASSWORDS = {"password": "password123", "password_confirm": "password123"}
 # Seconds until a test gives up, on a machine that is busy with other things.
 PATIENCE = 60
@@ -56,6 +58,14 @@ if sys.platform == "win32":
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+def expired(token: str) -> str:
+    """Return a token of a server with KEY as it would be had it expired in 2023."""
+    header = jwt.get_unverified_header(token)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    times = {"iat": EXPIRED - 60, "exp": EXPIRED}
+    return jwt.encode(claims | times, KEY, headers=header)
 
 
 def environment(settings: dict[str, str]) -> dict[str, str]:

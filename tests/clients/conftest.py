@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jwt
 import pytest
 from careers_users_client import CareersUsers, Tokens
 
 from tests import postgres
 from tests.clients.wire import Wire
 from tests.conftest import driver_url
-from tests.live_server import KEY, Server
+from tests.live_server import KEY, Server, expired
 
 PASSWORD = "correct horse battery staple"
 SERVICE_TOKEN = "the-credential-of-the-posts-service-in-tests"
-EXPIRED = 1_700_000_000  # In 2023.
 
 _numbers = itertools.count(1)
 
@@ -76,14 +74,6 @@ class Person(NamedTuple):
         for kind in kinds:
             tokens[kind] = expired(tokens[kind])
         self.client.store.set(Tokens(**tokens))
-
-
-def expired(token: str) -> str:
-    """Return a token of the service that has expired."""
-    header = jwt.get_unverified_header(token)
-    claims = jwt.decode(token, options={"verify_signature": False})
-    times = {"iat": EXPIRED - 60, "exp": EXPIRED}
-    return jwt.encode(claims | times, KEY, headers=header)
 
 
 Join = Callable[..., Person]

@@ -6,9 +6,9 @@ import httpx
 import pytest
 from careers_users_client import CareersUsers, CareersUsersError, MemoryStore, Tokens
 
-from tests.clients.conftest import PASSWORD, Join, Person, Served, expired
+from tests.clients.conftest import PASSWORD, Join, Person, Served
 from tests.clients.wire import answering
-from tests.live_server import Server, at_once, until
+from tests.live_server import Server, at_once, expired, until
 
 REFRESH = "POST token/refresh/"
 

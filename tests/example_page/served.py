@@ -9,10 +9,17 @@ import threading
 from pathlib import Path
 from typing import Self
 
-import jwt
 from playwright.sync_api import Page, expect
 
-from tests.live_server import KEY, OWN_GROUP, PATIENCE, ROOT, Client, Server, until
+from tests.live_server import (
+    OWN_GROUP,
+    PATIENCE,
+    ROOT,
+    Client,
+    Server,
+    expired,
+    until,
+)
 from tests.mailbox import Received, parsed
 
 EXAMPLE = ROOT / "examples/web"
@@ -129,17 +136,10 @@ def tokens(page: Page) -> dict[str, str]:
 
 def let_expire(page: Page) -> None:
     """Give the page an access token like its own, whose hour is over."""
-    access = tokens(page)["access"]
-    header = jwt.get_unverified_header(access)
-    claims = jwt.decode(access, options={"verify_signature": False})
-    claims |= {"iat": claims["iat"] - 7200, "exp": claims["exp"] - 7200}
-    if "nbf" in claims:
-        claims["nbf"] -= 7200
-    expired = jwt.encode(claims, KEY, algorithm="HS256", headers=header)
     page.evaluate(
         """access => {
             const tokens = JSON.parse(localStorage.getItem("careers-users"));
             localStorage.setItem("careers-users", JSON.stringify({...tokens, access}));
         }""",
-        expired,
+        expired(tokens(page)["access"]),
     )
