@@ -43,6 +43,7 @@ class Connection:
         """Make a call as the user, or the sister service, and return its reply.
 
         It is made once more if the service refuses the access token, after a refresh.
+        `kind` is the reply's type, for type checkers alone: it is not checked.
         """
         request = Request(method, with_query(path, query or {}), body)
         tokens = self.store.get()
